@@ -1,0 +1,227 @@
+"""From the name of a data set, or a folder, to the list of its images.
+
+A name is looked for below the *data roots*: the folder the caller names, then the environment
+variable ``COO_DATA_HOME``, then the user's cache. What is nowhere is downloaded into the first of
+them, if a download with a known checksum exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from cooanalysis.data.layouts import ImagePair, child_folder, find_pairs
+from cooanalysis.data.registry import DATASETS, DatasetSpec
+from cooanalysis.data.sample import sample_pairs
+from cooanalysis.errors import ConfigError, DatasetNotFoundError, DownloadError
+
+__all__ = ["Dataset", "data_roots", "resolve"]
+
+#: Environment variable that names the folder with the data sets.
+DATA_HOME_VARIABLE = "COO_DATA_HOME"
+
+_WITHOUT_DATA = "'coo-analyze --dataset sample' works without any download"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The images of a data set, found on disk.
+
+    Attributes
+    ----------
+    name : str
+        The registered name, or the name of the folder.
+    title : str
+        What tables and figures call it.
+    root : Path or None
+        Its folder; ``None`` for the sample set, whose files lie in installed packages.
+    scale : int
+        The scale the low-resolution images belong to.
+    pairs : tuple of ImagePair
+        At least one, sorted by name.
+    """
+
+    name: str
+    title: str
+    root: Path | None
+    scale: int
+    pairs: tuple[ImagePair, ...]
+
+
+def resolve(
+    name_or_folder: str | Path,
+    *,
+    scale: int,
+    data_root: str | Path | None = None,
+    download: bool = True,
+    progress: bool = True,
+) -> Dataset:
+    """Find a data set by its name or its folder, downloading it when needed and possible.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        A name of :data:`~cooanalysis.data.registry.DATASETS` in any case, or a folder. What has a
+        path separator is always a folder; a name that is not registered is taken as a folder of the
+        working directory, then as one below the data roots.
+    scale : int
+        The scale whose low-resolution images are wanted, at least 1.
+    data_root : str or Path, optional
+        Where to look first, and where to put downloads.
+    download : bool
+        Whether a data set that is nowhere may be downloaded.
+    progress : bool
+        Whether a download draws a progress bar (on standard error).
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ConfigError
+        `scale` is not a positive whole number, or `name_or_folder` is empty.
+    DatasetNotFoundError
+        Nothing was found; the message says where to put the files.
+    DownloadError
+        The download failed, or its checksum did not match.
+    MissingDependencyError
+        For ``"sample"``: a package that carries its images is missing.
+
+    Warns
+    -----
+    UserWarning
+        A registered data set has fewer images on disk than it should have.
+
+    Notes
+    -----
+    Low-resolution images are downloaded only together with the high-resolution ones. Where the
+    latter are on disk and the former are not, they are made by
+    :func:`~cooanalysis.data.degradation.downsample`, which gives the same levels but for the
+    outermost pixels of some archives.
+    """
+    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+        raise ConfigError(f"scale must be a whole number of at least 1, not {scale!r}")
+    text = os.fspath(name_or_folder)
+    if not text.strip():
+        raise ConfigError("the name of the data set is empty; give a name or a folder")
+    roots = data_roots(data_root)
+    if not _is_path(text):
+        spec = DATASETS.get(text.casefold())
+        if spec is not None:
+            return _resolve_registered(spec, scale, roots, download, progress)
+    folder = _find_folder(text, roots)
+    return Dataset(
+        name=folder.resolve().name,
+        title=folder.resolve().name,
+        root=folder,
+        scale=scale,
+        pairs=find_pairs(folder, scale),
+    )
+
+
+def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
+    """The folders that hold data sets, in the order in which they are searched.
+
+    Parameters
+    ----------
+    data_root : str or Path, optional
+        The caller's own, which comes first.
+
+    Returns
+    -------
+    tuple of Path
+        `data_root`, the value of ``COO_DATA_HOME``, the user's cache folder; without repetition.
+        They need not exist.
+    """
+    candidates = [data_root, os.environ.get(DATA_HOME_VARIABLE)]
+    roots = [Path(root).expanduser() for root in candidates if root]
+    return tuple(dict.fromkeys([*roots, _cache_folder()]))
+
+
+def _cache_folder() -> Path:
+    import pooch  # only here: it is slow to import, and only names of data sets need it
+
+    return Path(pooch.os_cache("cooanalysis"))
+
+
+def _is_path(text: str) -> bool:
+    separators = {"/", os.sep, os.altsep} - {None}
+    return text.startswith((".", "~")) or any(str(s) in text for s in separators)
+
+
+def _resolve_registered(
+    spec: DatasetSpec, scale: int, roots: tuple[Path, ...], download: bool, progress: bool
+) -> Dataset:
+    if spec.name == "sample":
+        return Dataset(spec.name, spec.title, None, scale, sample_pairs())
+    dataset = _on_disk(spec, scale, roots)
+    if dataset is None and download and spec.archives:
+        _download(spec, scale, roots[0], progress)
+        dataset = _on_disk(spec, scale, roots[:1])
+    if dataset is None:
+        raise DatasetNotFoundError(_how_to_get(spec, roots))
+    if len(dataset.pairs) < spec.n_images:
+        warnings.warn(
+            f"{dataset.root} holds {len(dataset.pairs)} of the {spec.n_images} images of "
+            f"{spec.title}; results are not comparable with those of the whole set",
+            stacklevel=3,
+        )
+    return dataset
+
+
+def _on_disk(spec: DatasetSpec, scale: int, roots: tuple[Path, ...]) -> Dataset | None:
+    for root in roots:
+        if not root.is_dir():
+            continue
+        for name in spec.folders:
+            folder = child_folder(root, name)
+            if folder is None:
+                continue
+            try:
+                pairs = find_pairs(folder, scale)
+            except DatasetNotFoundError:
+                continue  # an empty folder, or one with the low-resolution images alone
+            return Dataset(spec.name, spec.title, folder, scale, pairs)
+    return None
+
+
+def _download(spec: DatasetSpec, scale: int, root: Path, progress: bool) -> None:
+    from cooanalysis.data.download import fetch_and_unpack
+
+    for archive in spec.archives_for(scale):
+        try:
+            fetch_and_unpack(archive, root, progress=progress)
+        except DownloadError as error:
+            raise DownloadError(
+                f"{error}; or put the files of {spec.title} (from {spec.homepage}) at "
+                f"{root / spec.expected} and so on; {_WITHOUT_DATA}"
+            ) from error
+
+
+def _how_to_get(spec: DatasetSpec, roots: tuple[Path, ...]) -> str:
+    return (
+        f"the data set {spec.name!r} is in none of {', '.join(str(root) for root in roots)}: get "
+        f"it from {spec.homepage} and put the files at {roots[0] / spec.expected} and so on; "
+        f"{_WITHOUT_DATA}"
+    )
+
+
+def _find_folder(text: str, roots: tuple[Path, ...]) -> Path:
+    folder = Path(text).expanduser()
+    if folder.is_dir() or _is_path(text):
+        return folder  # what is wrong with a path, find_pairs says
+    for root in roots:
+        if root.is_dir() and (below := child_folder(root, text)) is not None:
+            return below
+    if folder.exists():
+        return folder
+    close = difflib.get_close_matches(text.casefold(), DATASETS, n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise DatasetNotFoundError(
+        f"there is no data set or folder {text!r}; {hint}known names: {', '.join(DATASETS)}; "
+        "or give the path of a folder of images"
+    )

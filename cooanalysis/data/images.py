@@ -1,0 +1,267 @@
+"""Reading image files into arrays, and the luma that super-resolution papers measure on.
+
+Nothing is converted silently: what cannot become 8-bit RGB or gray without a decision of the user
+(partial transparency, CMYK, floating point, several frames, …) is refused with an
+:class:`~cooanalysis.errors.ImageError` that names the file and the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from cooanalysis.errors import ImageError
+
+__all__ = ["IMAGE_SUFFIXES", "read_image", "rgb_to_y"]
+
+#: Suffixes that mark a file as an image, in lower case (no GIF: it is a palette animation format).
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+)
+
+# What Pillow calls a mode, and what the user should hear when we refuse it.
+_REFUSED_MODES = {
+    "1": "it has 1 bit per pixel (black and white)",
+    "F": "it holds floating-point values, whose range is unknown",
+    "CMYK": "it is CMYK, and the conversion to RGB needs its colour profile",
+    "LAB": "it is in the Lab colour space",
+    "HSV": "it is in the HSV colour space",
+    "YCbCr": "it is stored as YCbCr without a conversion to RGB",
+}
+
+# A TIFF of mode "I" holds 32-bit integers; in these formats "I" only means "more than 8 bits".
+_SIXTEEN_BIT_FORMATS = frozenset({"PNG", "PPM"})
+
+# 65535 / 255: the factor between full scale in 16 and in 8 bits.
+_SIXTEEN_TO_EIGHT = 257
+
+
+def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
+    """Read one image file as 8-bit gray or RGB levels.
+
+    Parameters
+    ----------
+    path : str or Path
+        The image file; the format is recognised from its content, not from its suffix.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(H, W)`` for gray files, ``(H, W, 3)`` RGB otherwise, ``uint8``, levels 0..255. The EXIF
+        orientation is applied, palettes are resolved to RGB, an alpha channel is dropped when it
+        is opaque everywhere, and 16-bit values are divided by 257 and rounded.
+
+    Raises
+    ------
+    ImageError
+        The file cannot be opened, is no image, is truncated or damaged, is larger than Pillow's
+        decompression-bomb limit, has transparent pixels, several frames, or a pixel format that
+        has no unambiguous 8-bit RGB equivalent (1-bit, CMYK, Lab, HSV, float, 32-bit integers).
+
+    Notes
+    -----
+    Colour profiles are not applied, as is the custom in super-resolution benchmarks. The second
+    frame of an MPO photograph (a preview or the other eye of a stereo camera) is ignored.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 Mpixel on and raises from 179 Mpixel on. Aerial photographs are
+            # that large without being an attack: only the second limit stops us.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                _refuse_frames(image, path)
+                sixteen_bit_raw_mode = _sixteen_bit_colour(image)
+                if sixteen_bit_raw_mode is not None:
+                    return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
+                image.load()
+                # Transposing makes a new image without a format, hence the order of the two lines.
+                image_format = image.format
+                upright = ImageOps.exif_transpose(image)
+            return _to_array(upright, image_format, path)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"cannot use {path}: it is too large to decode safely ({error})") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"cannot use {path}: it is empty or not an image file") from None
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise ImageError(f"cannot read {path}: {reason}") from error
+    except Exception as error:  # decoders of damaged files raise nearly any class of exception
+        reason = f"{type(error).__name__}: {error}"
+        raise ImageError(f"cannot decode {path}: the file is damaged ({reason})") from error
+
+
+def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArray[np.float32]:
+    """Luma Y of ITU-R BT.601 in studio range, as MATLAB's ``rgb2ycbcr`` computes it.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        ``(H, W, 3)`` RGB, or ``(H, W)`` or ``(H, W, 1)`` gray (taken as R = G = B); ``uint8``.
+    rounded : bool
+        Round to whole levels (halves up), as MATLAB does for 8-bit images.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(H, W)``, ``float32``, in levels: 16 for black to 235 for white.
+
+    Raises
+    ------
+    ImageError
+        The array has another shape or is not ``uint8``.
+
+    Notes
+    -----
+    ``Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255``. The sum is exact in integers, so the
+    rounded result does not depend on the machine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rgb_to_y(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], dtype=np.uint8))
+    array([[ 81., 145.,  41.]], dtype=float32)
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise ImageError(f"an image for rgb_to_y must be uint8, not {image.dtype}")
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    weighted: npt.NDArray[np.int32]
+    if image.ndim == 2:
+        weighted = image.astype(np.int32) * np.int32(219_000)  # the sum of the three weights
+    elif image.ndim == 3 and image.shape[2] == 3:
+        levels = image.astype(np.int32)
+        weighted = levels[:, :, 0] * np.int32(65_481)
+        weighted += levels[:, :, 1] * np.int32(128_553)
+        weighted += levels[:, :, 2] * np.int32(24_966)
+    else:
+        raise ImageError(
+            f"an image for rgb_to_y must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}"
+        )
+    if rounded:
+        return ((weighted + 127_500) // 255_000 + 16).astype(np.float32)
+    return (weighted / 255_000.0 + 16.0).astype(np.float32)
+
+
+def _refuse_frames(image: Image.Image, path: Path) -> None:
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1 and image.format != "MPO":
+        raise ImageError(
+            f"cannot use {path}: it holds {n_frames} frames (an animation or a multi-page file); "
+            "save the frame you mean as a file of its own"
+        )
+
+
+def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.NDArray[np.uint8]:
+    """Turn a decoded, upright image into gray or RGB levels, or refuse it by name."""
+    if image.mode in _REFUSED_MODES:
+        raise ImageError(
+            f"cannot use {path}: {_REFUSED_MODES[image.mode]}; convert it to 8-bit RGB or gray"
+        )
+    if image.mode.startswith("I;16") or (
+        image.mode == "I" and image_format in _SIXTEEN_BIT_FORMATS
+    ):
+        if "transparency" in image.info:
+            raise ImageError(f"cannot use {path}: it is 16-bit gray with a transparent level")
+        return _sixteen_to_eight(np.asarray(image))
+    if image.mode == "P":
+        # A palette may carry transparency as a chunk or in its own mode: RGBA shows both.
+        image = image.convert("RGBA")
+    elif "transparency" in image.info and image.mode in {"L", "RGB"}:
+        # A colour key: the pixels of that colour are transparent.
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
+    if image.mode in {"LA", "RGBA", "PA", "La", "RGBa"}:
+        if image.mode not in {"LA", "RGBA"}:
+            image = image.convert("LA" if image.mode == "La" else "RGBA")
+        levels = np.asarray(image)
+        _refuse_transparency(levels[:, :, -1], path)
+        colours = levels[:, :, 0] if levels.shape[2] == 2 else levels[:, :, :3]
+        return np.ascontiguousarray(colours, dtype=np.uint8)
+    if image.mode in {"L", "RGB"}:
+        return np.array(image, dtype=np.uint8)
+    if image.mode == "RGBX":
+        return np.array(image.convert("RGB"), dtype=np.uint8)
+    raise ImageError(
+        f"cannot use {path}: its pixel format ({image.mode}) has no unambiguous 8-bit equivalent; "
+        "convert it to 8-bit RGB or gray"
+    )
+
+
+def _refuse_transparency(alpha: npt.NDArray[Any], path: Path) -> None:
+    if int(alpha.min()) != np.iinfo(alpha.dtype).max:
+        raise ImageError(
+            f"cannot use {path}: it has transparent pixels, whose colour depends on a background; "
+            "flatten it onto the background you want"
+        )
+
+
+def _sixteen_to_eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    wide = values.astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65_535:
+        raise ValueError("its values do not fit in 16 bits")
+    return ((wide + _SIXTEEN_TO_EIGHT // 2) // _SIXTEEN_TO_EIGHT).astype(np.uint8)
+
+
+# --- 16-bit colour ------------------------------------------------------------------------------
+#
+# Pillow has no 16-bit colour mode: it opens such files as 8-bit RGB and keeps only the high byte
+# of each value, which rounds down without saying so. Its decoders know little- and big-endian
+# source data, though. Decoding twice, once with the bytes taken for swapped, yields both bytes.
+
+_RAW_SIXTEEN_BIT = re.compile(r"^(RGB|RGBA|RGBX);16[BLN]$")
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str | None:
+    """Name of the layout of the samples in the file, when all of the file's tiles share it."""
+    names = set()
+    for tile in image.tile:
+        arguments = tile[3]
+        name = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+        names.add(name if isinstance(name, str) else None)
+    return names.pop() if len(names) == 1 else None
+
+
+def _sixteen_bit_colour(image: ImageFile.ImageFile) -> str | None:
+    """The raw mode of an image with 16 bits per colour value, else None."""
+    raw_mode = _raw_mode(image)
+    if raw_mode is None or ";16" not in raw_mode or image.mode.startswith("I"):
+        return None
+    return raw_mode
+
+
+def _read_sixteen_bit_colour(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
+    if _RAW_SIXTEEN_BIT.match(raw_mode) is None:
+        raise ImageError(
+            f"cannot use {path}: 16 bits per value with transparency or in an unusual order "
+            f"({raw_mode}); convert it to 8-bit RGB or gray"
+        )
+    byte_order = raw_mode[-1]
+    if byte_order == "N":
+        byte_order = "L" if sys.byteorder == "little" else "B"
+    swapped = raw_mode[:-1] + ("B" if byte_order == "L" else "L")
+    high = _decode_as(path, raw_mode)
+    low = _decode_as(path, swapped)
+    values = high.astype(np.uint16) * np.uint16(256) + low
+    if raw_mode.startswith("RGBA"):
+        _refuse_transparency(values[:, :, 3], path)
+    return _sixteen_to_eight(values[:, :, :3])
+
+
+def _decode_as(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
+    with Image.open(path) as image:
+        image.tile = [
+            tile._replace(args=(raw_mode, *tile[3][1:]) if isinstance(tile[3], tuple) else raw_mode)
+            for tile in image.tile
+        ]
+        image.load()
+        return np.array(ImageOps.exif_transpose(image), dtype=np.uint8)

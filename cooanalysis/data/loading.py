@@ -1,0 +1,179 @@
+"""From image files to the arrays that the analysis cuts its patches from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cooanalysis.data.datasets import Dataset
+from cooanalysis.data.degradation import downsample, modcrop, upsample
+from cooanalysis.data.images import read_image, rgb_to_y
+from cooanalysis.data.layouts import ImagePair
+from cooanalysis.errors import ConfigError, ImageError
+
+__all__ = ["Colour", "LoadedPair", "SkippedImage", "iter_pairs", "load_pair"]
+
+Colour = Literal["y", "rgb"]
+
+# A low-resolution image and the shrunken high-resolution one correlate at 0.99 and more when both
+# show the same picture, whatever the degradation; two unrelated pictures rarely reach 0.6.
+_SAME_PICTURE = 0.8
+
+# Below this standard deviation (levels) a picture is flat and a correlation only compares noise.
+_FLAT = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPair:
+    """One image in memory, ready for cutting patches. C is 1 for colour "y" and 3 for "rgb".
+
+    Attributes
+    ----------
+    name : str
+        As in its :class:`~cooanalysis.data.layouts.ImagePair`.
+    hr : numpy.ndarray
+        ``(H, W, C)``, ``uint8``, levels 0..255 (16..235 for "y"); H and W are multiples of the
+        scale.
+    lr : numpy.ndarray
+        ``(H / scale, W / scale, C)``, ``uint8``, levels.
+    upsampled : numpy.ndarray
+        ``(H, W, C)``, ``float32``, levels: U(lr), not clipped.
+    lr_source : {"dataset", "made"}
+        Whether the low-resolution image came with the data set or was made here.
+    """
+
+    name: str
+    hr: npt.NDArray[np.uint8]
+    lr: npt.NDArray[np.uint8]
+    upsampled: npt.NDArray[np.float32]
+    lr_source: Literal["dataset", "made"]
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that could not be used, and the sentence that says why."""
+
+    name: str
+    path: Path
+    reason: str
+
+
+def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
+    """Read an image, get or make its low-resolution version, and convert both to `colour`.
+
+    Parameters
+    ----------
+    pair : ImagePair
+        Where the files lie.
+    scale : int
+        At least 1.
+    colour : {"y", "rgb"}
+        ``"y"``: the rounded luma of BT.601 (:func:`~cooanalysis.data.images.rgb_to_y`);
+        ``"rgb"``: the three channels, a gray image being repeated.
+
+    Returns
+    -------
+    LoadedPair
+        The high-resolution image is cropped to a multiple of `scale` at the bottom and right. A
+        missing low-resolution image is made from it in RGB, before the conversion, as the data
+        sets' own were.
+
+    Raises
+    ------
+    ConfigError
+        `scale` or `colour` has a value that makes no sense.
+    ImageError
+        A file cannot be used, the high-resolution image is smaller than `scale`, or the data set's
+        low-resolution image has another size than ``floor(H / scale) x floor(W / scale)`` or shows
+        another picture.
+    """
+    if colour not in ("y", "rgb"):
+        raise ConfigError(f"colour must be 'y' or 'rgb', not {colour!r}")
+    hr_file = read_image(pair.hr_path)
+    try:
+        hr_image = modcrop(hr_file, scale)
+    except ImageError as error:
+        raise ImageError(f"cannot use {pair.hr_path}: {error}") from None
+    if pair.lr_path is None:
+        lr_image = downsample(hr_image, scale)
+    else:
+        lr_image = read_image(pair.lr_path)
+        _check_same_picture(pair, hr_image, lr_image, scale)
+    lr = _to_colour(lr_image, colour)
+    return LoadedPair(
+        name=pair.name,
+        hr=_to_colour(hr_image, colour),
+        lr=lr,
+        upsampled=upsample(lr, scale),
+        lr_source="made" if pair.lr_path is None else "dataset",
+    )
+
+
+def iter_pairs(
+    dataset: Dataset, *, colour: Colour, strict: bool = False
+) -> Iterator[LoadedPair | SkippedImage]:
+    """Load the images of a data set one after the other.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        As :func:`~cooanalysis.data.datasets.resolve` returns it.
+    colour : {"y", "rgb"}
+        See :func:`load_pair`.
+    strict : bool
+        Raise at the first image that cannot be used instead of skipping it.
+
+    Yields
+    ------
+    LoadedPair or SkippedImage
+        One for every pair of the data set, in its order.
+
+    Raises
+    ------
+    ConfigError
+        See :func:`load_pair`.
+    ImageError
+        With `strict`, see :func:`load_pair`.
+    """
+    for pair in dataset.pairs:
+        try:
+            yield load_pair(pair, scale=dataset.scale, colour=colour)
+        except ImageError as error:
+            if strict:
+                raise
+            yield SkippedImage(pair.name, pair.hr_path, str(error))
+
+
+def _to_colour(image: npt.NDArray[np.uint8], colour: Colour) -> npt.NDArray[np.uint8]:
+    if colour == "y":
+        return rgb_to_y(image).astype(np.uint8)[:, :, np.newaxis]
+    if image.ndim == 2:
+        return np.repeat(image[:, :, np.newaxis], 3, axis=2)
+    return np.ascontiguousarray(image)
+
+
+def _check_same_picture(
+    pair: ImagePair, hr: npt.NDArray[np.uint8], lr: npt.NDArray[np.uint8], scale: int
+) -> None:
+    wanted = (hr.shape[0] // scale, hr.shape[1] // scale)
+    if lr.shape[:2] != wanted:
+        raise ImageError(
+            f"cannot use {pair.lr_path}: it has {lr.shape[0]} x {lr.shape[1]} pixels, but "
+            f"{pair.hr_path} ({hr.shape[0]} x {hr.shape[1]}) at scale {scale} needs "
+            f"{wanted[0]} x {wanted[1]}; check that the scale and the files belong together"
+        )
+    ours = rgb_to_y(downsample(hr, scale)).ravel()
+    theirs = rgb_to_y(lr).ravel()
+    if min(ours.std(), theirs.std()) < _FLAT:
+        return
+    correlation = float(np.corrcoef(ours, theirs)[0, 1])
+    if correlation < _SAME_PICTURE:
+        raise ImageError(
+            f"cannot use {pair.name}: {pair.lr_path} and {pair.hr_path} show different pictures "
+            f"(correlation {correlation:.2f}); check that the files belong together"
+        )

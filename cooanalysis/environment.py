@@ -1,0 +1,42 @@
+"""What ran where: versions of the packages that matter and the memory that was used."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+
+PACKAGES = (
+    "cooanalysis",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "numba",
+    "faiss-cpu",
+    "faiss-gpu",
+    "torch",
+    "pillow",
+    "matplotlib",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that results may depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_rss_bytes() -> int | None:
+    """Largest resident memory of this process so far, or None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,53 @@
+"""Errors that a user can mend. Each carries one sentence: what is wrong, where, what to do.
+
+The command line prints the sentence and exits with :attr:`CooError.exit_code`;
+anything that is not a :class:`CooError` is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class CooError(Exception):
+    """Base of every error that the user, not the developer, can mend."""
+
+    exit_code = 1
+
+
+class ConfigError(CooError, ValueError):
+    """An argument has a value that makes no sense; the message names both."""
+
+    exit_code = 2
+
+
+class DatasetNotFoundError(CooError, FileNotFoundError):
+    """A named data set or folder is not there (and could not be downloaded)."""
+
+    exit_code = 3
+
+
+class DownloadError(DatasetNotFoundError):
+    """A download failed or its checksum did not match."""
+
+
+class ImageError(CooError, ValueError):
+    """An image cannot be used; the message names the file and the reason."""
+
+    exit_code = 4
+
+
+class NotEnoughDataError(CooError, ValueError):
+    """The images hold too few patches (or too few images) for what was asked."""
+
+    exit_code = 4
+
+
+class MissingDependencyError(CooError, ImportError):
+    """An optional package is needed; the message names the extra to install."""
+
+    exit_code = 5
+
+
+class RunDirectoryError(CooError, OSError):
+    """The output directory cannot be used: other content, locked, or not writable."""
+
+    exit_code = 6

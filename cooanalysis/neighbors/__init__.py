@@ -1,0 +1,32 @@
+"""Nearest neighbours behind one interface: FAISS on CPU, FAISS on GPU, torch on CUDA.
+
+Start with :func:`build_index` and :func:`search_excluding`; :func:`recall_at_k` says how
+much an approximate index misses.
+"""
+
+from cooanalysis.neighbors.clusters import KMeansCells, fit_kmeans
+from cooanalysis.neighbors.engines import ENGINES, available_engine
+from cooanalysis.neighbors.index import (
+    INDEX_KINDS,
+    NeighborIndex,
+    Neighbours,
+    build_index,
+    exact_search,
+)
+from cooanalysis.neighbors.search import Recall, recall_at_k, search_excluding, tune_to_recall
+
+__all__ = [
+    "ENGINES",
+    "INDEX_KINDS",
+    "KMeansCells",
+    "NeighborIndex",
+    "Neighbours",
+    "Recall",
+    "available_engine",
+    "build_index",
+    "exact_search",
+    "fit_kmeans",
+    "recall_at_k",
+    "search_excluding",
+    "tune_to_recall",
+]

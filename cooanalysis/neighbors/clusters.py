@@ -1,0 +1,112 @@
+"""Global grouping: k-means cells of patches, with FAISS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.errors import ConfigError
+from cooanalysis.neighbors.engines import import_faiss
+from cooanalysis.neighbors.index import Vectors, exact_search
+
+
+@dataclass(frozen=True)
+class KMeansCells:
+    """k-means cells and which vectors lie in them.
+
+    Attributes
+    ----------
+    centroids
+        (n_cells, dim).
+    assignment
+        (n,) cell of every training vector.
+    """
+
+    centroids: Vectors
+    assignment: NDArray[np.int64]
+
+    def assign(self, vectors: Vectors) -> NDArray[np.int64]:
+        """Cell of each vector: (n,)."""
+        return exact_search(vectors, self.centroids, 1).index[:, 0]
+
+    def members(
+        self,
+        cells: NDArray[np.integer],
+        k: int,
+        keys: NDArray[np.integer],
+        query_image: NDArray[np.integer],
+        reference_image: NDArray[np.integer],
+        excluded: NDArray[np.bool_],
+        seed: int = 0,
+    ) -> NDArray[np.int64]:
+        """Draw ``k`` members of each query's cell, none from an excluded image.
+
+        Parameters
+        ----------
+        cells
+            (q,) cell of each query.
+        k
+            Members a query.
+        keys
+            (q, m) whole numbers that identify each query: with the seed they decide the
+            draw, so that neither order nor batching changes it.
+        query_image, reference_image, excluded
+            See :func:`cooanalysis.neighbors.search_excluding`.
+        seed
+            Seed of the draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            (q, k) row numbers, drawn without replacement; a row of -1 where the cell has
+            fewer than ``k`` allowed members.
+        """
+        order = np.argsort(self.assignment, kind="stable")
+        bounds = np.searchsorted(self.assignment[order], np.arange(len(self.centroids) + 1))
+        drawn = np.full((len(cells), k), -1, np.int64)
+        for row, (cell, image) in enumerate(zip(cells, query_image, strict=True)):
+            candidates = order[bounds[cell] : bounds[cell + 1]]
+            if excluded[image].any():
+                candidates = candidates[~excluded[image, reference_image[candidates]]]
+            if len(candidates) >= k:
+                rng = np.random.default_rng([seed, *keys[row].tolist()])
+                drawn[row] = rng.choice(candidates, size=k, replace=False)
+        return drawn
+
+
+def fit_kmeans(vectors: Vectors, n_cells: int, *, seed: int = 0, n_iter: int = 15) -> KMeansCells:
+    """Run FAISS k-means (Lloyd's algorithm on a bounded sample) and assign every vector.
+
+    Parameters
+    ----------
+    vectors
+        (n, dim) float32.
+    n_cells
+        Number of cells, at most n / 2.
+    seed, n_iter
+        Seed of the sample and the start, number of iterations.
+
+    Raises
+    ------
+    ConfigError
+        If there are too many cells for the vectors.
+    """
+    if not 1 <= n_cells <= max(1, len(vectors) // 2):
+        raise ConfigError(
+            f"clusters must be between 1 and half the number of reference patches "
+            f"({len(vectors) // 2}), got {n_cells}"
+        )
+    faiss = import_faiss()
+    kmeans = faiss.Kmeans(
+        vectors.shape[1],
+        n_cells,
+        niter=n_iter,
+        seed=seed + 1,
+        max_points_per_centroid=256,
+        min_points_per_centroid=1,
+    )
+    kmeans.train(np.ascontiguousarray(vectors, np.float32))
+    assignment = exact_search(vectors, kmeans.centroids, 1).index[:, 0]
+    return KMeansCells(np.asarray(kmeans.centroids, np.float32), assignment)

@@ -1,0 +1,110 @@
+"""Which engine searches: found by itself, or asked for by name."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+from types import ModuleType
+
+from cooanalysis.errors import ConfigError, MissingDependencyError
+
+ENGINES = ("faiss-cpu", "faiss-gpu", "torch")
+"""Engines: FAISS on the CPU, FAISS on NVIDIA GPUs, torch (CUDA; its CPU form serves the tests)."""
+
+_INSTALL_FAISS = (
+    "FAISS is not installed; install it with `pip install 'cooanalysis[cpu]'`, or on a machine "
+    "with an NVIDIA GPU and CUDA 12 with `pip install 'cooanalysis[gpu]'`"
+)
+
+
+def import_faiss() -> ModuleType:
+    """Import FAISS, or say which extra brings it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If no FAISS is installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingDependencyError(_INSTALL_FAISS) from error
+    return faiss  # type: ignore[no-any-return]
+
+
+def faiss_gpu_count() -> int:
+    """Number of GPUs that the installed FAISS can use (0 for a CPU-only build)."""
+    if importlib.util.find_spec("faiss") is None:
+        return 0
+    faiss = import_faiss()
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+
+
+def torch_cuda_available() -> bool:
+    """Whether torch is installed and sees a CUDA GPU; torch is imported only if a driver is."""
+    if ctypes.util.find_library("cuda") is None or importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def available_engine(engine: str = "auto", device: str = "auto") -> str:
+    """Resolve ``auto`` and check that a named engine can run here.
+
+    Parameters
+    ----------
+    engine
+        ``"auto"`` or one of :data:`ENGINES`.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``; restricts what ``auto`` may choose.
+
+    Returns
+    -------
+    str
+        One of :data:`ENGINES`. ``auto`` takes FAISS on the GPU, else torch on CUDA, else
+        FAISS on the CPU.
+
+    Raises
+    ------
+    ConfigError
+        If the engine or device is unknown, or the two contradict each other.
+    MissingDependencyError
+        If what was asked for is not installed or has no GPU.
+    """
+    if engine not in ("auto", *ENGINES):
+        raise ConfigError(f"unknown engine {engine!r}; choose auto, {', '.join(ENGINES)}")
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device {device!r}; choose auto, cpu or cuda")
+    if engine == "faiss-gpu" and device == "cpu":
+        raise ConfigError("engine 'faiss-gpu' cannot run on device 'cpu'; drop one of the two")
+    if engine == "faiss-cpu" and device == "cuda":
+        raise ConfigError("engine 'faiss-cpu' cannot run on device 'cuda'; drop one of the two")
+    if engine == "auto":
+        if device in ("auto", "cuda"):
+            if faiss_gpu_count() > 0:
+                return "faiss-gpu"
+            if torch_cuda_available():
+                return "torch"
+            if device == "cuda":
+                raise MissingDependencyError(
+                    "device 'cuda' was asked for, but neither FAISS nor torch finds a GPU here; "
+                    "install faiss-gpu or a CUDA build of torch, or use --device cpu"
+                )
+        import_faiss()
+        return "faiss-cpu"
+    if engine == "faiss-gpu" and faiss_gpu_count() == 0:
+        raise MissingDependencyError(
+            "engine 'faiss-gpu' was asked for, but the installed FAISS finds no GPU; install "
+            "faiss-gpu on a machine with an NVIDIA GPU, or use --engine auto"
+        )
+    if engine == "faiss-cpu":
+        import_faiss()
+    if engine == "torch" and importlib.util.find_spec("torch") is None:
+        raise MissingDependencyError(
+            "engine 'torch' was asked for, but torch is not installed; install it with "
+            "`pip install 'cooanalysis[torch]'`, or use --engine auto"
+        )
+    if engine == "torch" and device == "cuda" and not torch_cuda_available():
+        raise MissingDependencyError("engine 'torch' finds no CUDA GPU here; use --device cpu")
+    return engine

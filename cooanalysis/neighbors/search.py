@@ -1,0 +1,182 @@
+"""Searching with excluded images, and measuring what an approximate index misses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.neighbors.index import NeighborIndex, Neighbours, Vectors, exact_search
+
+
+def search_excluding(
+    index: NeighborIndex,
+    queries: Vectors,
+    k: int,
+    query_image: NDArray[np.integer],
+    reference_image: NDArray[np.integer],
+    excluded: NDArray[np.bool_],
+    *,
+    vectors: Vectors | None = None,
+) -> Neighbours:
+    """The ``k`` nearest neighbours, none of them from an excluded image.
+
+    No engine can leave images out by itself on every kind of index, so more neighbours than
+    needed are fetched, the excluded ones dropped, and the few queries that run short are
+    asked again for more.
+
+    Parameters
+    ----------
+    index
+        The index over the reference vectors.
+    queries
+        (q, dim) float32.
+    k
+        Number of neighbours wanted.
+    query_image, reference_image
+        Image number of every query and of every indexed vector.
+    excluded
+        (n_query_images, n_reference_images): True where a reference image must not serve a
+        query image.
+    vectors
+        The indexed vectors; lets an approximate index that runs short fall back to exact
+        search for those queries.
+
+    Returns
+    -------
+    Neighbours
+        Exactly ``k`` a query, nearest first.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer than ``k`` vectors are left for some query.
+    """
+    found = np.full((len(queries), k), -1, np.int64)
+    distances = np.full((len(queries), k), np.inf, np.float32)
+    counts = np.bincount(reference_image, minlength=excluded.shape[1])
+    left = counts @ ~excluded.T
+    if len(queries) and (short := int(left[np.unique(query_image)].min())) < k:
+        raise NotEnoughDataError(
+            f"only {short} reference patches are left after excluding a query's own and duplicate "
+            f"images, fewer than k = {k}; use a larger reference set, a smaller stride or a smaller k"
+        )
+    pending = np.arange(len(queries))
+    touched = excluded.any(1)[query_image] if len(queries) else np.zeros(0, bool)
+    fetch = k if not touched.any() else k + k // 2
+    while len(pending):
+        fetch = min(fetch, index.size)
+        result = index.search(queries[pending], fetch)
+        safe = np.maximum(result.index, 0)
+        usable = (result.index >= 0) & ~excluded[
+            query_image[pending][:, None], reference_image[safe]
+        ]
+        enough = usable.sum(1) >= k
+        # A stable sort by "not usable" moves usable neighbours to the front, still by distance.
+        order = np.argsort(~usable[enough], axis=1, kind="stable")[:, :k]
+        done = pending[enough]
+        found[done] = np.take_along_axis(result.index[enough], order, 1)
+        distances[done] = np.take_along_axis(result.squared_distances[enough], order, 1)
+        pending = pending[~enough]
+        if len(pending) and fetch >= min(index.size, 32 * k):
+            if vectors is None and index.kind == "exact":
+                fetch = index.size
+                continue
+            if vectors is None:
+                raise NotEnoughDataError(
+                    f"{len(pending)} queries found fewer than k = {k} neighbours outside the excluded "
+                    "images; use --index exact"
+                )
+            _search_per_image(
+                pending, queries, k, query_image, reference_image, excluded, vectors, found, distances
+            )
+            break
+        fetch *= 2
+    return Neighbours(found, distances)
+
+
+def _search_per_image(
+    pending: NDArray[np.intp],
+    queries: Vectors,
+    k: int,
+    query_image: NDArray[np.integer],
+    reference_image: NDArray[np.integer],
+    excluded: NDArray[np.bool_],
+    vectors: Vectors,
+    found: NDArray[np.int64],
+    distances: Vectors,
+) -> None:
+    """Exact search among the allowed vectors only, one query image at a time (fills in place)."""
+    for number in np.unique(query_image[pending]):
+        rows = pending[query_image[pending] == number]
+        allowed = np.flatnonzero(~excluded[number, reference_image])
+        result = exact_search(queries[rows], vectors[allowed], k)
+        found[rows] = allowed[result.index]
+        distances[rows] = result.squared_distances
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Recall@k of an approximate index: the mean and its 95 % interval over queries."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+    n_queries: int
+
+
+def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recall:
+    """Share of the exact ``k`` neighbours that were found.
+
+    Parameters
+    ----------
+    found, exact
+        (q, k) row numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> recall_at_k(np.array([[1, 2, 9]]), np.array([[1, 2, 3]])).value
+    0.6666666666666666
+    """
+    shares = np.array([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)])
+    half = 1.96 * shares.std() / np.sqrt(max(len(shares), 1))
+    value = float(shares.mean())
+    return Recall(value, max(0.0, value - half), min(1.0, value + half), len(shares))
+
+
+def tune_to_recall(
+    index: NeighborIndex, vectors: Vectors, queries: Vectors, k: int, target: float
+) -> int:
+    """Raise the effort of an approximate index until it reaches a recall on sample queries.
+
+    Parameters
+    ----------
+    index
+        The index; its effort (nprobe or efSearch) is set.
+    vectors
+        The indexed vectors, for the exact answer.
+    queries
+        A few hundred queries of the run.
+    k
+        Neighbours a query.
+    target
+        Recall@k to reach, in (0, 1].
+
+    Returns
+    -------
+    int
+        The effort that was set: the smallest of a geometric grid that reaches the target, or
+        the largest tried.
+    """
+    exact = exact_search(queries, vectors, k).index
+    effort, largest = max(8, k // 8), max(8, index.size)
+    while True:
+        index.set_effort(effort)
+        if recall_at_k(index.search(queries, k).index, exact).value >= target:
+            return effort
+        if effort >= largest:
+            return largest
+        effort = min(largest, int(np.ceil(effort * 1.25)))

@@ -1,0 +1,201 @@
+"""What an analysis leaves behind: tables, headline numbers, example groups; saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.errors import RunDirectoryError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cooanalysis.plotting import Plots
+
+SCHEMA_VERSION = 1
+"""Version of the files in a run directory; raised when a key or column changes its meaning."""
+
+SUMMARY_FILE = "summary.json"
+GROUPS_FILE = "groups.parquet"
+MAPS_FILE = "maps.parquet"
+EXAMPLES_FILE = "examples.npz"
+REPORT_FILE = "report.html"
+FIGURES_FOLDER = "figures"
+
+
+@dataclass(frozen=True)
+class ExampleGroup:
+    """One potential-HR group as pictures; all images are (height, width, channels) uint8.
+
+    Attributes
+    ----------
+    row
+        Row of the query in ``groups``.
+    kind
+        ``"highest"`` or ``"lowest"`` entropy.
+    lr, truth, bicubic, center
+        LR patch, true HR patch, bicubic upsampling, and center of the group (brought to the
+        query's own mean and contrast).
+    members
+        (n, height, width, channels): some members, likewise, nearest first.
+    """
+
+    row: int
+    kind: str
+    lr: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    bicubic: NDArray[np.uint8]
+    center: NDArray[np.uint8]
+    members: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of :func:`cooanalysis.analyze`.
+
+    Attributes
+    ----------
+    summary
+        Headline numbers, each with unit and interval; see ``schemas/summary.schema.json``.
+    groups
+        One row a query patch.
+    maps
+        One row a patch of the densely analysed images, for entropy maps.
+    examples
+        Groups with the highest and lowest entropy as pictures.
+    images
+        HR images behind the maps: name to (height, width, channels) uint8.
+    """
+
+    summary: dict[str, Any]
+    groups: pd.DataFrame
+    maps: pd.DataFrame
+    examples: tuple[ExampleGroup, ...]
+    images: dict[str, NDArray[np.uint8]]
+
+    @cached_property
+    def plot(self) -> Plots:
+        """Figures of this result: ``result.plot.entropy_vs_center_distance()`` and so on."""
+        from cooanalysis.plotting import Plots
+
+        return Plots(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies configuration and data; equal fingerprints mean equal results."""
+        return str(self.summary["fingerprint"])
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run directory: whole or not at all.
+
+        Parameters
+        ----------
+        directory
+            Where to write. It must not exist, unless it is a run directory and ``overwrite``.
+
+        Raises
+        ------
+        RunDirectoryError
+            If the directory holds something else or cannot be written.
+        """
+        from cooanalysis.rundir import write_run
+
+        return write_run(self, Path(directory), overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        from cooanalysis.report import summary_card
+
+        return summary_card(self.summary)
+
+    def __repr__(self) -> str:
+        s = self.summary
+        return (
+            f"<Result {s['dataset']['name']} x{s['scale']}: {s['n_queries']} queries, "
+            f"PSNR ceiling {s['psnr_ceiling_db']['value']:.2f} dB>"
+        )
+
+
+def load(directory: str | Path) -> Result:
+    """Read a run directory back.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not a complete run directory, or was written by a newer version.
+    """
+    import pandas as pd
+
+    folder = Path(directory)
+    summary = read_summary(folder)
+    try:
+        groups = pd.read_parquet(folder / GROUPS_FILE)
+        maps = pd.read_parquet(folder / MAPS_FILE)
+        with np.load(folder / EXAMPLES_FILE, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError) as error:
+        raise RunDirectoryError(
+            f"{folder} is damaged ({error}); run the analysis again with --overwrite"
+        ) from error
+    return Result(summary, groups, maps, *unpack_examples(arrays))
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Read and check ``summary.json`` of a run directory."""
+    path = folder / SUMMARY_FILE
+    if not path.is_file():
+        raise RunDirectoryError(f"{folder} is not a run directory: it has no {SUMMARY_FILE}")
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        version = int(summary["schema_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{path} cannot be read ({error}); run the analysis again with --overwrite"
+        ) from error
+    if version > SCHEMA_VERSION:
+        raise RunDirectoryError(
+            f"{path} was written by a newer version of cooanalysis (schema {version}, this one "
+            f"reads up to {SCHEMA_VERSION}); upgrade cooanalysis"
+        )
+    return dict(summary)
+
+
+def pack_examples(
+    examples: tuple[ExampleGroup, ...], images: dict[str, NDArray[np.uint8]]
+) -> dict[str, NDArray[Any]]:
+    """Flatten example groups and images into arrays for an ``.npz`` file."""
+    arrays: dict[str, NDArray[Any]] = {"image_names": np.array(list(images), np.str_)}
+    for number, image in enumerate(images.values()):
+        arrays[f"image_{number}"] = image
+    arrays["example_rows"] = np.array([e.row for e in examples], np.int64)
+    arrays["example_kinds"] = np.array([e.kind for e in examples], np.str_)
+    for number, example in enumerate(examples):
+        for part in ("lr", "truth", "bicubic", "center", "members"):
+            arrays[f"example_{number}_{part}"] = getattr(example, part)
+    return arrays
+
+
+def unpack_examples(
+    arrays: dict[str, NDArray[Any]],
+) -> tuple[tuple[ExampleGroup, ...], dict[str, NDArray[np.uint8]]]:
+    """The inverse of :func:`pack_examples`."""
+    images = {str(name): arrays[f"image_{i}"] for i, name in enumerate(arrays["image_names"])}
+    examples = tuple(
+        ExampleGroup(
+            int(row),
+            str(kind),
+            *(
+                arrays[f"example_{i}_{part}"]
+                for part in ("lr", "truth", "bicubic", "center", "members")
+            ),
+        )
+        for i, (row, kind) in enumerate(
+            zip(arrays["example_rows"], arrays["example_kinds"], strict=True)
+        )
+    )
+    return examples, images

@@ -1,0 +1,178 @@
+"""Run directories: written whole or not at all, resumed after an interruption, locked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.errors import RunDirectoryError
+from cooanalysis.result import (
+    EXAMPLES_FILE,
+    FIGURES_FOLDER,
+    GROUPS_FILE,
+    MAPS_FILE,
+    REPORT_FILE,
+    SUMMARY_FILE,
+    Result,
+    pack_examples,
+    read_summary,
+)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Path:
+    """Write a run directory by building it beside its place and renaming it there.
+
+    Raises
+    ------
+    RunDirectoryError
+        See :meth:`cooanalysis.result.Result.save`.
+    """
+    from cooanalysis.plotting import save_figures
+    from cooanalysis.report import write_report
+
+    check_target(directory, overwrite=overwrite)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write beside {directory}: {error}") from error
+    try:
+        text = json.dumps(result.summary, indent=2, ensure_ascii=False, allow_nan=False)
+        (building / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+        result.groups.to_parquet(building / GROUPS_FILE, index=False)
+        result.maps.to_parquet(building / MAPS_FILE, index=False)
+        np.savez_compressed(
+            building / EXAMPLES_FILE,
+            allow_pickle=False,
+            **pack_examples(result.examples, result.images),  # type: ignore[arg-type]
+        )
+        save_figures(result, building / FIGURES_FOLDER)
+        write_report(result, building / REPORT_FILE)
+        building.chmod(0o755)
+        if directory.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+            directory.replace(old)
+            building.replace(directory)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            building.replace(directory)
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write {directory}: {error}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return directory
+
+
+def check_target(directory: Path, *, overwrite: bool) -> None:
+    """Refuse to write over anything that is not a run directory of ours."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise RunDirectoryError(f"{directory} is a file; choose another --out")
+    if not any(directory.iterdir()):
+        return
+    if not (directory / SUMMARY_FILE).is_file():
+        raise RunDirectoryError(
+            f"{directory} holds files but is not a run directory; choose another --out"
+        )
+    if not overwrite:
+        raise RunDirectoryError(
+            f"{directory} holds a run with another configuration or other data; "
+            "choose another --out or add --overwrite"
+        )
+
+
+def finished_run(directory: Path, fingerprint: str) -> bool:
+    """Whether ``directory`` holds a finished run with this fingerprint."""
+    if not (directory / SUMMARY_FILE).is_file():
+        return False
+    try:
+        return bool(read_summary(directory).get("fingerprint") == fingerprint)
+    except RunDirectoryError:
+        return False
+
+
+class Checkpoints:
+    """Finished pieces of an unfinished run, so that it resumes where it stopped.
+
+    Without a folder nothing is kept. With one, each piece is an ``.npz`` file that appears
+    by a rename, so a piece is there whole or not at all.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self.reused = 0
+
+    def load_or_compute(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
+        """Return the piece called ``name``, computing it if it is not there (or damaged)."""
+        if self.folder is None:
+            return compute()
+        path = self.folder / f"{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
+            self.reused += 1
+            return arrays
+        except (OSError, ValueError, EOFError, KeyError):
+            arrays = compute()
+        partial = path.with_suffix(".tmp")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            partial.replace(path)
+        except OSError as error:
+            raise RunDirectoryError(f"cannot write {path}: {error}") from error
+        return arrays
+
+
+@contextmanager
+def checkpoints(directory: Path | None, fingerprint: str) -> Iterator[Checkpoints]:
+    """Open the checkpoints of a run that will end in ``directory``.
+
+    They live in ``<directory>.partial``, are locked against a second process, thrown away
+    when they belong to another configuration, kept when the run is interrupted and removed
+    when it succeeds.
+
+    Raises
+    ------
+    RunDirectoryError
+        If another process works on the same directory, or it cannot be written.
+    """
+    if directory is None:
+        yield Checkpoints()
+        return
+    from filelock import FileLock, Timeout
+
+    folder = directory.with_name(directory.name + ".partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise RunDirectoryError(
+            f"another process is working on {directory}; wait for it or choose another --out"
+        ) from error
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write {folder}: {error}") from error
+    try:
+        marker = folder / "fingerprint"
+        if not marker.is_file() or marker.read_text(encoding="utf-8") != fingerprint:
+            for path in folder.glob("*.npz"):
+                path.unlink()
+            marker.write_text(fingerprint, encoding="utf-8")
+        yield Checkpoints(folder)
+        for path in [*folder.glob("*.npz"), *folder.glob("*.tmp"), marker]:
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+    shutil.rmtree(folder, ignore_errors=True)
