@@ -326,6 +326,7 @@ def two_sample_auc(
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
+    from threadpoolctl import threadpool_limits
 
     a, b = np.asarray(first), np.asarray(second)
     x = np.concatenate([a, b])
@@ -335,12 +336,14 @@ def two_sample_auc(
     if n_images < 2:
         raise NotEnoughDataError("the two-sample test needs patches of at least two images")
     scores = np.full(len(x), np.nan)
-    for train, test in GroupKFold(min(n_folds, n_images)).split(x, labels, groups):
-        if len(np.unique(labels[train])) < 2:
-            continue
-        classifier = HistGradientBoostingClassifier(random_state=seed, max_iter=60)
-        classifier.fit(x[train], labels[train])
-        scores[test] = classifier.predict_proba(x[test])[:, 1]
+    # One thread: its OpenMP threads spin, and on a busy machine take twenty times as long.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        for train, test in GroupKFold(min(n_folds, n_images)).split(x, labels, groups):
+            if len(np.unique(labels[train])) < 2:
+                continue
+            classifier = HistGradientBoostingClassifier(random_state=seed, max_iter=60)
+            classifier.fit(x[train], labels[train])
+            scores[test] = classifier.predict_proba(x[test])[:, 1]
     scored = np.isfinite(scores)
     if len(np.unique(labels[scored])) < 2:
         raise NotEnoughDataError("the two-sample test needs both samples in two or more images")

@@ -58,7 +58,7 @@ GROUP_SHARD = 1024
 SUBSPACE_SAMPLE = 20_000
 TUNING_QUERIES = 256
 RECALL_QUERIES = 512
-TWO_SAMPLE_QUERIES = 5000
+TWO_SAMPLE_QUERIES = 4000
 MAP_PATCHES = 1500
 EXAMPLES = 4
 EXAMPLE_MEMBERS = 8
@@ -334,7 +334,9 @@ class _Run:
                     f"fewer than {MIN_IMAGES} images: intervals come from single patches, which resemble each "
                     "other, and are too narrow"
                 )
-            reliability = self._reliability(reference, members)
+            reliability = self._reliability(
+                reference, members, table[entropy_column(config.estimators[0])]
+            )
             groups = self._frame(table)
             summary = summarise(
                 Measured(
@@ -700,7 +702,10 @@ class _Run:
             kind: feature_space("subbands").function(self._square(rows[chosen]))
             for kind, rows in sets.items()
         }
-        half = rng.permutation(size) % 2 == 0
+        # Halves balanced within every image: otherwise the folds' class shares give images away.
+        shuffled = np.lexsort((rng.random(size), image))
+        half = np.empty(size, np.bool_)
+        half[shuffled] = np.arange(size) % 2 == 0
         everyone = np.ones(size, np.bool_)
         pairs = {
             "center": ("center", everyone, everyone),
@@ -836,20 +841,22 @@ class _Run:
     # -- bookkeeping ------------------------------------------------------------------------
 
     def _reliability(
-        self, reference: _Reference, members: NDArray[np.int64]
+        self,
+        reference: _Reference,
+        members: NDArray[np.int64],
+        entropy: NDArray[np.float64],
     ) -> dict[str, estimators.Reliability]:
-        """How each estimator does on Gaussian groups shaped like the run's own."""
-        step = max(1, len(members) // 200)
-        sample = reference.projected[members[::step]].astype(np.float64)
-        sample = sample - sample.mean(axis=1, keepdims=True)
-        covariance = np.einsum("gki,gkj->ij", sample, sample) / (sample.shape[0] * sample.shape[1])
+        """How each estimator does on Gaussian groups with the covariance of a typical group."""
+        typical = np.argsort(entropy, kind="stable")[len(entropy) // 2]
+        sample = reference.projected[members[typical]].astype(np.float64)
+        covariance = np.atleast_2d(np.cov(sample.T))
         out = {}
         for method in self.config.estimators:
             with self.clock.time(f"reliability {method}"):
                 out[method] = estimators.reliability(
                     method,
                     self.config.k,
-                    sample.shape[2],
+                    sample.shape[1],
                     covariance=covariance,
                     seed=self.config.seed,
                 )
