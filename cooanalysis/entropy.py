@@ -9,7 +9,8 @@ from different sides:
 ``gaussian``              Entropy of the Gaussian with the group's covariance. Exactly unbiased
                           for Gaussian groups of any covariance; an upper bound for all others.
 ``kozachenko-leonenko``   Nearest-neighbour distances after whitening, calibrated on Gaussian
-                          groups of the same ``n`` and ``d``. Sees clusters and heavy tails.
+                          groups of the same ``n`` and ``d``. Sees any shape in a few dimensions;
+                          in many (d > 8) it hardly tells a box or clusters from a Gaussian.
 ``copula``                Spacing entropies of the coordinates plus a Gaussian copula. Sees the
                           shape of every coordinate, and only linear-like dependence.
 ========================  =====================================================================
@@ -158,7 +159,9 @@ def gaussian_entropy(samples: ArrayLike, shrinkage: str | float = "auto") -> Dou
     and :math:`t_i = (1-\rho) l_i / ((1-\rho) l_i + \rho)` by the factor
     :math:`[\sum t_i^2 + (\sum t_i)^2] / (d^2 + d)` of the second-order expansion, which is 1
     at :math:`\rho = 0` and 0 at :math:`\rho = 1`. The pull of the shrinkage itself is *not*
-    taken off: it makes correlated coordinates look less dependent.
+    taken off: it makes correlated coordinates look less dependent (at n = 128, d = 24 and
+    neighbours correlated by 0.9: +0.12 nats per dimension, against 0.000 without shrinkage, and
+    a standard deviation of 0.015 against 0.013).
 
     The Gaussian has the largest entropy for its covariance, so for other distributions this
     overestimates: two far clusters look like one wide Gaussian.
@@ -284,7 +287,13 @@ def kozachenko_leonenko_entropy(
     * *calibration*: the bias that is left for Gaussian groups depends, after whitening, on
       (n, d, k) alone. It is measured once on simulated Gaussian groups (fixed seed, cached)
       and taken off, so what the estimator says is, strictly, how far a group is from a
-      Gaussian. For other distributions a part of the bias remains.
+      Gaussian. For other distributions a part of the bias remains: at n = 128, d = 24 +0.03
+      for Laplace coordinates, +0.20 for a uniform box, -0.07 for a multivariate t with 5
+      degrees of freedom (nats per dimension; without calibration +0.12, +0.29 and +0.02).
+
+    Whitening by the covariance squeezes the axis along which clusters lie apart, so far
+    clusters are found only where n is large for d (n = 512 for d = 2); if the clusters
+    themselves are close to isotropic, ``whiten=False`` finds them in more dimensions.
 
     Parameters
     ----------
@@ -445,7 +454,9 @@ def copula_entropy(samples: ArrayLike) -> Doubles:
 
     It is free of any assumption on the coordinates' distributions. Of their dependence it sees
     what a Gaussian copula can express; other dependence (two clusters along a diagonal, a
-    common random scale) is missed, and the entropy overestimated.
+    common random scale) is missed, and the entropy overestimated (+0.04 at n = 128, d = 24 for
+    a multivariate t with 5 degrees of freedom). Ranks blunt strong correlations: at d = 24 with
+    neighbours correlated by 0.9 the bias is +0.03 at n = 64 and +0.02 at n = 128.
 
     Parameters
     ----------
@@ -517,7 +528,10 @@ def marginal_entropies(samples: ArrayLike) -> Doubles:
 
     Notes
     -----
-    Ties make spacings of zero: they are floored at :data:`RESOLUTION` standard deviations.
+    The bias is about -1/n for a Gaussian, -0.6/n for a Laplace and 0 for a uniform
+    distribution; a gap between clusters costs up to +8/n. The standard deviation at n = 128 is
+    0.07, 0.09 and 0.03 nats. Ties make spacings of zero: they are floored at :data:`RESOLUTION`
+    standard deviations.
 
     References
     ----------
@@ -546,13 +560,16 @@ def _min_samples_copula(d: int) -> int:
 
 def _spacing_entropy(ordered: Doubles) -> Doubles:
     """(..., n) sorted values of unit variance to (...) entropies in nats."""
-    n = ordered.shape[-1]
+    n, m = ordered.shape[-1], _SPACING
+    spacings = np.empty_like(ordered)
+    np.subtract(ordered[..., 2 * m :], ordered[..., : -2 * m], out=spacings[..., m:-m])
+    np.subtract(ordered[..., m : 2 * m], ordered[..., :1], out=spacings[..., :m])
+    np.subtract(ordered[..., -1:], ordered[..., -2 * m : -m], out=spacings[..., -m:])
+    np.maximum(spacings, RESOLUTION, out=spacings)
     index = np.arange(n)
-    upper = np.minimum(index + _SPACING, n - 1)
-    lower = np.maximum(index - _SPACING, 0)
-    spacings = np.maximum(ordered[..., upper] - ordered[..., lower], RESOLUTION)
-    expected = float(np.mean(digamma(upper - lower)) - digamma(n + 1))
-    values: Doubles = np.log(spacings).mean(-1) - expected
+    gaps = np.minimum(index + m, n - 1) - np.maximum(index - m, 0)
+    expected = float(np.mean(digamma(gaps)) - digamma(n + 1))
+    values: Doubles = np.log(spacings, out=spacings).mean(-1) - expected
     return values
 
 
@@ -883,12 +900,12 @@ def _standardise(x: Floats) -> tuple[Doubles, Doubles]:
 
     A constant coordinate becomes zero, its logarithm ``-inf``.
     """
+    if not np.isfinite(x).all():
+        raise ConfigError("samples must be finite, but hold NaN or infinite values")
     z = x.astype(np.float64)
     mean = z.mean(axis=1, keepdims=True)
     z -= mean
     variance = np.einsum("gnd,gnd->gd", z, z) / z.shape[1]
-    if not np.all(np.isfinite(variance)):
-        raise ConfigError("samples must be finite: there are NaN, infinite or overflowing values")
     flat = variance <= (_FLAT * mean[:, 0, :]) ** 2
     scale = np.sqrt(np.where(flat, 1.0, variance))
     z /= scale[:, None, :]

@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from cooanalysis.summary import entropy_column
@@ -131,29 +132,34 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
             density.set_norm(LogNorm(1.0, max(highest, 2.0)))
         values = np.concatenate([y for _, y in panels.values()])
         low, high = np.quantile(values, [0.001, 0.999])
-        axes[0].set_ylim(low / 1.6, high * 1.6)
+        axes[0].set_ylim(low / 1.3, high * 2.2)
         _plain_log_axis(axes[0])
         axes[0].set_ylabel("distance of the center to its group\n(RMS per dimension, log scale)")
         fig.supxlabel("entropy of the group (nats per dimension)", fontsize=8.0)
         bar = fig.colorbar(drawn[-1], ax=list(axes), pad=0.01, aspect=30)
         bar.set_label("query patches in a cell")
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         bar.outline.set_visible(False)  # type: ignore[operator]
         handles = [
             Line2D([], [], color=VERMILLION, marker="o", label="median, bar: middle half"),
             Line2D([], [], color=BLACK, ls="--", label="lower bound √(entropy power)"),
         ]
         fig.legend(handles=handles, loc="outside upper right", ncols=2)
-        return fig
+        return _laid_out(fig)
 
 
 def _law_panel(
     ax: Axes, name: str, x: NDArray[np.float64], y: NDArray[np.float64], entry: dict[str, Any]
 ) -> Any:
-    low, high = np.quantile(x, [0.001, 0.999])
+    # Groups of (nearly) equal members have entropies far below all others; drawn to scale they
+    # would squeeze the rest into a corner.
+    low, high = np.quantile(x, [0.02, 0.999])
     margin = max(0.06 * (high - low), 0.05)
+    low -= 3.0 * margin
+    seen = (x >= low - margin) & (x <= high + margin)
     ax.set_yscale("log")
     density = ax.hexbin(
-        x, y, yscale="log", gridsize=(36, 24), mincnt=1, cmap="cividis_r", linewidths=0.1,
+        x[seen], y[seen], yscale="log", gridsize=(36, 24), mincnt=1, cmap="cividis_r", linewidths=0.1,
         rasterized=True,
     )  # fmt: skip
     ax.set_xlim(low - margin, high + margin)
@@ -169,14 +175,14 @@ def _law_panel(
             middle, median, yerr=spread, color=colour, lw=width, elinewidth=width, marker="o",
             ms=3.0 + width / 2, capsize=0, zorder=5,
         )  # fmt: skip
-    title = _estimator_title(name)
-    if entry.get("reliability", {}).get("trusted") is False:
-        title += "\n(values not trusted)"
-    ax.set_title(title)
-    rank = entry.get("spearman_center_distance")
+    ax.set_title(_estimator_title(name))
+    note = f"Spearman\n{_interval(entry.get('spearman_center_distance'), '.3f')}"
+    if (entry.get("reliability") or {}).get("trusted") is False:
+        note += "\nvalues not trusted"
+    if hidden := int((~seen).sum()):
+        ax.text(0.02, 0.02, f"{hidden} outside", transform=ax.transAxes, fontsize=6.5, color=GRAY)
     ax.text(
-        0.97, 0.04, f"Spearman\n{_interval(rank, '.3f')}", transform=ax.transAxes, ha="right",
-        va="bottom", fontsize=7.5,
+        0.035, 0.965, note, transform=ax.transAxes, va="top", fontsize=7.5, zorder=6,
         bbox={"facecolor": "white", "edgecolor": LIGHT, "linewidth": 0.5, "pad": 2.5},
     )  # fmt: skip
     return density
@@ -221,13 +227,13 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
         whole.bar(decile, full, color="#F3F3F3", hatch="////", edgecolor=LIGHT, lw=0, width=0.86)
         whole.bar(decile, kept, color=VERMILLION, width=0.86)
         whole.axhline(100.0, color=BLACK, lw=0.8)
-        whole.set(ylim=(0.0, 1.14 * full), ylabel="detail energy (% of the true patch)")
+        whole.set(ylim=(0.0, 1.14 * full), ylabel="detail energy (% of truth)")
         whole.set_title("What the center keeps of the truth")
         whole.text(0.45, 1.015 * 100.0, "true patch: 100 %", va="bottom", fontsize=7.0)
         overall = _value(result.summary.get("detail_energy"))
         if overall is not None and overall < 1.0:
             whole.text(
-                5.5, 0.5 * (100.0 + 100.0 * overall), f"{100.0 * (1.0 - overall):.0f} % averaged away",
+                5.5, 0.5 * (100.0 + 100.0 * overall), f"{100.0 * (1.0 - overall):.1f} % averaged away",
                 ha="center", va="center", fontsize=9.5, fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 3.0},
             )  # fmt: skip
@@ -236,13 +242,9 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
         zoom.set_title("The same, magnified (bars: 95 % intervals)")
         zoom.set_ylabel("detail energy kept (%)")
         for ax in (whole, zoom):
-            ax.set(xticks=range(1, 11), xlim=(0.4, 10.6), xlabel="entropy of the group (decile)")
+            ax.set(xticks=range(1, 11), xlim=(0.4, 10.6), xlabel="entropy decile (10: most ambiguous)")
             ax.grid(False, axis="x")
-            ax.annotate("certain", (0.0, -0.17), xycoords="axes fraction", fontsize=7.0, va="top",
-                        color=GRAY)  # fmt: skip
-            ax.annotate("ambiguous", (1.0, -0.17), xycoords="axes fraction", fontsize=7.0, va="top",
-                        ha="right", color=GRAY)  # fmt: skip
-        return fig
+        return _laid_out(fig)
 
 
 # -- clean manifold -------------------------------------------------------------------------
@@ -287,7 +289,7 @@ def manifold_distances(result: Result, fig: Figure | None = None) -> Figure:
                  for s in measured.values() if s.get("warning")]  # fmt: skip
         if notes:
             fig.supxlabel("\n".join(notes), fontsize=7.0, color=GRAY)
-        return fig
+        return _laid_out(fig)
 
 
 def _manifold_overall(ax: Axes, spaces: Mapping[str, Any]) -> None:
@@ -365,7 +367,7 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
         shapes = [result.images[name].shape for name in names]
         # Side by side two columns; tall images get a row no higher than it is wide.
         heights = [min(1.0, shape[0] / shape[1]) for shape in shapes]
-        panel = 3.0
+        panel = 2.8
         fig = _figure(fig, WIDTH, sum(h * panel + 0.25 for h in heights) + 0.1)
         axes = fig.subplots(len(names), 2, squeeze=False, height_ratios=heights)
         entropies = result.maps["entropy"].to_numpy(np.float64)
@@ -389,15 +391,15 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
             )  # fmt: skip
             mean = float(np.nanmean(grid)) if np.isfinite(grid).any() else float("nan")
             plain.set_title(_printable(name, 36), fontsize=8.0, fontweight="normal")
-            laid.set_title(f"mean entropy {mean:.2f}", fontsize=8.0, fontweight="normal")
+            laid.set_title(_minus(f"mean entropy {mean:.2f}"), fontsize=8.0, fontweight="normal")
             for ax in (plain, laid):
                 ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
                 ax.grid(False)
                 ax.spines[:].set_visible(False)
         if drawn is not None:
-            bar = fig.colorbar(drawn, ax=list(axes[:, 1]), pad=0.02, aspect=30, extend="both")
+            bar = fig.colorbar(drawn, ax=list(axes[:, 1]), pad=0.02, aspect=40, extend="both", extendfrac=0.015)
             bar.set_label("entropy (nats per dimension)")
-        return fig
+        return _laid_out(fig)
 
 
 def _map_grid(
@@ -462,7 +464,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         total_height = n_rows * (1.0 + gap) + section * (len(rows) - 1)
         label = 1.25  # tiles, for the numbers at the left
         tile = WIDTH / (total_width + label)
-        fig = _figure(fig, WIDTH, tile * (total_height + 0.95))
+        fig = _figure(fig, WIDTH, tile * (total_height + 0.62))
         ax = fig.add_subplot()
         titles = ["LR patch", *[""] * members, "center", "truth", "bicubic"]
         for left, title in zip(columns, titles, strict=True):
@@ -470,7 +472,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
             ax.text(left + 0.5, -0.12, title, ha="center", va="bottom", fontsize=7.5, fontweight=bold,
                     color=VERMILLION if title == "center" else BLACK)  # fmt: skip
         middle = (columns[1] + columns[members] + 1.0) / 2.0
-        ax.text(middle, -0.12, "members of the group: HR patches with this LR patch", ha="center",
+        ax.text(middle, -0.12, "members of the group: HR patches with (nearly) this LR patch", ha="center",
                 va="bottom", fontsize=7.5)  # fmt: skip
         top = 0.0
         for kind, examples in rows:
@@ -491,7 +493,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         ax.set(xlim=(-label, total_width), ylim=(total_height + 0.02, -0.5))
         ax.set_aspect("equal")
         ax.axis("off")
-        return fig
+        return _laid_out(fig)
 
 
 def _example_entropy(result: Result, example: ExampleGroup) -> str:
@@ -501,7 +503,7 @@ def _example_entropy(result: Result, example: ExampleGroup) -> str:
         column = entropy_column(names[0])
     if column is None or not 0 <= example.row < len(result.groups):
         return ""
-    return f"{float(result.groups[column].iloc[example.row]):.2f}"
+    return _minus(f"{float(result.groups[column].iloc[example.row]):.2f}")
 
 
 def _range_of(example: ExampleGroup) -> tuple[float, float]:
@@ -540,7 +542,7 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
         ("bicubic", summary.get("psnr_bicubic_db"), BICUBIC),
     ]
     with mpl.rc_context(dict(STYLE)):
-        fig = _figure(fig, 4.8, 1.75)
+        fig = _figure(fig, 4.8, 1.9)
         if all(_value(estimate) is None for _, estimate, _ in rows):
             return _nothing(fig, "The PSNR ceiling was not computed.")
         ax = fig.add_subplot()
@@ -552,26 +554,25 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
                 continue
             values.append(value)
             ax.errorbar([value], [place], xerr=_error([{"e": estimate}], "e"), ls="", ms=6, **look)
-            ax.annotate(f"{value:.2f} dB", (value, place), (0, 5), textcoords="offset points",
-                        ha="center", fontsize=7.5, color=look["color"], fontweight="bold")  # fmt: skip
+            ax.annotate(f"{value:.2f} dB", (value, place), (0, 7), textcoords="offset points",
+                        ha="center", fontsize=7.5, color=look["color"], fontweight="bold",
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
         ceiling = _value(rows[0][1])
         if ceiling is not None:
             ax.axvspan(ceiling, ceiling + 100.0, facecolor="#EDEDED", hatch="////",
                        edgecolor=LIGHT, lw=0)  # fmt: skip
             ax.axvline(ceiling, color=GREEN, lw=1.0)
-            ax.text(0.99, 0.06, "out of reach", transform=ax.transAxes, ha="right", fontsize=7.5,
+            ax.text(0.99, 0.06, "above the ceiling", transform=ax.transAxes, ha="right", fontsize=7.5,
                     color=BLACK, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
-        low, high = ax.dataLim.intervalx
         lowest = min([*values, *_ends(rows)])
         highest = max([*values, *_ends(rows)])
         margin = max(0.3, 0.18 * (highest - lowest))
         ax.set_xlim(lowest - margin, highest + 1.3 * margin)
-        del low, high
         ax.set_yticks(range(3), [name for name, _, _ in rows[::-1]])
-        ax.set_ylim(-0.5, 2.6)
+        ax.set_ylim(-0.5, 2.75)
         ax.grid(False, axis="y")
         ax.set_xlabel("PSNR on the query patches (dB; bars: 95 % intervals)")
-        return fig
+        return _laid_out(fig)
 
 
 def _ends(rows: list[tuple[str, Any, Any]]) -> list[float]:
@@ -702,6 +703,10 @@ def _save(fig: Figure, file: Any, kind: str) -> None:
         fig.savefig(file, format=kind, dpi=DPI, metadata=empty[kind])
 
 
+_OURS = "cooanalysis"
+"""Label of the figures that were made here."""
+
+
 # -- helpers --------------------------------------------------------------------------------
 
 
@@ -709,7 +714,19 @@ def _figure(fig: Figure | None, width: float, height: float) -> Figure:
     if fig is not None:
         return fig
     fig = Figure(figsize=(width, height), layout="constrained")
+    fig.set_label(_OURS)
     FigureCanvasAgg(fig)
+    return fig
+
+
+def _laid_out(fig: Figure) -> Figure:
+    """Place everything once and for all: layout takes longer than drawing.
+
+    A figure that was handed in keeps the layout of its owner.
+    """
+    if fig.get_label() == _OURS:
+        fig.draw_without_rendering()
+        fig.set_layout_engine("none")
     return fig
 
 
@@ -763,8 +780,6 @@ def _error(rows: list[dict[str, Any]], key: str, factor: float = 1.0) -> NDArray
 
 def _plain_log_axis(ax: Axes) -> None:
     """Label a logarithmic axis that spans about a decade with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     low, high = ax.get_ylim()
     subs = (1.0, 2.0, 5.0) if high / low < 300.0 else (1.0,)
     ax.yaxis.set_major_locator(LogLocator(subs=subs))
@@ -788,6 +803,10 @@ def _printable(text: str, longest: int) -> str:
     clean = text.encode("utf-8", "replace").decode("utf-8")
     clean = "".join(c if c.isprintable() else "?" for c in clean)
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -54,7 +54,7 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
         np.savez_compressed(
             building / EXAMPLES_FILE,
             allow_pickle=False,
-            **pack_examples(result.examples, result.images),  # type: ignore[arg-type]
+            **pack_examples(result.examples, result.images),
         )
         save_figures(result, building / FIGURES_FOLDER)
         write_report(result, building / REPORT_FILE)
@@ -128,7 +128,7 @@ class Checkpoints:
         partial = path.with_suffix(".tmp")
         try:
             with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+                np.savez(file, allow_pickle=False, **arrays)
             partial.replace(path)
         except OSError as error:
             raise RunDirectoryError(f"cannot write {path}: {error}") from error

@@ -269,7 +269,9 @@ class _Grouping:
             return found.index, np.sqrt(found.squared_distances[:, -1] / dim)
         store = self._run.loaded.queries
         detail = store.details(queries.patches) / queries.std[:, None]
-        features = self._cell_features(queries.features, detail @ self._subspace())
+        features = self._cell_features(
+            queries.features, (detail @ self._subspace()).astype(np.float32)
+        )
         drawn = self.cells.members(
             self.cells.assign(features), config.k,
             np.stack([queries.patches.image, queries.patches.y, queries.patches.x], axis=1),

@@ -317,7 +317,7 @@ def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 # numba compiles these on first use and caches the machine code on disk.
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _gather_lr(lr, start, widths, width, channels, image, y, x, normalise, floor, out, mean, std):  # type: ignore[no-untyped-def]  # noqa: E501
     row_values = width * channels
     dim = width * row_values
@@ -345,7 +345,7 @@ def _gather_lr(lr, start, widths, width, channels, image, y, x, normalise, floor
             std[i] = 1.0
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit, out):  # type: ignore[no-untyped-def]  # noqa: E501
     row_values = size * channels
     for i in prange(len(image)):
@@ -357,7 +357,7 @@ def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit
                 out[i, row * row_values + column] = source[base + row * stride + column] * unit
 
 
-@njit(parallel=True, cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True, fastmath=True)
 def _group_moments(  # type: ignore[no-untyped-def]
     detail, start, widths, size, channels, scale, image, y, x, weight, neighbours, unit,
     center, rms, nearest, energy,

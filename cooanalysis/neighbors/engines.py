@@ -29,7 +29,7 @@ def import_faiss() -> ModuleType:
         import faiss
     except ImportError as error:
         raise MissingDependencyError(_INSTALL_FAISS) from error
-    return faiss  # type: ignore[no-any-return]
+    return faiss
 
 
 def faiss_gpu_count() -> int:

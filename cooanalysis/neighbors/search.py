@@ -64,8 +64,8 @@ def search_excluding(
             f"images, fewer than k = {k}; use a larger reference set, a smaller stride or a smaller k"
         )
     pending = np.arange(len(queries))
-    touched = excluded.any(1)[query_image] if len(queries) else np.zeros(0, bool)
-    fetch = k if not touched.any() else k + k // 2
+    touched = bool(excluded[np.unique(query_image)].any())
+    fetch = k + k // 2 if touched else k
     while len(pending):
         fetch = min(fetch, index.size)
         result = index.search(queries[pending], fetch)

@@ -1,0 +1,121 @@
+"""Cost of the main job against exact FAISS search, in one process on the same arrays.
+
+Runs the analysis with the default index, then FAISS's exact search over the same reference
+features for the same queries, and prints times, ratios, recall against the *whole* exact answer,
+and the peak memory of the job (taken before the exact search starts).
+
+    python experiments/benchmarks/main_job.py --dataset bsd100 --reference BSDS400 --queries 20000
+
+Times are wall-clock seconds of one run; the ratios compare work done seconds apart on the same
+machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import cooanalysis as coo
+from cooanalysis.data import LoadedPair, iter_pairs
+from cooanalysis.data.patches import Patches, PatchStore
+from cooanalysis.environment import peak_rss_bytes, versions
+from cooanalysis.neighbors import exact_search, recall_at_k
+from cooanalysis.rundir import Checkpoints
+
+SEARCH_STAGES = ("index", "search")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="sample")
+    parser.add_argument("--reference")
+    parser.add_argument("--queries", type=int, default=5000)
+    parser.add_argument("--k", type=int, default=128)
+    parser.add_argument("--index", default="ivf")
+    options = parser.parse_args()
+
+    config = coo.AnalysisConfig(
+        dataset=options.dataset,
+        reference=options.reference,
+        queries=options.queries,
+        k=options.k,
+        index=options.index,
+    )
+    study = coo.Study.plan(config)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Checkpoints(Path(folder))
+        started = time.perf_counter()
+        result = study.run(checkpoints=kept)
+        study_seconds = time.perf_counter() - started
+        found = np.concatenate(
+            [np.load(p)["index"] for p in sorted(Path(folder).glob("search-0*.npz"))]
+        )
+        started = time.perf_counter()
+        result.save(Path(folder) / "run")
+        write_seconds = time.perf_counter() - started
+    peak = peak_rss_bytes()
+
+    reference, queries = features(study, result)
+    started = time.perf_counter()
+    exact = exact_search(queries, reference, config.k).index
+    exact_seconds = time.perf_counter() - started
+
+    timings = result.summary["timings_s"]
+    build = timings["index"]
+    search = timings["search"]
+    outside = study_seconds - build - search + write_seconds
+    recall = recall_at_k(found, exact) if study.queries is not study.reference else None
+
+    print(f"versions: {versions()}")
+    print(
+        f"reference patches {len(reference):,} x {reference.shape[1]}, queries {len(queries):,}, "
+        f"k {config.k}, index {result.summary['engine']}"
+    )
+    print("\n| stage | seconds |\n|---|---:|")
+    for stage, seconds in timings.items():
+        if stage != "total":
+            print(f"| {stage} | {seconds:.2f} |")
+    print(f"| figures, report, tables | {write_seconds:.2f} |")
+    print(f"| **everything outside the neighbour search** | {outside:.2f} |")
+    print(f"| **exact FAISS search, same arrays** | {exact_seconds:.2f} |")
+    print("\n| ratio | value |\n|---|---:|")
+    print(f"| outside the search / exact search | {outside / exact_seconds:.2f} |")
+    print(f"| exact search / default search | {exact_seconds / search:.1f} |")
+    print(f"| exact search / (index build, tuning and search) | {exact_seconds / (build + search):.1f} |")
+    if recall is not None:
+        print(f"| recall@{config.k} over all queries | {recall.value:.4f} |")
+    print(f"| recall@{config.k} as reported by the run | {result.summary['recall_at_k']['value']:.4f} |")
+    if peak is not None:
+        print(f"| peak memory of the job, GiB | {peak / 2**30:.2f} |")
+
+
+def features(study: coo.Study, result: coo.Result) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays that the run searched: reference and query LR features."""
+    config = study.config
+
+    def store(dataset: object) -> PatchStore:
+        pairs = (p for p in iter_pairs(dataset, colour=config.colour) if isinstance(p, LoadedPair))
+        return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
+
+    reference = store(study.reference)
+    queries = store(study.queries)
+    number = {name: i for i, name in enumerate(queries.names)}
+    groups = result.groups
+    patches = Patches(
+        groups["image"].map(number).to_numpy(np.int32),
+        groups["y"].to_numpy(np.int32),
+        groups["x"].to_numpy(np.int32),
+    )
+    grid = reference.grid(config.stride)
+    return (
+        reference.lr_patches(grid, normalise=config.normalise)[0],
+        queries.lr_patches(patches, normalise=config.normalise)[0],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""The analysis as a whole: on small real photographs, and on BSD100 where the data is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import cooanalysis as coo
+from cooanalysis.data import sample_pairs
+from cooanalysis.errors import (
+    ConfigError,
+    DatasetNotFoundError,
+    ImageError,
+    NotEnoughDataError,
+    RunDirectoryError,
+)
+from cooanalysis.rundir import Checkpoints
+
+SMALL = {
+    "queries": 400,
+    "k": 32,
+    "subspace_dim": 8,
+    "ceiling_queries": 100,
+    "manifold_reference": 1000,
+    "map_images": 1,
+    "features": ("subbands",),
+}
+
+needs_data = pytest.mark.skipif(
+    "COO_DATA_HOME" not in os.environ, reason="needs BSD100 and BSDS400 below COO_DATA_HOME"
+)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six small crops of real photographs."""
+    folder = tmp_path_factory.mktemp("photos")
+    for pair in sample_pairs()[:6]:
+        image = Image.open(pair.hr_path).convert("RGB")
+        image.crop((0, 0, 200, 160)).save(folder / f"{pair.name}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(photos: Path) -> coo.Result:
+    return coo.analyze(photos, **SMALL)
+
+
+def test_summary_has_the_documented_shape(result: coo.Result) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    from cooanalysis.schemas import load_schema
+
+    jsonschema.validate(result.summary, load_schema())
+    assert result.summary["n_queries"] == len(result.groups) == 400
+    assert result.summary["reference"]["same_as_dataset"]
+    assert result.summary["engine"]["index"] == "exact"
+
+
+def test_groups_obey_what_must_hold_exactly(result: coo.Result) -> None:
+    groups = result.groups
+    # The variance of a group splits into the energy of its center and the spread around it.
+    spread = groups["center_rms"] ** 2 + groups["center_energy"]
+    np.testing.assert_allclose(spread, groups["member_energy"], rtol=1e-3)
+    assert (groups["center_min"] <= groups["center_rms"] * 1.0001).all()
+    assert (groups["lr_std"] >= 2 / 255 - 1e-6).all()
+    absolute = groups["entropy_gaussian"] + np.log(groups["lr_std"])
+    np.testing.assert_allclose(groups["entropy_abs_gaussian"], absolute, rtol=1e-5, atol=1e-6)
+    assert groups["mmse_floor"].notna().sum() == 100
+
+
+def test_ceiling_is_above_what_the_center_reaches(result: coo.Result) -> None:
+    summary = result.summary
+    assert summary["psnr_ceiling_db"]["value"] > summary["psnr_center_db"]["value"]
+    assert summary["psnr_center_db"]["value"] > 10
+
+
+def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo.Result) -> None:
+    again = coo.analyze(photos, **SMALL)
+    pd.testing.assert_frame_equal(result.groups, again.groups, check_exact=True)
+    pd.testing.assert_frame_equal(result.maps, again.maps, check_exact=True)
+    other = coo.analyze(photos, **SMALL, seed=1)
+    assert not other.groups["y"].equals(result.groups["y"])
+
+
+def test_shards_do_not_change_results(
+    photos: Path, result: coo.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cooanalysis.study as study
+
+    monkeypatch.setattr(study, "SEARCH_SHARD", 64)
+    monkeypatch.setattr(study, "GROUP_SHARD", 50)
+    again = coo.analyze(photos, **SMALL)
+    for column in result.groups.columns[1:]:
+        np.testing.assert_allclose(
+            again.groups[column], result.groups[column], rtol=1e-4, atol=1e-5, err_msg=column
+        )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 2},
+        {"scale": 3, "patch_width": 4},
+        {"scale": 8, "patch_width": 3, "stride": 1},
+        {"colour": "rgb"},
+        {"normalise": False},
+        {"grouping": "kmeans", "clusters": 20},
+        {"estimators": ("copula",)},
+        {"index": "hnsw"},
+        {"index": "pq"},
+        {"map_images": 0, "ceiling_queries": 0},
+    ],
+    ids=str,
+)
+def test_every_kind_of_run_finishes(photos: Path, options: dict[str, object]) -> None:
+    result = coo.analyze(photos, **(SMALL | options))
+    assert len(result.groups) > 100
+    first = result.summary["config"]["estimators"][0]
+    column = "entropy_" + first.replace("-", "_")
+    assert np.isfinite(result.groups[column]).mean() > 0.9
+    summary = result.summary
+    assert summary["spearman_entropy_center_distance"]["value"] > 0.5
+    if options.get("ceiling_queries") == 0:
+        assert summary["psnr_ceiling_db"]["value"] is None
+
+
+def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in photos.iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    Image.new("RGB", (8, 8)).save(folder / "tiny.png")
+    result = coo.analyze(folder, **SMALL)
+    skipped = {item["name"]: item["reason"] for item in result.summary["skipped"]}
+    assert set(skipped) == {"broken", "tiny"}
+    assert "too small" in skipped["tiny"]
+    assert any("skipped" in warning for warning in result.summary["warnings"])
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        coo.analyze(folder, **SMALL, strict=True)
+
+
+def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    others = [pair for pair in sample_pairs()[6:10]]
+    for pair in others:
+        Image.open(pair.hr_path).convert("RGB").crop((0, 0, 200, 160)).save(
+            reference / f"{pair.name}.png"
+        )
+    stolen = sorted(photos.iterdir())[0]
+    Image.open(stolen).save(reference / "copy.jpg", quality=85)
+    Image.open(sorted(photos.iterdir())[1]).crop((40, 40, 200, 160)).save(reference / "crop.png")
+
+    clean = coo.analyze(photos, reference=reference, **SMALL)
+    leakage = clean.summary["leakage"]
+    assert leakage["excluded"]
+    found = {(pair["query"], pair["reference"]) for pair in leakage["pairs"]}
+    assert (stolen.stem, "copy") in found
+    assert any(reference_name == "crop" for _, reference_name in found)
+    assert any("show the same content" in warning for warning in clean.summary["warnings"])
+
+    leaky = coo.analyze(photos, reference=reference, **SMALL, exclude_leaks=False)
+    # The truth among the members: the shell around it is closer than it honestly is.
+    mine = clean.groups["image"] == stolen.stem
+    assert (
+        leaky.groups.loc[mine, "manifold_subbands_clean"].mean()
+        < clean.groups.loc[mine, "manifold_subbands_clean"].mean()
+    )
+    assert any("NOT excluded" in warning for warning in leaky.summary["warnings"])
+
+
+def test_interrupted_runs_resume_to_the_same_result(
+    photos: Path, result: coo.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    import cooanalysis.study as study
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "two_sample_auc", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            coo.analyze(photos, **SMALL, out=out)
+    assert not out.exists()
+    assert list((tmp_path / "run.partial").glob("groups-*.npz"))
+
+    def recompute(*_: object, **__: object) -> None:
+        raise AssertionError("finished groups must not be measured again")
+
+    monkeypatch.setattr(study._Run, "_measure_shard", recompute)
+    monkeypatch.setattr(study._Run, "_maps", lambda *_: (result.maps, result.images))
+    resumed = coo.analyze(photos, **SMALL, out=out)
+    pd.testing.assert_frame_equal(resumed.groups, result.groups, check_exact=True)
+    assert not (tmp_path / "run.partial").exists()
+
+
+def test_a_finished_run_is_reused_and_another_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    first = coo.analyze(photos, **SMALL, out=out)
+    bytes_before = (out / "groups.parquet").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(coo.Study, "run", lambda *_, **__: pytest.fail("ran again"))
+        reused = coo.analyze(photos, **SMALL, out=out)
+    assert reused.summary == first.summary
+    pd.testing.assert_frame_equal(reused.groups, first.groups)
+    assert len(reused.examples) == len(first.examples)
+    np.testing.assert_array_equal(reused.examples[0].members, first.examples[0].members)
+
+    with pytest.raises(RunDirectoryError, match="another configuration"):
+        coo.analyze(photos, **(SMALL | {"k": 16}), out=out)
+    coo.analyze(photos, **SMALL, out=tmp_path / "again")
+    assert (tmp_path / "again" / "groups.parquet").read_bytes() == bytes_before
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "summary.json", "groups.parquet", "maps.parquet", "examples.npz", "figures", "report.html",
+    }  # fmt: skip
+
+
+def test_loading_refuses_what_is_not_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        coo.load(tmp_path)
+    (tmp_path / "summary.json").write_text('{"schema_version": 999}')
+    with pytest.raises(RunDirectoryError, match="newer version"):
+        coo.load(tmp_path)
+    (tmp_path / "summary.json").write_text('{"schema_version": 1}')
+    with pytest.raises(RunDirectoryError, match="damaged"):
+        coo.load(tmp_path)
+
+
+def test_users_mistakes_are_named(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="scale must be one of"):
+        coo.analyze(photos, scale=5)
+    with pytest.raises(DatasetNotFoundError, match="did you mean"):
+        coo.analyze("bsd1000")
+    with pytest.raises(NotEnoughDataError, match="k = 2000"):
+        coo.analyze(photos, **(SMALL | {"k": 2000, "stride": 20}))
+    with pytest.raises(NotEnoughDataError, match="fewer clusters"):
+        coo.analyze(photos, **(SMALL | {"grouping": "kmeans", "clusters": 3000}))
+    single = tmp_path / "single"
+    single.mkdir()
+    (single / "one.png").symlink_to(sorted(photos.iterdir())[0])
+    with pytest.raises(NotEnoughDataError, match="own and duplicate"):
+        coo.analyze(single, **SMALL)
+
+
+def test_known_answer_white_noise(tmp_path: Path) -> None:
+    """HR noise that the LR image does not tell: the center must be flat, the floor the variance."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        noise = rng.normal(128.0, 20.0, (128, 128))
+        Image.fromarray(np.clip(np.rint(noise), 0, 255).astype(np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    options = SMALL | {"k": 128, "normalise": False, "subspace_dim": 16, "ceiling_queries": 400}
+    result = coo.analyze(tmp_path, **options)
+    groups = result.groups
+    # Y of a gray level g is 16 + 219 / 255 g, so noise of 20 levels has 17.2; the LR average
+    # over about 16 pixels leaves most of it as detail.
+    sigma = 20.0 * 219.0 / 255.0 / 255.0
+    floor = result.summary["mmse_floor"]["value"]
+    assert 0.85 * sigma**2 < floor < 1.02 * sigma**2
+    assert result.summary["detail_energy"]["value"] < 0.02
+    gaussian = 0.5 * np.log(2 * np.pi * np.e * sigma**2)
+    assert abs(groups["entropy_gaussian"].mean() - gaussian) < 0.05
+    assert abs(groups["entropy_kozachenko_leonenko"].mean() - gaussian) < 0.05
+    # PSNR of the center is at the ceiling: nothing can be known, and nothing is.
+    ceiling = result.summary["psnr_ceiling_db"]["value"]
+    assert abs(ceiling - result.summary["psnr_center_db"]["value"]) < 0.1
+
+
+@pytest.mark.data
+@needs_data
+def test_the_law_on_bsd100() -> None:
+    """A fifth of the reference run of the documentation; the bounds are those of the full one."""
+    result = coo.analyze("bsd100", reference="BSDS400", queries=4000, map_images=0, download=False)
+    summary = result.summary
+    assert summary["n_reference_patches"] == 881_600
+    assert summary["engine"]["index"] == "ivf"
+    assert summary["recall_at_k"]["value"] >= 0.98
+    assert summary["dataset"]["lr_source"] == {"dataset": 100, "made": 0}
+    assert summary["spearman_entropy_center_distance"]["value"] > 0.94
+    for entropy in summary["entropy"].values():
+        assert entropy["spearman_center_distance"]["value"] > 0.9
+        assert entropy["reliability"]["trusted"]
+    retained = [row["retained"]["value"] for row in summary["detail_energy_by_decile"]]
+    assert retained[0] > 2 * retained[4] > 2 * retained[9]
+    subbands = summary["manifold"]["subbands"]
+    assert 0.97 <= subbands["clean_ratio"]["value"] <= 1.03
+    assert subbands["center_ratio"]["ci_low"] > 1.15
+    assert subbands["bicubic_ratio"]["ci_low"] > 1.5
+    quartiles = [row["value"] for row in subbands["center_ratio_by_quartile"]]
+    assert quartiles[3] > quartiles[0]
+    # The trap: in pixels, blur looks cleaner than clean.
+    assert summary["manifold"]["pixels"]["center_ratio"]["ci_high"] < 1.0
+    assert summary["manifold"]["pixels"]["warning"]
+    assert summary["two_sample_auc"]["center"]["value"] > 0.95
+    assert summary["psnr_ceiling_db"]["value"] > summary["psnr_center_db"]["value"]
+    assert summary["leakage"]["n_pairs"] == 0
+    assert summary["peak_rss_bytes"] is None or summary["peak_rss_bytes"] < 3 * 2**30
+
+
+@pytest.mark.data
+@needs_data
+def test_a_reference_that_holds_the_queries_is_caught() -> None:
+    """BSD100 against itself by another path: every image finds its own copy."""
+    folder = Path(os.environ["COO_DATA_HOME"]) / "BSD100" / "image_SRF_4"
+    study = coo.Study.plan(
+        coo.AnalysisConfig(dataset="bsd100", reference=str(folder)), download=False
+    )
+    assert study.same_reference  # recognised as the same files: leave-image-out
+
+
+def test_checkpoints_are_optional(photos: Path) -> None:
+    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **SMALL))
+    assert study.run(checkpoints=Checkpoints()).summary["n_queries"] == 400
