@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+_HELP = (
+    "Measure whether and why super-resolution of these images must over-smooth.\n\n"
+    "Groups the high-resolution patches that share a low-resolution patch, and measures their "
+    "entropy, how far their center (the answer of a model trained with L1 or L2) lies from them "
+    "and from clean images, how much detail it keeps, and the PSNR that no model which sees only "
+    "such a patch can exceed. Writes a run directory with summary.json, groups.parquet, figures "
+    "and report.html."
+)
+
 _EPILOG = """
 [bold]Examples[/bold]
 
@@ -38,9 +47,8 @@ _EPILOG = """
 
 [bold]Exit codes[/bold]
 
-  0 done, 1 other error, 2 wrong option or value, 3 data set not found, 4 images unusable or too
-few, 5 a package is missing, 6 output directory cannot be used, 130 interrupted (run the same
-command again to resume).
+  0 done, 1 other error, 2 wrong option or value, 3 data set not found, 4 images unusable,
+  5 a package is missing, 6 output directory cannot be used, 130 interrupted (resumes).
 """
 
 _DATA, _PATCHES, _MEASURES, _SEARCH, _OUTPUT = (
@@ -256,13 +264,6 @@ def analyze(
         ),
     ] = False,
 ) -> None:
-    """Measure whether and why super-resolution of these images must over-smooth.
-
-    Groups the high-resolution patches that share a low-resolution patch, and measures their
-    entropy, how far their center (the answer of a model trained with L1 or L2) lies from them
-    and from clean images, how much detail it keeps, and the PSNR no model can exceed. Writes a
-    run directory with summary.json, groups.parquet, figures and report.html.
-    """
     target = out or Path("runs") / f"{Path(dataset).resolve().name}-x{scale}"
     from cooanalysis.api import analyze as run
 
@@ -333,7 +334,9 @@ def _print_result(result: Result, target: Path) -> None:
     for name, entropy in summary["entropy"].items():
         flag = "" if entropy["reliability"]["trusted"] else "  [yellow]absolute value not trusted[/]"
         table.add_row(f"entropy, {name}", shown(entropy["mean"], 3, " nats/dim") + flag)
-    table.add_row("PSNR ceiling for this patch width", shown(summary["psnr_ceiling_db"], 2, " dB"))
+    ceiling = summary["psnr_ceiling_db"]
+    doubt = "" if ceiling["trusted"] else "  [yellow]not trusted[/]"
+    table.add_row("PSNR ceiling for this patch width", shown(ceiling, 2, " dB") + doubt)
     table.add_row("PSNR of the center", shown(summary["psnr_center_db"], 2, " dB"))
     table.add_row("PSNR of bicubic", shown(summary["psnr_bicubic_db"], 2, " dB"))
     table.add_row("detail energy the center retains", shown(summary["detail_energy"], 3))
@@ -364,7 +367,7 @@ def _escape(text: str) -> str:
 
 
 app = typer.Typer(add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
-app.command(epilog=_EPILOG)(analyze)
+app.command(help=_HELP, epilog=_EPILOG)(analyze)
 
 
 def main() -> None:

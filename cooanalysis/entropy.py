@@ -489,10 +489,12 @@ def copula_entropy(samples: ArrayLike) -> Doubles:
         z, log_scale = _standardise(x)
         flat = np.isneginf(_log_det(_correlation(z)))
         columns = np.ascontiguousarray(np.swapaxes(z, 1, 2))
+        # Flat positions: several times faster than take_along_axis and put_along_axis.
         order = np.argsort(columns, axis=2)
-        marginal = _spacing_entropy(np.take_along_axis(columns, order, axis=2)) + log_scale
+        order += np.arange(0, columns.size, n).reshape(len(x), d, 1)
+        marginal = _spacing_entropy(columns.ravel()[order]) + log_scale
         normal = np.empty_like(columns)
-        np.put_along_axis(normal, order, np.broadcast_to(scores, order.shape), axis=2)
+        normal.ravel()[order] = scores
         log_det = _log_det_correlation(np.swapaxes(normal, 1, 2), "none")
         return np.where(flat, -np.inf, marginal.mean(1) + 0.5 * log_det / d)
 

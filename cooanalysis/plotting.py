@@ -153,9 +153,9 @@ def _law_panel(
 ) -> Any:
     # Groups of (nearly) equal members have entropies far below all others; drawn to scale they
     # would squeeze the rest into a corner.
-    low, high = np.quantile(x, [0.02, 0.999])
+    low, tenth, high = np.quantile(x, [0.001, 0.1, 0.999])
+    low = max(low, 2.0 * tenth - high)
     margin = max(0.06 * (high - low), 0.05)
-    low -= 3.0 * margin
     seen = (x >= low - margin) & (x <= high + margin)
     ax.set_yscale("log")
     density = ax.hexbin(

@@ -326,7 +326,7 @@ class _Run:
         measures = self._measure("groups", reference, queries, members)
         table = self._table(queries, distance, measures)
         with self.clock.time("ceiling"):
-            table["mmse_floor"] = self._floors(reference, queries, members)
+            table |= self._floors(reference, queries, members)
         manifold, tests = self._manifold(queries, measures["center_patch"], excluded, table)
         maps, images = self._maps(grouping, reference, table, excluded)
         with self.clock.time("summary"):
@@ -339,13 +339,16 @@ class _Run:
             reliability = self._reliability(
                 reference, members, table[entropy_column(config.estimators[0])]
             )
-            groups = self._frame(table)
             summary = summarise(
                 Measured(
                     config, table, manifold, tests, reliability, recall,
                     reference.projected.shape[1], self.loaded.reference.patch_dim,
                 )  # fmt: skip
             )
+        ceiling = summary["psnr_ceiling_db"]
+        if ceiling["value"] is not None and not ceiling["trusted"]:
+            self.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
+        groups = self._frame(table)
         self.clock.seconds["total"] = time.perf_counter() - started
         summary |= self._provenance(grouping, reference, leaks)
         return Result(summary, groups, maps, tuple(examples), images)
@@ -597,8 +600,12 @@ class _Run:
 
     def _floors(
         self, reference: _Reference, queries: _Queries, members: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Floor of the mean squared error from the entropies along all principal axes."""
+    ) -> Arrays:
+        """Floor of the mean squared error from the entropies along all principal axes.
+
+        Once with all members and once with the nearer half: groups of nearer LR patches mix
+        less, so the difference says how much the groups' width matters.
+        """
         rng = np.random.default_rng((self.config.seed, 4))
         size = min(self.config.ceiling_queries, len(queries))
         chosen = np.sort(rng.choice(len(queries), size=size, replace=False))
@@ -608,22 +615,25 @@ class _Run:
         self.progress.start("bounding the error", len(starts))
 
         def compute() -> Arrays:
-            floors = np.empty(size)
+            floors = np.empty((2, size))
             for start in starts:
                 rows = chosen[start : start + step]
                 flat = members[rows].ravel()
                 details = store.details(reference.patches[flat]) / reference.std[flat, None]
                 axes = (details @ reference.basis).reshape(len(rows), self.config.k, -1)
-                marginal = estimators.marginal_entropies(axes)
-                floors[start : start + step] = estimators.marginal_mmse_floor(
-                    marginal, store.patch_dim
-                )
+                for part, used in enumerate((axes, axes[:, : self.config.k // 2])):
+                    floors[part, start : start + step] = estimators.marginal_mmse_floor(
+                        estimators.marginal_entropies(used), store.patch_dim
+                    )
                 self.progress.advance()
             return {"floors": floors}
 
-        out = np.full(len(queries), np.nan)
         floors = self.checkpoints.load_or_compute("ceiling", compute)["floors"]
-        out[chosen] = floors * queries.std[chosen].astype(np.float64) ** 2
+        unit = queries.std[chosen].astype(np.float64) ** 2
+        out: Arrays = {}
+        for name, values in zip(("mmse_floor", "mmse_floor_half_k"), floors, strict=True):
+            out[name] = np.full(len(queries), np.nan)
+            out[name][chosen] = values * unit
         return out
 
     # -- manifold ---------------------------------------------------------------------------

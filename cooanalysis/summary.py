@@ -204,6 +204,12 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     floor = bootstrap.mean(floors)
     center = bootstrap.mean(table["center_error"].astype(np.float64) ** 2 * unit * chosen)
     bicubic = bootstrap.mean(table["truth_energy"].astype(np.float64) * unit * chosen)
+    half = bootstrap.mean(table["mmse_floor_half_k"]).transform(psnr)
+    ceiling = floor.transform(psnr)
+    # The center is an estimator too: a floor that it does not clearly stay above is none.
+    error = table["center_error"].astype(np.float64) ** 2 * unit * chosen
+    margin = bootstrap.mean(error - floors)
+    trusted = bool(margin.ci_low > 0.0) if math.isfinite(margin.ci_low) else margin.value > 0.0
     method = (
         "entropy powers of the marginals along all principal axes of the details (spacing "
         f"estimator), {int(np.isfinite(floors).sum())} queries; holds for estimators that see only "
@@ -211,7 +217,17 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     )
     return {
         "mmse_floor": floor,
-        "psnr_ceiling_db": {**floor.transform(psnr).as_dict(), "unit": "dB", "method": method},
+        "psnr_ceiling_db": {
+            **ceiling.as_dict(),
+            "unit": "dB",
+            "method": method,
+            "half_k_db": half.value,
+            "trusted": trusted,
+            "reason": "the center stays clearly below it"
+            if trusted
+            else "the center of the groups reaches it, so the groups mix LR patches that differ; use "
+            "a larger reference set, a smaller stride or a smaller k",
+        },
         "psnr_center_db": center.transform(psnr),
         "psnr_bicubic_db": bicubic.transform(psnr),
     }

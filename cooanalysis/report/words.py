@@ -202,11 +202,11 @@ def _images(n: Any) -> str:
     return f"{count(n)} image" + ("" if n == 1 else "s")
 
 
-def verdict(summary: Summary) -> list[str]:
-    """The outcome in three or four sentences."""
+def verdict(summary: Summary, gaps: Mapping[str, Number] | None = None) -> list[str]:
+    """The outcome in three or four sentences; ``gaps`` as in :func:`ceiling`."""
     return [
         sentence
-        for sentence in (law(summary), detail(summary), manifold(summary), ceiling(summary))
+        for sentence in (law(summary), detail(summary), manifold(summary), ceiling(summary, gaps))
         if sentence
     ]
 
@@ -222,19 +222,19 @@ def law(summary: Summary) -> str:
     if number.above(STRONG):
         return (
             "The law holds: the more ambiguous a low-resolution patch is, the farther the average "
-            f"answer lies from the real patches behind it ({shown})."
+            f"answer lies from the real patches behind it: {shown}."
         )
     if number.above(0.0):
         return (
             "The law holds weakly: ambiguous patches tend to have an average answer farther from "
-            f"the real patches behind them ({shown})."
+            f"the real patches behind them: {shown}."
         )
     if number.below(0.0):
         return (
             "The law does not hold here: the average answer lies nearer to the real patches where "
-            f"these are more ambiguous ({shown})."
+            f"these are more ambiguous: {shown}."
         )
-    return f"No relation between entropy and center distance can be told from chance ({shown})."
+    return f"No relation between entropy and center distance can be told from chance: {shown}."
 
 
 def detail(summary: Summary) -> str:
@@ -247,13 +247,16 @@ def detail(summary: Summary) -> str:
     if len(rows) < 2:
         return text + "."
     first, last = (Number.of(rows[i].get("retained")) for i in (0, -1))
-    ends = f"from {first.plain(1, ' %', 100.0)} for the most certain tenth of the patches to " \
-           f"{last.plain(1, ' %', 100.0)} for the most ambiguous"  # fmt: skip
+    most, least = "the most certain tenth of the patches", "the most ambiguous"
+    ends = f"from {first.plain(1, ' %', 100.0)} for {most} to {last.plain(1, ' %', 100.0)} for {least}"
     if last.high is not None and first.above(last.high):
         return f"{text}, falling {ends}."
     if first.high is not None and last.above(first.high):
         return f"{text}, rising {ends}."
-    return f"{text}, with no clear trend in the entropy."
+    return (
+        f"{text}: {first.plain(1, ' %', 100.0)} for {most} and {last.plain(1, ' %', 100.0)} for "
+        f"{least}, but these intervals overlap, so a trend is not certain."
+    )
 
 
 def manifold(summary: Summary) -> str:
@@ -285,8 +288,16 @@ def manifold(summary: Summary) -> str:
     return text + where + "."
 
 
-def ceiling(summary: Summary) -> str:
-    """Say what the PSNR ceiling is and how near the center comes."""
+def ceiling(summary: Summary, gaps: Mapping[str, Number] | None = None) -> str:
+    """Say what the PSNR ceiling is and how near the center comes.
+
+    Parameters
+    ----------
+    summary
+        The summary.
+    gaps
+        How far the ceiling lies above ``center`` (and ``bicubic``) on the same patches, in dB.
+    """
     top, center = (Number.of(summary.get(k)) for k in ("psnr_ceiling_db", "psnr_center_db"))
     if top.value is None:
         return "The PSNR ceiling was not computed."
@@ -296,14 +307,15 @@ def ceiling(summary: Summary) -> str:
     )
     if center.value is None:
         return text + "."
-    if top.low is not None and center.below(top.low):
-        return text + f"; the average answer reaches {center.text(2, ' dB')}."
     if top.high is not None and center.above(top.high):
         return (
             f"The average answer reaches {center.text(2, ' dB')}, above the estimated ceiling of "
             f"{top.text(2, ' dB')}, so the ceiling cannot be trusted here."
         )
-    return text + f"; the average answer reaches {center.text(2, ' dB')}, near that ceiling."
+    gap = (gaps or {}).get("center")
+    if gap is not None and gap.above(0.0):
+        return text + f"; the average answer stays {gap.text(2, ' dB')} below that."
+    return text + f"; the average answer reaches {center.text(2, ' dB')}."
 
 
 def caveats(summary: Summary) -> list[str]:
@@ -385,7 +397,7 @@ def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None
     number = Number.of(summary.get("spearman_entropy_center_distance"))
     shares = below_bound or {}
     below = ", ".join(
-        f"{estimator_title(name)} {100 * share:.1f} %" for name, share in shares.items()
+        f"{estimator_title(name)} {100 * share:.1f} %" for name, share in shares.items() if share >= 0.0005
     )
     text = (
         "Each panel holds all query patches; dark cells hold many. Right means more ambiguous: "
@@ -414,7 +426,7 @@ def detail_caption(summary: Summary) -> str:
     """Explain the detail figure."""
     number = Number.of(summary.get("detail_energy"))
     lost = "" if number.value is None or number.value > 1 else (
-        f" Averaged over all, {100 * (1 - number.value):.0f} % of the energy is gone: that is the "
+        f" Averaged over all, {100 * (1 - number.value):.1f} % of the energy is gone: that is the "
         "blur one sees."
     )  # fmt: skip
     return (
@@ -452,14 +464,31 @@ def auc_sentence(summary: Summary) -> str:
     center, null = Number.of(tests.get("center")), Number.of(tests.get("clean_null"))
     if center.value is None:
         return "The two-sample test is not available."
-    scores = f"(AUC {center.text(3)}; clean against clean {null.text(3)})"
+    scores = f"AUC {center.text(3)}, for clean against clean {null.text(3)}"
     if null.high is not None and center.above(max(0.5, null.high)):
-        return f"A classifier agrees that centers are not clean patches {scores}; 0.5 is chance, 1 certain."
-    return f"A classifier does not tell centers from clean patches {scores}; 0.5 is chance."
+        return f"A classifier agrees that centers are not clean patches: {scores}; 0.5 is chance, 1 certain."
+    return f"A classifier does not tell centers from clean patches: {scores}; 0.5 is chance."
 
 
-def ceiling_caption(summary: Summary) -> str:
-    """Explain what the ceiling is and what it is not."""
+def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) -> str:
+    """Explain what the ceiling is and what it is not.
+
+    Parameters
+    ----------
+    summary
+        The summary.
+    gaps
+        How far the ceiling lies above ``center`` and ``bicubic`` on the same patches, in dB.
+    """
+    told = ""
+    center, bicubic = ((gaps or {}).get(name) for name in ("center", "bicubic"))
+    if center is not None and center.value is not None:
+        told = (
+            f"On the same patches the ceiling lies {center.text(2, ' dB')} above the center"
+            + (f" and {bicubic.text(2, ' dB')} above bicubic" if bicubic is not None else "")
+            + "; compare these differences, for the intervals in the plot mostly show how much "
+            "images differ. "
+        )
     method = (summary.get("psnr_ceiling_db") or {}).get("method")
     return (
         f"Where many HR patches share one LR patch, even the best guess has an error. Its size "
@@ -468,8 +497,8 @@ def ceiling_caption(summary: Summary) -> str:
         "the members of a group resemble the query's LR patch without being equal to it; a denser "
         "reference set, or a method that sees a larger neighbourhood, can lie above it. PSNR is "
         "that of the mean squared error over all query patches (not of whole images, not the mean "
-        "of their PSNRs), so do not compare it with benchmark tables."
-        + (f" Method: {method}." if method else "")
+        "of their PSNRs), so do not compare it with benchmark tables. " + told
+        + (f"Method: {method}." if method else "")
     )
 
 
@@ -497,6 +526,15 @@ def examples_caption(summary: Summary) -> str:
     )
 
 
+HEADINGS = {
+    "entropy_vs_center_distance": "The law: does ambiguity drive the average away?",
+    "detail_energy": "Detail that the average keeps",
+    "manifold_distances": "Distance from clean patches",
+    "psnr_ceiling": "The PSNR ceiling",
+    "entropy_maps": "Where the images are ambiguous",
+    "example_groups": "Example groups",
+}
+
 ALT_TEXTS = {
     "entropy_vs_center_distance": "Density plot: distance of the center against entropy",
     "detail_energy": "Bar and line chart: detail energy kept by the center, by entropy decile",
@@ -517,6 +555,63 @@ def alt_text(name: str, summary: Summary) -> str:
     }
     text = ALT_TEXTS.get(name, name.replace("_", " ")) + "."
     return f"{text} {told[name](summary)}" if name in told else text
+
+
+# -- how it was computed --------------------------------------------------------------------
+
+
+def computed(summary: Summary) -> list[tuple[str, str]]:
+    """Facts about the computation: name and text."""
+    engine, data = summary.get("engine") or {}, summary.get("dataset") or {}
+    source = data.get("lr_source") or {}
+    made, given = source.get("made") or 0, source.get("dataset") or 0
+    index = f"{engine.get('index')} index, {engine.get('engine')}"
+    if engine.get("effort") is not None:
+        index += f", effort {engine['effort']}"
+    facts = [
+        ("LR images", f"{count(given)} from the data set, {count(made)} made here (bicubic)"),
+        ("Groups", grouping(summary)),
+        ("Neighbour search", f"{index}, on {summary.get('device', '?')}"),
+        ("Recall of the index", recall(summary)),
+        ("Time", seconds((summary.get("timings_s") or {}).get("total"))),
+        ("Peak memory", size(summary.get("peak_rss_bytes"))),
+        ("Intervals", str(summary.get("uncertainty") or "95 % bootstrap intervals")),
+        ("Leakage", leakage(summary)),
+        ("Seed", str(summary.get("seed"))),
+    ]
+    return facts
+
+
+def grouping(summary: Summary) -> str:
+    """How groups were formed."""
+    k = config(summary).get("k", "?")
+    if (summary.get("engine") or {}).get("grouping") == "kmeans":
+        return f"{k} members of the query's k-means cell of HR patches"
+    return f"the {k} nearest LR patches, never from the query's own image"
+
+
+def recall(summary: Summary) -> str:
+    """Recall of the neighbour index, or why there is none."""
+    entry = summary.get("recall_at_k")
+    if not isinstance(entry, Mapping):
+        return "not available (k-means groups need no index)"
+    if entry.get("exact"):
+        return "1 (exact search)"
+    return (
+        f"recall@{entry.get('k')} {Number.of(entry).text(4)}, measured against exact search on "
+        f"{count(entry.get('n_queries'))} queries of this run"
+    )
+
+
+def leakage(summary: Summary) -> str:
+    """What the search for shared content found."""
+    entry = summary.get("leakage") or {}
+    if not entry.get("checked"):
+        return "not checked"
+    if not entry.get("n_pairs"):
+        return "no query image has its content in another reference image"
+    excluded = "kept from serving those queries" if entry.get("excluded") else "NOT excluded"
+    return f"{count(entry['n_pairs'])} pairs of query and reference images share content, {excluded}"
 
 
 # -- tiles and cards ------------------------------------------------------------------------
@@ -623,3 +718,13 @@ def summary_card(summary: Summary) -> str:
 
 def _warning_count(notes: list[str]) -> str:
     return f"{len(notes)} warning" + ("" if len(notes) == 1 else "s")
+
+
+def plain_items(values: Any) -> list[tuple[str, str]]:
+    """Keys and values as text, for tables."""
+    if not isinstance(values, Mapping):
+        return []
+    return [
+        (str(key), ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+        for key, value in values.items()
+    ]
