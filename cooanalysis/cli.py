@@ -267,37 +267,42 @@ def analyze(
     target = out or Path("runs") / f"{Path(dataset).resolve().name}-x{scale}"
     from cooanalysis.api import analyze as run
 
-    result = run(
-        dataset,
-        reference=reference,
-        out=target,
-        data_root=data_root,
-        download=download,
-        overwrite=overwrite,
-        progress=not (quiet or as_json) and sys.stderr.isatty(),
-        scale=scale,
-        patch_width=patch_width,
-        stride=stride,
-        k=k,
-        queries=queries,
-        grouping=grouping,
-        clusters=clusters,
-        colour=colour,
-        normalise=normalise,
-        subspace_dim=subspace_dim,
-        estimators=_names(estimators),
-        features=_names(features),
-        index=index,
-        engine=engine,
-        device=device,
-        recall=recall,
-        ceiling_queries=ceiling_queries,
-        manifold_reference=manifold_reference,
-        map_images=map_images,
-        exclude_leaks=exclude_leaks,
-        strict=strict,
-        seed=seed,
-    )
+    try:
+        result = run(
+            dataset,
+            reference=reference,
+            out=target,
+            data_root=data_root,
+            download=download,
+            overwrite=overwrite,
+            progress=not (quiet or as_json) and sys.stderr.isatty(),
+            scale=scale,
+            patch_width=patch_width,
+            stride=stride,
+            k=k,
+            queries=queries,
+            grouping=grouping,
+            clusters=clusters,
+            colour=colour,
+            normalise=normalise,
+            subspace_dim=subspace_dim,
+            estimators=_names(estimators),
+            features=_names(features),
+            index=index,
+            engine=engine,
+            device=device,
+            recall=recall,
+            ceiling_queries=ceiling_queries,
+            manifold_reference=manifold_reference,
+            map_images=map_images,
+            exclude_leaks=exclude_leaks,
+            strict=strict,
+            seed=seed,
+        )
+    except KeyboardInterrupt:
+        # Here and not in main(): typer would turn it into an exit without a word.
+        typer.echo("coo-analyze: interrupted; run the same command again to resume", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
     elif not quiet:
@@ -378,9 +383,6 @@ def main() -> None:
         message = " ".join(str(error).split())
         print(f"coo-analyze: error: {message}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("coo-analyze: interrupted; run the same command again to resume", file=sys.stderr)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe went away; not an error of ours, but stdout must not be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

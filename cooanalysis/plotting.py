@@ -312,8 +312,9 @@ def _manifold_overall(ax: Axes, spaces: Mapping[str, Any]) -> None:
             look = look | {"color": GRAY} if warned else look
             error = _error([{"e": estimate}], "e")
             ax.errorbar([value], [place + offset], xerr=error, ls="", zorder=4, **look)
-            ax.annotate(f"{value:.2f}", (value, place + offset), (0, 3.5), fontsize=6.5, ha="center",
-                        textcoords="offset points", color=look["color"])  # fmt: skip
+            ax.annotate(f"{value:.2f}", (value, place + offset), (0, 4.0), fontsize=6.5, ha="center",
+                        textcoords="offset points", color=look["color"],
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.2})  # fmt: skip
     ax.axvline(1.0, color=BLACK, lw=0.9, zorder=1)
     ax.set_yticks(range(len(names)), [_wrapped(str(spaces[n].get("title", n)), 14) for n in names])
     ax.set_ylim(-0.55, len(names) - 0.4)
@@ -536,8 +537,10 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
     summary = result.summary
     width = (summary.get("config") or {}).get("patch_width")
     seen = f"\n(sees {width}×{width} LR pixels)" if width else ""
+    trusted = (summary.get("psnr_ceiling_db") or {}).get("trusted")
+    doubt = " (not trusted)" if trusted is False else ""
     rows = [
-        ("ceiling" + seen, summary.get("psnr_ceiling_db"), CEILING),
+        ("ceiling" + doubt + seen, summary.get("psnr_ceiling_db"), CEILING),
         ("center of the group", summary.get("psnr_center_db"), CENTER),
         ("bicubic", summary.get("psnr_bicubic_db"), BICUBIC),
     ]

@@ -58,6 +58,7 @@ def fake_result(
         "member_energy": truth_energy,
         "mmse_floor": np.where(rng.random(n) < 0.4, (0.3 * power * lr_std) ** 2, np.nan),
     }
+    table["mmse_floor_half_k"] = 0.9 * table["mmse_floor"]
     for number, name in enumerate(estimators):
         values = entropy + rng.normal(0, 0.05 * number, n)
         table["entropy_" + name.replace("-", "_")] = values

@@ -255,31 +255,38 @@ def test_users_mistakes_are_named(photos: Path, tmp_path: Path) -> None:
 
 
 def test_known_answer_white_noise(tmp_path: Path) -> None:
-    """White noise: its LR image hardly tells anything about the detail, so the groups are draws
-    of one Gaussian whose covariance can be computed, and the center is (nearly) flat."""
+    """White noise is jointly Gaussian with its LR image, so everything can be computed.
+
+    A group lies between two known distributions: the details given exactly this LR patch
+    (infinitely many neighbours) and the details of any patch (neighbours that tell nothing).
+    """
     rng = np.random.default_rng(0)
-    details = []
+    details, contexts = [], []
     for number in range(8):
         noise = np.clip(np.rint(rng.normal(128.0, 20.0, (128, 128))), 0, 255).astype(np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{number}.png")
-        luma = rgb_to_y(noise)
-        detail = (luma - upsample(rgb_to_y(downsample(noise, 4)).astype(np.uint8), 4)) / 255.0
-        windows = np.lib.stride_tricks.sliding_window_view(detail, (20, 20))[::4, ::4]
-        details.append(windows.reshape(-1, 400))
-    covariance = np.cov(np.concatenate(details).T)
-    variances = np.linalg.eigvalsh(covariance)[::-1][:16]
-    expected = 0.5 * np.log(2 * np.pi * np.e * variances).mean()
+        lr = rgb_to_y(downsample(noise, 2))
+        detail = (rgb_to_y(noise) - upsample(lr.astype(np.uint8), 2)) / 255.0
+        windows = np.lib.stride_tricks.sliding_window_view
+        details.append(windows(detail, (6, 6))[::2, ::2].reshape(-1, 36))
+        contexts.append(windows(lr / 255.0, (3, 3)).reshape(-1, 9))
+    joint = np.cov(np.hstack([np.concatenate(details), np.concatenate(contexts)]).T)
+    marginal, cross, context = joint[:36, :36], joint[:36, 36:], joint[36:, 36:]
+    conditional = marginal - cross @ np.linalg.solve(context, cross.T)
 
-    options = SMALL | {"k": 128, "normalise": False, "subspace_dim": 16, "ceiling_queries": 400}
-    result = coo.analyze(tmp_path, **options)
+    def entropy(covariance: np.ndarray) -> float:
+        return 0.5 * (np.linalg.slogdet(2 * np.pi * np.e * covariance)[1]) / 36
+
+    options = SMALL | {"scale": 2, "patch_width": 3, "stride": 1, "k": 128, "normalise": False}
+    result = coo.analyze(tmp_path, **(options | {"subspace_dim": 36, "ceiling_queries": 400}))
+    low, high = entropy(conditional), entropy(marginal)
+    assert high - low < 0.2
     for column in ("entropy_gaussian", "entropy_kozachenko_leonenko", "entropy_copula"):
-        assert abs(result.groups[column].mean() - expected) < 0.06, column
+        assert low - 0.02 < result.groups[column].mean() < high + 0.02, column
     floor = result.summary["mmse_floor"]["value"]
-    assert 0.93 < floor / (np.trace(covariance) / 400) < 1.03
-    assert result.summary["detail_energy"]["value"] < 0.03
-    # The center is as good as anything: nothing more can be known from this LR patch.
-    ceiling = result.summary["psnr_ceiling_db"]["value"]
-    assert abs(ceiling - result.summary["psnr_center_db"]["value"]) < 0.15
+    assert 0.98 * np.trace(conditional) / 36 < floor < 1.02 * np.trace(marginal) / 36
+    error = 10 ** (-result.summary["psnr_center_db"]["value"] / 10)
+    assert np.trace(conditional) / 36 < error < 1.05 * np.trace(marginal) / 36
 
 
 @pytest.mark.data

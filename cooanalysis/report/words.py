@@ -180,9 +180,9 @@ def question(summary: Summary) -> str:
     data, reference = summary.get("dataset") or {}, summary.get("reference") or {}
     settings = config(summary)
     whose = (
-        "from the other images of the same set"
+        "from the other images of the same set ("
         if reference.get("same_as_dataset")
-        else f"from {reference.get('title')} ({_images(reference.get('n_images'))})"
+        else f"from {reference.get('title')} ({_images(reference.get('n_images'))}, "
     )
     how = (
         "in the same cluster"
@@ -193,8 +193,8 @@ def question(summary: Summary) -> str:
         f"At scale ×{summary.get('scale')}, how many different high-resolution (HR) patches could "
         f"stand behind one {patch(summary)}-pixel LR patch of {data.get('title')} "
         f"({_images(data.get('n_images'))})? For each of {count(summary.get('n_queries'))} query "
-        f"patches we took the {settings.get('k', '?')} HR patches {how}, {whose} "
-        f"({count(summary.get('n_reference_patches'))} patches)."
+        f"patches we took the {settings.get('k', '?')} HR patches {how}, {whose}"
+        f"{count(summary.get('n_reference_patches'))} patches)."
     )
 
 
@@ -301,6 +301,13 @@ def ceiling(summary: Summary, gaps: Mapping[str, Number] | None = None) -> str:
     top, center = (Number.of(summary.get(k)) for k in ("psnr_ceiling_db", "psnr_center_db"))
     if top.value is None:
         return "The PSNR ceiling was not computed."
+    entry = summary["psnr_ceiling_db"]
+    if entry.get("trusted") is False:
+        return (
+            f"The PSNR ceiling for methods that see only a {patch(summary)} LR patch could not be "
+            f"established: the estimate of {top.text(2, ' dB')} is not trusted, because "
+            f"{entry.get('reason')}."
+        )
     text = (
         f"By our estimate no method that sees only a {patch(summary)} LR patch can exceed "
         f"{top.text(2, ' dB')} PSNR on these patches, judged with this reference set"
@@ -361,7 +368,7 @@ def caveats(summary: Summary) -> list[str]:
 
 def warnings(summary: Summary) -> list[str]:
     """Caveats, then the run's own warnings that no caveat already covers."""
-    covered = ("single patches", "is not to be trusted", "are not to be trusted", "NOT excluded")
+    covered = ("single patches", "absolute values are not to be trusted", "NOT excluded")
     rest = [
         text[:1].upper() + text[1:]
         for text in map(str, summary.get("warnings") or [])
@@ -481,15 +488,21 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
         How far the ceiling lies above ``center`` and ``bicubic`` on the same patches, in dB.
     """
     told = ""
+    if half is not None:
+        told = (
+            f"With only the nearer half of each group it would be {half:.2f} dB: the difference "
+            "shows how much the width of the groups matters. "
+        )
     center, bicubic = ((gaps or {}).get(name) for name in ("center", "bicubic"))
     if center is not None and center.value is not None:
-        told = (
+        told += (
             f"On the same patches the ceiling lies {center.text(2, ' dB')} above the center"
             + (f" and {bicubic.text(2, ' dB')} above bicubic" if bicubic is not None else "")
             + "; compare these differences, for the intervals in the plot mostly show how much "
             "images differ. "
         )
-    method = (summary.get("psnr_ceiling_db") or {}).get("method")
+    entry = summary.get("psnr_ceiling_db") or {}
+    method, half = entry.get("method"), _finite(entry.get("half_k_db"))
     return (
         f"Where many HR patches share one LR patch, even the best guess has an error. Its size "
         f"follows from the entropy, and with it the highest PSNR that any method can reach which "
@@ -661,7 +674,8 @@ def tiles(summary: Summary) -> list[Tile]:
     )  # fmt: skip
     add(
         "PSNR ceiling", summary.get("psnr_ceiling_db"), 2, " dB",
-        f"for anything that sees only {patch(summary)} LR pixels",
+        f"for anything that sees only {patch(summary)} LR pixels"
+        + ("; not trusted" if (summary.get("psnr_ceiling_db") or {}).get("trusted") is False else ""),
     )  # fmt: skip
     add(
         "Mean entropy of a group", entropy.get("mean"), 2, " nats",
