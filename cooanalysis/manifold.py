@@ -69,7 +69,19 @@ def _luma(patches: Floats) -> Floats:
     return np.asarray(patches @ (_LUMA / _LUMA.sum()), np.float32)
 
 
-def _contrast_normalised(patches: Floats) -> Floats:
+def contrast_normalised(patches: Floats) -> Floats:
+    """Luma of each patch minus its mean, over its standard deviation (floored at 2/255).
+
+    Parameters
+    ----------
+    patches
+        (n, size, size, channels) in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, size, size) float32.
+    """
     luma = _luma(patches)
     luma = luma - luma.mean(axis=(1, 2), keepdims=True)
     spread = luma.std(axis=(1, 2), keepdims=True)
@@ -78,7 +90,7 @@ def _contrast_normalised(patches: Floats) -> Floats:
 
 def pixel_features(patches: Floats) -> Floats:
     """Contrast-normalised grey values, one feature a pixel."""
-    return _contrast_normalised(patches).reshape(len(patches), -1)
+    return contrast_normalised(patches).reshape(len(patches), -1)
 
 
 def subband_features(
@@ -105,7 +117,7 @@ def subband_features(
     numpy.ndarray
         (n, n_subbands) float32; subbands that hold no coefficient are left out.
     """
-    normalised = _contrast_normalised(patches)
+    normalised = contrast_normalised(patches)
     n, size, _ = normalised.shape
     pooling = _subband_pooling(size, n_bands, n_orientations)
     energy = dctn(normalised, axes=(1, 2), norm="ortho").reshape(n, -1) ** 2

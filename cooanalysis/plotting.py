@@ -11,6 +11,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,10 +41,10 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GRAY = "#0072B2", "#D55E00", "#CC79A7", "#767676"
 LIGHT = "#DDDDDD"
 
-CENTER = {"color": VERMILLION, "marker": "o"}
-BICUBIC = {"color": BLUE, "marker": "s"}
-CLEAN = {"color": BLACK, "marker": "D"}
-CEILING = {"color": GREEN, "marker": "^"}
+CENTER: dict[str, Any] = {"color": VERMILLION, "marker": "o"}
+BICUBIC: dict[str, Any] = {"color": BLUE, "marker": "s"}
+CLEAN: dict[str, Any] = {"color": BLACK, "marker": "D"}
+CEILING: dict[str, Any] = {"color": GREEN, "marker": "^"}
 
 STYLE: Mapping[str, Any] = MappingProxyType(
     {
@@ -117,7 +118,7 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
                 valid = np.isfinite(x) & np.isfinite(distance) & (distance > 0)
                 if valid.sum() > 1:
                     panels[name] = x[valid], distance[valid]
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         fig = _figure(fig, WIDTH if len(panels) > 1 else 4.2, 3.0)
         if not panels:
             return _nothing(fig, "No query has both an entropy and a center distance.")
@@ -139,7 +140,7 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
         bar = fig.colorbar(drawn[-1], ax=list(axes), pad=0.01, aspect=30)
         bar.set_label("query patches in a cell")
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         handles = [
             Line2D([], [], color=VERMILLION, marker="o", label="median, bar: middle half"),
             Line2D([], [], color=BLACK, ls="--", label="lower bound √(entropy power)"),
@@ -159,8 +160,8 @@ def _law_panel(
     seen = (x >= low - margin) & (x <= high + margin)
     ax.set_yscale("log")
     density = ax.hexbin(
-        x[seen], y[seen], yscale="log", gridsize=(36, 24), mincnt=1, cmap="cividis_r", linewidths=0.1,
-        rasterized=True,
+        x[seen], y[seen], yscale="log", gridsize=(36, 24), mincnt=1, cmap="cividis_r",
+        linewidths=0.1, rasterized=True,
     )  # fmt: skip
     ax.set_xlim(low - margin, high + margin)
     curve = np.linspace(low - margin, high + margin, 100)
@@ -216,7 +217,7 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
     """
     rows = result.summary.get("detail_energy_by_decile") or []
     rows = [row for row in rows if _value(row["retained"]) is not None]
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         fig = _figure(fig, WIDTH, 2.6)
         if not rows:
             return _nothing(fig, "The detail energy by entropy decile is not available.")
@@ -233,16 +234,18 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
         overall = _value(result.summary.get("detail_energy"))
         if overall is not None and overall < 1.0:
             whole.text(
-                5.5, 0.5 * (100.0 + 100.0 * overall), f"{100.0 * (1.0 - overall):.1f} % averaged away",
+                5.5, 50.0 * (1.0 + overall), f"{100.0 * (1.0 - overall):.1f} % averaged away",
                 ha="center", va="center", fontsize=9.5, fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 3.0},
             )  # fmt: skip
-        zoom.errorbar(decile, kept, yerr=_error(rows, "retained", 100.0), color=VERMILLION, marker="o")
+        error = _error(rows, "retained", 100.0)
+        zoom.errorbar(decile, kept, yerr=error, color=VERMILLION, marker="o")
         zoom.set_ylim(0.0, None)
         zoom.set_title("The same, magnified (bars: 95 % intervals)")
         zoom.set_ylabel("detail energy kept (%)")
         for ax in (whole, zoom):
-            ax.set(xticks=range(1, 11), xlim=(0.4, 10.6), xlabel="entropy decile (10: most ambiguous)")
+            ax.set(xticks=range(1, 11), xlim=(0.4, 10.6))
+            ax.set_xlabel("entropy decile (10: most ambiguous)")
             ax.grid(False, axis="x")
         return _laid_out(fig)
 
@@ -267,7 +270,7 @@ def manifold_distances(result: Result, fig: Figure | None = None) -> Figure:
     """
     spaces = result.summary.get("manifold") or {}
     measured = {name: s for name, s in spaces.items() if "missing" not in s}
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         n_warned = sum(bool(s.get("warning")) for s in measured.values())
         fig = _figure(fig, WIDTH, 2.1 + 0.45 * max(0, len(spaces) - 1) + 0.25 * n_warned)
         if not spaces:
@@ -280,9 +283,9 @@ def manifold_distances(result: Result, fig: Figure | None = None) -> Figure:
         for ax, space in zip(axes[1:], measured.values(), strict=True):
             _manifold_quartiles(ax, space)
         handles = [
-            Line2D([], [], ls="", label="center", **CENTER),  # type: ignore[arg-type]
-            Line2D([], [], ls="", label="bicubic", **BICUBIC),  # type: ignore[arg-type]
-            Line2D([], [], ls="", label="clean (check: should be 1)", **CLEAN),  # type: ignore[arg-type]
+            Line2D([], [], ls="", label="center", **CENTER),
+            Line2D([], [], ls="", label="bicubic", **BICUBIC),
+            Line2D([], [], ls="", label="clean (check: should be 1)", **CLEAN),
         ]
         fig.legend(handles=handles, loc="outside upper center", ncols=3)
         notes = [_wrapped(f"Hatched, {s['title']}: {s['warning']}.", 118)
@@ -312,8 +315,8 @@ def _manifold_overall(ax: Axes, spaces: Mapping[str, Any]) -> None:
             look = look | {"color": GRAY} if warned else look
             error = _error([{"e": estimate}], "e")
             ax.errorbar([value], [place + offset], xerr=error, ls="", zorder=4, **look)
-            ax.annotate(f"{value:.2f}", (value, place + offset), (0, 4.0), fontsize=6.5, ha="center",
-                        textcoords="offset points", color=look["color"],
+            ax.annotate(f"{value:.2f}", (value, place + offset), (0, 4.0), fontsize=6.5,
+                        ha="center", textcoords="offset points", color=look["color"],
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.2})  # fmt: skip
     ax.axvline(1.0, color=BLACK, lw=0.9, zorder=1)
     ax.set_yticks(range(len(names)), [_wrapped(str(spaces[n].get("title", n)), 14) for n in names])
@@ -335,7 +338,7 @@ def _manifold_quartiles(ax: Axes, space: Mapping[str, Any]) -> None:
             continue
         look = look | {"color": GRAY} if warned else look
         error = _error([{"e": row} for row in rows], "e")
-        ax.errorbar(np.arange(1, len(values) + 1), values, yerr=error, **look)  # type: ignore[arg-type]
+        ax.errorbar(np.arange(1, len(values) + 1), values, yerr=error, **look)
     ax.axhline(1.0, color=BLACK, lw=0.9)
     ax.set(xticks=range(1, 5), xlim=(0.6, 4.4), xlabel="entropy quartile")
     ax.margins(y=0.12)
@@ -362,7 +365,7 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
     names = [name for name in names if name in result.images]
     if len(names) > MAPS_SHOWN:
         names = [names[i] for i in np.linspace(0, len(names) - 1, MAPS_SHOWN).round().astype(int)]
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         if not names:
             return _nothing(_figure(fig, WIDTH, 1.2), _no_maps(result))
         shapes = [result.images[name].shape for name in names]
@@ -398,7 +401,9 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
                 ax.grid(False)
                 ax.spines[:].set_visible(False)
         if drawn is not None:
-            bar = fig.colorbar(drawn, ax=list(axes[:, 1]), pad=0.02, aspect=40, extend="both", extendfrac=0.015)
+            bar = fig.colorbar(
+                drawn, ax=list(axes[:, 1]), pad=0.02, aspect=40, extend="both", extendfrac=0.015
+            )
             bar.set_label("entropy (nats per dimension)")
         return _laid_out(fig)
 
@@ -416,9 +421,9 @@ def _map_grid(
     grid[row, column] = table["entropy"].to_numpy(np.float64)
     steps = [float(np.median(np.diff(v))) if len(v) > 1 else width for v in (ys, xs)]
     # Each value is drawn as a cell of one grid step around the middle of its patch.
-    top, left = ((v[0] + width / 2.0 - s / 2.0) * scale for v, s in zip((ys, xs), steps, strict=True))
-    bottom, right = (
-        (v[-1] + width / 2.0 + s / 2.0) * scale for v, s in zip((ys, xs), steps, strict=True)
+    (top, bottom), (left, right) = (
+        (scale * (v[0] + width / 2.0 - step / 2.0), scale * (v[-1] + width / 2.0 + step / 2.0))
+        for v, step in zip((ys, xs), steps, strict=True)
     )
     return grid, (left, right, bottom, top)
 
@@ -450,7 +455,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         chosen = [e for e in result.examples if e.kind == kind][:ROWS_PER_KIND]
         if chosen:
             rows.append((kind, chosen))
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         if not rows:
             return _nothing(_figure(fig, WIDTH, 1.2), _no_examples())
         members = min(MEMBERS_SHOWN, *(len(e.members) for _, kind in rows for e in kind))
@@ -470,11 +475,11 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         titles = ["LR patch", *[""] * members, "center", "truth", "bicubic"]
         for left, title in zip(columns, titles, strict=True):
             bold = "bold" if title == "center" else "normal"
-            ax.text(left + 0.5, -0.12, title, ha="center", va="bottom", fontsize=7.5, fontweight=bold,
-                    color=VERMILLION if title == "center" else BLACK)  # fmt: skip
+            ax.text(left + 0.5, -0.12, title, ha="center", va="bottom", fontsize=7.5,
+                    fontweight=bold, color=VERMILLION if title == "center" else BLACK)  # fmt: skip
         middle = (columns[1] + columns[members] + 1.0) / 2.0
-        ax.text(middle, -0.12, "members of the group: HR patches with (nearly) this LR patch", ha="center",
-                va="bottom", fontsize=7.5)  # fmt: skip
+        ax.text(middle, -0.12, "members of the group: HR patches with (nearly) this LR patch",
+                ha="center", va="bottom", fontsize=7.5)  # fmt: skip
         top = 0.0
         for kind, examples in rows:
             for number, example in enumerate(examples):
@@ -544,7 +549,7 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
         ("center of the group", summary.get("psnr_center_db"), CENTER),
         ("bicubic", summary.get("psnr_bicubic_db"), BICUBIC),
     ]
-    with mpl.rc_context(dict(STYLE)):
+    with _style():
         fig = _figure(fig, 4.8, 1.9)
         if all(_value(estimate) is None for _, estimate, _ in rows):
             return _nothing(fig, "The PSNR ceiling was not computed.")
@@ -565,8 +570,10 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
             ax.axvspan(ceiling, ceiling + 100.0, facecolor="#EDEDED", hatch="////",
                        edgecolor=LIGHT, lw=0)  # fmt: skip
             ax.axvline(ceiling, color=GREEN, lw=1.0)
-            ax.text(0.99, 0.06, "above the ceiling", transform=ax.transAxes, ha="right", fontsize=7.5,
-                    color=BLACK, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
+            ax.text(
+                0.99, 0.06, "above the ceiling", transform=ax.transAxes, ha="right", fontsize=7.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            )  # fmt: skip
         lowest = min([*values, *_ends(rows)])
         highest = max([*values, *_ends(rows)])
         margin = max(0.3, 0.18 * (highest - lowest))
@@ -700,7 +707,7 @@ def _save(fig: Figure, file: Any, kind: str) -> None:
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
-    with mpl.rc_context(dict(STYLE)), warnings.catch_warnings():
+    with _style(), warnings.catch_warnings():
         # Names of files in scripts that the font lacks are drawn as boxes; that is enough.
         warnings.filterwarnings("ignore", message="Glyph")
         fig.savefig(file, format=kind, dpi=DPI, metadata=empty[kind])
@@ -711,6 +718,11 @@ _OURS = "cooanalysis"
 
 
 # -- helpers --------------------------------------------------------------------------------
+
+
+def _style() -> AbstractContextManager[None]:
+    style: Any = dict(STYLE)  # the stubs want every key to be a literal
+    return mpl.rc_context(style)
 
 
 def _figure(fig: Figure | None, width: float, height: float) -> Figure:
@@ -777,7 +789,8 @@ def _error(rows: list[dict[str, Any]], key: str, factor: float = 1.0) -> NDArray
             limit = row[key].get(end) if isinstance(row[key], Mapping) else None
             if value is not None and limit is not None and math.isfinite(limit):
                 # A percentile interval need not hold its own estimate; a bar cannot be negative.
-                out[side, number] = factor * max(0.0, (value - limit) if side == 0 else limit - value)
+                length = value - limit if side == 0 else limit - value
+                out[side, number] = factor * max(0.0, length)
     return out
 
 

@@ -248,14 +248,15 @@ def detail(summary: Summary) -> str:
         return text + "."
     first, last = (Number.of(rows[i].get("retained")) for i in (0, -1))
     most, least = "the most certain tenth of the patches", "the most ambiguous"
-    ends = f"from {first.plain(1, ' %', 100.0)} for {most} to {last.plain(1, ' %', 100.0)} for {least}"
+    low, high = (number.plain(1, " %", 100.0) for number in (first, last))
+    ends = f"from {low} for {most} to {high} for {least}"
     if last.high is not None and first.above(last.high):
         return f"{text}, falling {ends}."
     if first.high is not None and last.above(first.high):
         return f"{text}, rising {ends}."
     return (
-        f"{text}: {first.plain(1, ' %', 100.0)} for {most} and {last.plain(1, ' %', 100.0)} for "
-        f"{least}, but these intervals overlap, so a trend is not certain."
+        f"{text}: {low} for {most} and {high} for {least}, but their intervals do not exclude that "
+        "they are equal."
     )
 
 
@@ -404,7 +405,9 @@ def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None
     number = Number.of(summary.get("spearman_entropy_center_distance"))
     shares = below_bound or {}
     below = ", ".join(
-        f"{estimator_title(name)} {100 * share:.1f} %" for name, share in shares.items() if share >= 0.0005
+        f"{estimator_title(name)} {100 * share:.1f} %"
+        for name, share in shares.items()
+        if share >= 0.0005
     )
     text = (
         "Each panel holds all query patches; dark cells hold many. Right means more ambiguous: "
@@ -439,7 +442,8 @@ def detail_caption(summary: Summary) -> str:
     return (
         "Detail is what an HR patch holds beyond bicubic upsampling of its LR patch. A model "
         "trained with L1 or L2 answers with the average of all HR patches that fit, and details "
-        "that disagree cancel. Bars: what is left, by entropy of the patch in ten equal parts." + lost
+        "that disagree cancel. Bars: what is left, by entropy of the patch in ten equal parts."
+        + lost
     )
 
 
@@ -454,13 +458,13 @@ def manifold_caption(summary: Summary) -> str:
     rows = [Number.of(r) for r in (space or {}).get("center_ratio_by_quartile") or []]
     if len(rows) == 4 and rows[0].high is not None and rows[3].above(rows[0].high):
         text += (
-            f"The center's ratio grows from {rows[0].plain(2)} for the quarter of lowest entropy to "
-            f"{rows[3].plain(2)} for the highest. "
+            f"The center's ratio grows from {rows[0].plain(2)} for the quarter of lowest entropy "
+            f"to {rows[3].plain(2)} for the highest. "
         )
     if any(s.get("warning") for s in (summary.get("manifold") or {}).values()):
         text += (
-            "The hatched space is a warning, not a result: in plain pixels blurred patches lie near "
-            "everything, so blur looks cleaner than clean. Do not use it to rank models. "
+            "The hatched space is a warning, not a result: in plain pixels blurred patches lie "
+            "near everything, so blur looks cleaner than clean. Do not use it to rank models. "
         )
     return text + auc_sentence(summary)
 
@@ -473,7 +477,10 @@ def auc_sentence(summary: Summary) -> str:
         return "The two-sample test is not available."
     scores = f"AUC {center.text(3)}, for clean against clean {null.text(3)}"
     if null.high is not None and center.above(max(0.5, null.high)):
-        return f"A classifier agrees that centers are not clean patches: {scores}; 0.5 is chance, 1 certain."
+        return (
+            f"A classifier agrees that centers are not clean patches: {scores}; 0.5 is chance, "
+            "1 certain."
+        )
     return f"A classifier does not tell centers from clean patches: {scores}; 0.5 is chance."
 
 
@@ -487,6 +494,8 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
     gaps
         How far the ceiling lies above ``center`` and ``bicubic`` on the same patches, in dB.
     """
+    entry = summary.get("psnr_ceiling_db") or {}
+    method, half = entry.get("method"), _finite(entry.get("half_k_db"))
     told = ""
     if half is not None:
         told = (
@@ -501,13 +510,11 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
             + "; compare these differences, for the intervals in the plot mostly show how much "
             "images differ. "
         )
-    entry = summary.get("psnr_ceiling_db") or {}
-    method, half = entry.get("method"), _finite(entry.get("half_k_db"))
     return (
         f"Where many HR patches share one LR patch, even the best guess has an error. Its size "
         f"follows from the entropy, and with it the highest PSNR that any method can reach which "
-        f"sees only {patch(summary)} LR pixels. It is an estimate with this reference set, in which "
-        "the members of a group resemble the query's LR patch without being equal to it; a denser "
+        f"sees only {patch(summary)} LR pixels. It is an estimate with this reference set, in "
+        "which the members of a group resemble the query's LR patch without being equal to it; a denser "
         "reference set, or a method that sees a larger neighbourhood, can lie above it. PSNR is "
         "that of the mean squared error over all query patches (not of whole images, not the mean "
         "of their PSNRs), so do not compare it with benchmark tables. " + told
@@ -517,16 +524,17 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
 
 def maps_caption(summary: Summary) -> str:
     """Explain the entropy maps."""
-    return (
+    text = (
         "Left the image, right how ambiguous each place is once it is shrunk "
-        f"×{summary.get('scale')}: bright where many different details would fit, dark where the LR "
-        "patch settles them. Entropy is relative to the contrast of the patch, so a flat area with "
-        "faint texture can be bright."
-        if config(summary).get("normalise", True)
-        else "Left the image, right how ambiguous each place is once it is shrunk "
-        f"×{summary.get('scale')}: bright where many different details would fit, dark where the LR "
-        "patch settles them."
+        f"×{summary.get('scale')}: bright where many different details would fit, dark where the "
+        "LR patch settles them."
     )
+    if config(summary).get("normalise", True):
+        text += (
+            " Entropy is relative to the contrast of the patch, so a flat area with faint texture "
+            "can be bright."
+        )
+    return text
 
 
 def examples_caption(summary: Summary) -> str:
@@ -551,7 +559,7 @@ HEADINGS = {
 ALT_TEXTS = {
     "entropy_vs_center_distance": "Density plot: distance of the center against entropy",
     "detail_energy": "Bar and line chart: detail energy kept by the center, by entropy decile",
-    "manifold_distances": "Dot plot: distance to clean patches of clean, center and bicubic patches",
+    "manifold_distances": "Dot plot: distance of center and bicubic patches to clean patches",
     "psnr_ceiling": "Dot plot: PSNR of bicubic, center and ceiling",
     "entropy_maps": "Images with their entropy laid over in colour",
     "example_groups": "Rows of patches: LR patch, members, center, truth and bicubic",
@@ -624,7 +632,8 @@ def leakage(summary: Summary) -> str:
     if not entry.get("n_pairs"):
         return "no query image has its content in another reference image"
     excluded = "kept from serving those queries" if entry.get("excluded") else "NOT excluded"
-    return f"{count(entry['n_pairs'])} pairs of query and reference images share content, {excluded}"
+    pairs = count(entry["n_pairs"])
+    return f"{pairs} pairs of query and reference images share content, {excluded}"
 
 
 # -- tiles and cards ------------------------------------------------------------------------
@@ -650,7 +659,9 @@ def tiles(summary: Summary) -> list[Tile]:
     """The headline numbers."""
     out = []
 
-    def add(label: str, estimate: Any, digits: int, unit: str, note: str, factor: float = 1.0) -> None:
+    def add(
+        label: str, estimate: Any, digits: int, unit: str, note: str, factor: float = 1.0
+    ) -> None:
         number = Number.of(estimate)
         out.append(
             Tile(label, number.plain(digits, unit, factor), number.interval(digits, factor), note)
@@ -660,6 +671,7 @@ def tiles(summary: Summary) -> list[Tile]:
     leading = leading_estimator(summary)
     entropy = (summary.get("entropy") or {}).get(leading) or {}
     trusted = (entropy.get("reliability") or {}).get("trusted") is not False
+    believed = (summary.get("psnr_ceiling_db") or {}).get("trusted") is not False
     add(
         "Entropy against center distance", summary.get("spearman_entropy_center_distance"), 3, "",
         "rank correlation; 1 = the center strays strictly with entropy",
@@ -675,7 +687,7 @@ def tiles(summary: Summary) -> list[Tile]:
     add(
         "PSNR ceiling", summary.get("psnr_ceiling_db"), 2, " dB",
         f"for anything that sees only {patch(summary)} LR pixels"
-        + ("; not trusted" if (summary.get("psnr_ceiling_db") or {}).get("trusted") is False else ""),
+        + ("" if believed else "; not trusted"),
     )  # fmt: skip
     add(
         "Mean entropy of a group", entropy.get("mean"), 2, " nats",
