@@ -122,9 +122,7 @@ def analyze(
     ] = True,
     scale: Annotated[
         int,
-        typer.Option(
-            help=f"Upscaling factor: {_joined(config.SCALES)}.", rich_help_panel=_PATCHES
-        ),
+        typer.Option(help=f"Upscaling factor: {_joined(config.SCALES)}.", rich_help_panel=_PATCHES),
     ] = _DEFAULT.scale,
     patch_width: Annotated[
         int,
@@ -132,15 +130,11 @@ def analyze(
     ] = _DEFAULT.patch_width,
     stride: Annotated[
         int,
-        typer.Option(
-            help="Step between reference patches in LR pixels.", rich_help_panel=_PATCHES
-        ),
+        typer.Option(help="Step between reference patches in LR pixels.", rich_help_panel=_PATCHES),
     ] = _DEFAULT.stride,
     queries: Annotated[
         int,
-        typer.Option(
-            "--queries", "-n", help="Number of query patches.", rich_help_panel=_PATCHES
-        ),
+        typer.Option("--queries", "-n", help="Number of query patches.", rich_help_panel=_PATCHES),
     ] = _DEFAULT.queries,
     grouping: Annotated[
         str,
@@ -337,7 +331,9 @@ def _print_result(result: Result, target: Path) -> None:
         shown(summary["spearman_entropy_center_distance"], 3),
     )
     for name, entropy in summary["entropy"].items():
-        flag = "" if entropy["reliability"]["trusted"] else "  [yellow]absolute value not trusted[/]"
+        flag = (
+            "" if entropy["reliability"]["trusted"] else "  [yellow]absolute value not trusted[/]"
+        )
         table.add_row(f"entropy, {name}", shown(entropy["mean"], 3, " nats/dim") + flag)
     ceiling = summary["psnr_ceiling_db"]
     doubt = "" if ceiling["trusted"] else "  [yellow]not trusted[/]"

@@ -224,7 +224,9 @@ class CleanManifold:
         mean = features.mean(0)
         whitening = None
         if space.whiten:
-            values, vectors = np.linalg.eigh(np.cov(features.T.astype(np.float64)).reshape(dim, dim))
+            values, vectors = np.linalg.eigh(
+                np.cov(features.T.astype(np.float64)).reshape(dim, dim)
+            )
             # Directions in which clean patches hardly vary would otherwise dominate by noise.
             whitening = (vectors / np.sqrt(values + 1e-3 * values.max())).astype(np.float32)
         number = np.zeros(n, np.int32) if image is None else np.asarray(image, np.int32)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,8 @@ def _law_panel(
     if (entry.get("reliability") or {}).get("trusted") is False:
         note += "\nvalues not trusted"
     if hidden := int((~seen).sum()):
-        ax.text(0.02, 0.02, f"{hidden} outside", transform=ax.transAxes, fontsize=6.5, color=GRAY)
+        ax.text(0.98, 0.03, f"{hidden} outside", transform=ax.transAxes, fontsize=6.5, ha="right",
+                color=GRAY)  # fmt: skip
     ax.text(
         0.035, 0.965, note, transform=ax.transAxes, va="top", fontsize=7.5, zorder=6,
         bbox={"facecolor": "white", "edgecolor": LIGHT, "linewidth": 0.5, "pad": 2.5},
@@ -707,9 +708,7 @@ def _save(fig: Figure, file: Any, kind: str) -> None:
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
-    with _style(), warnings.catch_warnings():
-        # Names of files in scripts that the font lacks are drawn as boxes; that is enough.
-        warnings.filterwarnings("ignore", message="Glyph")
+    with _style(), _any_script():
         fig.savefig(file, format=kind, dpi=DPI, metadata=empty[kind])
 
 
@@ -723,6 +722,14 @@ _OURS = "cooanalysis"
 def _style() -> AbstractContextManager[None]:
     style: Any = dict(STYLE)  # the stubs want every key to be a literal
     return mpl.rc_context(style)
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Names of files in scripts that the font lacks are drawn as boxes; no word about it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
 
 
 def _figure(fig: Figure | None, width: float, height: float) -> Figure:
@@ -740,7 +747,8 @@ def _laid_out(fig: Figure) -> Figure:
     A figure that was handed in keeps the layout of its owner.
     """
     if fig.get_label() == _OURS:
-        fig.draw_without_rendering()
+        with _any_script():
+            fig.draw_without_rendering()
         fig.set_layout_engine("none")
     return fig
 

@@ -115,12 +115,8 @@ def summarise(measured: Measured) -> dict[str, Any]:
             "n_queries": recall.n_queries,
             "exact": recall.n_queries == 0,
         },
-        "spearman_entropy_center_distance": bootstrap.spearman(
-            table[leading], table["center_rms"]
-        ),
-        "entropy": {
-            name: _entropy(measured, name, bootstrap) for name in config.estimators
-        },
+        "spearman_entropy_center_distance": bootstrap.spearman(table[leading], table["center_rms"]),
+        "entropy": {name: _entropy(measured, name, bootstrap) for name in config.estimators},
         **ceiling,
         "detail_energy": bootstrap.ratio(table["center_energy"], table["truth_energy"]),
         "detail_energy_by_decile": _deciles(table, leading, bootstrap),
@@ -171,9 +167,8 @@ def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> dict[s
     share = measured.subspace_dim / measured.patch_dim
     floor = bootstrap.mean(share * entropy_power(values + log_std))
     reliability = measured.reliability[name]
-    space = (
-        f"{measured.subspace_dim} leading principal components of the details"
-        + (", contrast-normalised" if config.normalise else "")
+    space = f"{measured.subspace_dim} leading principal components of the details" + (
+        ", contrast-normalised" if config.normalise else ""
     )
     return {
         "mean": bootstrap.mean(values),
@@ -267,9 +262,7 @@ def _manifold(
 
     def by_quartile(kind: str) -> list[Estimate]:
         return [
-            bootstrap.ratio(
-                np.where(quartile == number, space.distances[kind], np.nan), clean
-            )
+            bootstrap.ratio(np.where(quartile == number, space.distances[kind], np.nan), clean)
             for number in range(4)
         ]
 

@@ -30,7 +30,9 @@ def command() -> str:
     return str(path)
 
 
-def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k != "COO_DATA_HOME"} | environment
     return subprocess.run(
         [command(), *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=300
@@ -98,13 +100,27 @@ def test_whole_run_directory(photos: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     again = run("--dataset", str(photos), *SMALL, "--out", "run", "--json", cwd=tmp_path)
     assert again.returncode == 0
-    assert json.loads(again.stdout)["created"] == json.loads((out / "summary.json").read_text())["created"]
+    assert (
+        json.loads(again.stdout)["created"]
+        == json.loads((out / "summary.json").read_text())["created"]
+    )
     assert time.monotonic() - started < 30
 
     refused = run("--dataset", str(photos), *SMALL, "--seed", "1", "--out", "run", cwd=tmp_path)
     assert refused.returncode == 6
     assert one_line(refused) and "--overwrite" in refused.stderr
-    quiet = run("--dataset", str(photos), *SMALL, "--seed", "1", "--out", "run", "--overwrite", "-q", cwd=tmp_path)
+    quiet = run(
+        "--dataset",
+        str(photos),
+        *SMALL,
+        "--seed",
+        "1",
+        "--out",
+        "run",
+        "--overwrite",
+        "-q",
+        cwd=tmp_path,
+    )
     assert quiet.returncode == 0
     assert quiet.stdout == ""
 

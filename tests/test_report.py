@@ -135,8 +135,8 @@ class TestPage:
         assert "map_images is 0" in text
         assert "not available" in summary_card(summary)
 
-    def test_same_result_same_page(self, result: Result, rendered: str) -> None:
-        assert render_report(result) == rendered
+    def test_same_result_same_page(self, result: Result) -> None:
+        assert render_report(result, {}) == render_report(result, {})
 
 
 class TestWords:
@@ -214,7 +214,7 @@ class TestWords:
         summary["two_sample_auc"]["clean_null"] = estimate(0.6, 0.55, 0.65)
         summary["manifold"]["subbands"]["clean_ratio"] = estimate(1.3, 1.2, 1.4)
         text = " ".join(words.caveats(summary))
-        for part in ("single patches", "too optimistic", "clean from clean", "instead of 1",
+        for part in ("single patches", "too optimistic", "clean against clean", "instead of 1",
                      "Kozachenko–Leonenko (a made-up reason)"):  # fmt: skip
             assert part in text
 

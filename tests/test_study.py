@@ -92,10 +92,10 @@ def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo
 def test_shards_do_not_change_results(
     photos: Path, result: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cooanalysis.study as study
+    from cooanalysis.study import groups
 
-    monkeypatch.setattr(study, "SEARCH_SHARD", 64)
-    monkeypatch.setattr(study, "GROUP_SHARD", 50)
+    monkeypatch.setattr(groups, "SEARCH_SHARD", 64)
+    monkeypatch.setattr(groups, "GROUP_SHARD", 50)
     again = coo.analyze(photos, **SMALL)
     for column in result.groups.columns[1:]:
         np.testing.assert_allclose(
@@ -181,13 +181,13 @@ def test_interrupted_runs_resume_to_the_same_result(
     photos: Path, result: coo.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    import cooanalysis.study as study
+    from cooanalysis.study import cleanness, groups
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(study, "two_sample_auc", interrupt)
+        patch.setattr(cleanness, "two_sample_auc", interrupt)
         with pytest.raises(KeyboardInterrupt):
             coo.analyze(photos, **SMALL, out=out)
     assert not out.exists()
@@ -196,8 +196,10 @@ def test_interrupted_runs_resume_to_the_same_result(
     def recompute(*_: object, **__: object) -> None:
         raise AssertionError("finished groups must not be measured again")
 
-    monkeypatch.setattr(study._Run, "_measure_shard", recompute)
-    monkeypatch.setattr(study._Run, "_maps", lambda *_: (result.maps, result.images))
+    from cooanalysis.study import run
+
+    monkeypatch.setattr(groups, "_measure_shard", recompute)
+    monkeypatch.setattr(run, "entropy_maps", lambda *_: (result.maps, result.images))
     resumed = coo.analyze(photos, **SMALL, out=out)
     pd.testing.assert_frame_equal(resumed.groups, result.groups, check_exact=True)
     assert not (tmp_path / "run.partial").exists()
@@ -330,6 +332,13 @@ def test_a_reference_that_holds_the_queries_is_caught() -> None:
         coo.AnalysisConfig(dataset="bsd100", reference=str(folder)), download=False
     )
     assert study.same_reference  # recognised as the same files: leave-image-out
+
+
+def test_flat_images_end_in_a_clear_line(tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("L", (96, 96), 40 * number).save(tmp_path / f"{number}.png")
+    with pytest.raises(NotEnoughDataError, match="no detail"):
+        coo.analyze(tmp_path, **SMALL)
 
 
 def test_checkpoints_are_optional(photos: Path) -> None:

@@ -83,7 +83,9 @@ class FaissIndex:
     def set_effort(self, effort: int) -> None:
         if self.effort_name is not None:
             faiss = import_faiss()
-            space = faiss.GpuParameterSpace() if self.engine == "faiss-gpu" else faiss.ParameterSpace()
+            space = (
+                faiss.GpuParameterSpace() if self.engine == "faiss-gpu" else faiss.ParameterSpace()
+            )
             space.set_index_parameter(self._index, self.effort_name, min(effort, self.max_effort))
 
 
@@ -149,7 +151,9 @@ def choose_kind(kind: str, engine: str, n: int, dim: int, n_queries: int | None)
     return "exact" if small or engine != "faiss-cpu" else "ivf"
 
 
-def exact_search(queries: Vectors, vectors: Vectors, k: int, engine: str = "faiss-cpu") -> Neighbours:
+def exact_search(
+    queries: Vectors, vectors: Vectors, k: int, engine: str = "faiss-cpu"
+) -> Neighbours:
     """Exact neighbours without keeping an index: the reference that recall is measured against."""
     if engine != "faiss-cpu":
         return build_index(vectors, kind="exact", engine=engine).search(queries, k)
@@ -170,7 +174,9 @@ def _build_faiss(vectors: Vectors, kind: str, engine: str, seed: int) -> FaissIn
         index = faiss.IndexFlatL2(dim)
     elif kind == "hnsw":
         if engine == "faiss-gpu":
-            raise ConfigError("index 'hnsw' runs on the CPU only; use --engine faiss-cpu or --index ivf")
+            raise ConfigError(
+                "index 'hnsw' runs on the CPU only; use --engine faiss-cpu or --index ivf"
+            )
         index = faiss.IndexHNSWFlat(dim, 32)
         index.hnsw.efConstruction = 80
         effort_name, max_effort = "efSearch", n

@@ -90,7 +90,15 @@ def search_excluding(
                     "images; use --index exact"
                 )
             _search_per_image(
-                pending, queries, k, query_image, reference_image, excluded, vectors, found, distances
+                pending,
+                queries,
+                k,
+                query_image,
+                reference_image,
+                excluded,
+                vectors,
+                found,
+                distances,
             )
             break
         fetch *= 2

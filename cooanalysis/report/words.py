@@ -355,8 +355,8 @@ def caveats(summary: Summary) -> list[str]:
     null = Number.of((summary.get("two_sample_auc") or {}).get("clean_null"))
     if null.above(0.5) or null.below(0.5):
         notes.append(
-            f"The classifier tells even clean from clean patches (AUC {null.text(3)}, should be "
-            "0.5), so its other scores are slightly off."
+            f"The check of the classifier, clean against clean, gives AUC {null.text(3)} instead "
+            "of 0.5, so its other scores are slightly off."
         )
     leakage = summary.get("leakage") or {}
     if leakage.get("n_pairs") and not leakage.get("excluded"):
@@ -410,12 +410,13 @@ def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None
         if share >= 0.0005
     )
     text = (
-        "Each panel holds all query patches; dark cells hold many. Right means more ambiguous: "
+        "Each panel holds the query patches; dark cells hold many (the few noted as outside have "
+        "members that are nearly equal, and lie far to the left). Right means more ambiguous: "
         "many different real patches share the same LR patch. Up means that their average lies "
         "farther from them. "
     )
     if number.above(STRONG):
-        text += "The cloud rises: ambiguity drives the average away from every real patch. "
+        text += "The cloud rises: ambiguity drives the average away from the real patches. "
     text += (
         "Nothing can lie below the dashed line: for any distribution the distance is at least the "
         "square root of its entropy power. A group far above it spreads in few "
@@ -514,10 +515,10 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
         f"Where many HR patches share one LR patch, even the best guess has an error. Its size "
         f"follows from the entropy, and with it the highest PSNR that any method can reach which "
         f"sees only {patch(summary)} LR pixels. It is an estimate with this reference set, in "
-        "which the members of a group resemble the query's LR patch without being equal to it; a denser "
-        "reference set, or a method that sees a larger neighbourhood, can lie above it. PSNR is "
-        "that of the mean squared error over all query patches (not of whole images, not the mean "
-        "of their PSNRs), so do not compare it with benchmark tables. " + told
+        "which the members of a group resemble the query's LR patch without being equal to it; a "
+        "denser reference set, or a method that sees a larger neighbourhood, can lie above it. "
+        "PSNR is that of the mean squared error over all query patches (not of whole images, not "
+        "the mean of their PSNRs), so do not compare it with benchmark tables. " + told
         + (f"Method: {method}." if method else "")
     )
 
@@ -736,7 +737,8 @@ def summary_card(summary: Summary) -> str:
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4;'
         'border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:10px 14px;'
         f'max-width:62em"><div style="font-weight:bold;margin-bottom:6px">{escape(title)}</div>'
-        f'<table style="border-collapse:collapse;border:0;margin:0">{rows}</table>'
+        '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
+        f"{rows}</table>"
         '<div style="opacity:.75;margin-top:4px">third column: 95 % intervals</div>'
         f"{details}</div>"
     )

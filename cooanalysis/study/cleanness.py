@@ -1,0 +1,111 @@
+"""How far centers and bicubic answers lie from clean patches, against held-out clean ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.rundir import Arrays
+from cooanalysis.study.context import Context
+from cooanalysis.study.inputs import QueryPatches, square
+from cooanalysis.summary import FeatureSpaceDistances, LabelledScores
+
+TWO_SAMPLE_QUERIES = 4000
+
+
+def manifold_distances(
+    run: Context,
+    queries: QueryPatches,
+    center_patch: NDArray[np.uint8],
+    excluded: NDArray[np.bool_],
+    table: Arrays,
+) -> tuple[dict[str, FeatureSpaceDistances], dict[str, LabelledScores]]:
+    """Calibrated distances per feature space, written into ``table``; two-sample tests."""
+    with run.clock.time("manifold"):
+        rng = np.random.default_rng((run.config.seed, 5))
+        store = run.reference
+        clean = store.sample(run.config.manifold_reference, rng)
+        clean_patches = square(run, store.hr_patches(clean))
+        sets = _patch_sets(run, queries, center_patch)
+        image = queries.patches.image
+        half = rng.permutation(len(queries)) % 2 == 0
+        spaces: dict[str, FeatureSpaceDistances] = {}
+        run.progress.start("measuring the clean manifold", 3 * len(run.config.features))
+        for name in run.config.features:
+            space = feature_space(name)
+            reason = space.missing()
+            if reason is not None:
+                spaces[name] = FeatureSpaceDistances(space.title, None, {}, half, reason)
+                run.warnings.append(f"feature space {name!r} was left out: {reason}")
+                continue
+
+            def compute(space: Any = space) -> Arrays:
+                manifold = CleanManifold.fit(
+                    clean_patches, space, clean.image,
+                    engine=run.config.engine, device=run.config.device,
+                )  # fmt: skip
+                distances = {}
+                for kind, patches in sets.items():
+                    distances[kind] = manifold.distance(square(run, patches), image, excluded)
+                    run.progress.advance()
+                return distances
+
+            distances = run.checkpoints.load_or_compute(f"manifold-{name}", compute)
+            spaces[name] = FeatureSpaceDistances(space.title, space.warning, distances, half)
+            scale = float(distances["clean"].mean())
+            for kind, values in distances.items():
+                table[f"manifold_{name}_{kind}"] = values / scale
+    with run.clock.time("two-sample test"):
+        tests = _two_sample(run, queries, sets)
+    return spaces, tests
+
+
+def _patch_sets(
+    run: Context, queries: QueryPatches, center_patch: NDArray[np.uint8]
+) -> dict[str, NDArray[np.float32]]:
+    """Clean, center and bicubic HR patches of the queries: (n, patch_dim) in [0, 1]."""
+    hr = run.queries.hr_patches(queries.patches)
+    bicubic = hr - run.queries.details(queries.patches)
+    return {
+        "clean": hr,
+        "center": center_patch.astype(np.float32) / 255.0,
+        "bicubic": np.rint(np.clip(bicubic, 0.0, 1.0) * 255.0) / np.float32(255.0),
+    }
+
+
+def _two_sample(
+    run: Context, queries: QueryPatches, sets: dict[str, NDArray[np.float32]]
+) -> dict[str, LabelledScores]:
+    rng = np.random.default_rng((run.config.seed, 6))
+    size = min(TWO_SAMPLE_QUERIES, len(queries))
+    chosen = np.sort(rng.choice(len(queries), size=size, replace=False))
+    image = queries.patches.image[chosen]
+    if len(np.unique(image)) < 2:
+        run.warnings.append("the two-sample test needs at least two images and was left out")
+        return {}
+    features = {
+        kind: feature_space("subbands").function(square(run, rows[chosen]))
+        for kind, rows in sets.items()
+    }
+    # Halves balanced within every image: otherwise the folds' class shares give images away.
+    shuffled = np.lexsort((rng.random(size), image))
+    half = np.empty(size, np.bool_)
+    half[shuffled] = np.arange(size) % 2 == 0
+    everyone = np.ones(size, np.bool_)
+    pairs = {
+        "center": ("center", everyone, everyone),
+        "bicubic": ("bicubic", everyone, everyone),
+        "clean_null": ("clean", half, ~half),
+    }
+    tests = {}
+    for name, (kind, first, second) in pairs.items():
+        test = two_sample_auc(
+            features["clean"][first], features[kind][second], image[first], image[second],
+            seed=run.config.seed,
+        )  # fmt: skip
+        images = np.concatenate([image[first], image[second]])
+        tests[name] = LabelledScores(test.scores, test.labels, images)
+    return tests
