@@ -56,8 +56,9 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
             allow_pickle=False,
             **pack_examples(result.examples, result.images),
         )
-        save_figures(result, building / FIGURES_FOLDER)
-        write_report(result, building / REPORT_FILE)
+        drawn = save_figures(result, building / FIGURES_FOLDER)
+        pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
+        write_report(result, building / REPORT_FILE, pictures)
         building.chmod(0o755)
         if directory.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))

@@ -281,7 +281,10 @@ def _manifold(
 
 
 def jsonable(value: Any) -> Any:
-    """Plain Python values: estimates become dictionaries, non-finite numbers None."""
+    """Plain Python values: estimates become dictionaries, non-finite numbers None, and bytes
+    of file names that are not UTF-8 are spelled out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, Estimate):
         return jsonable(value.as_dict())
     if isinstance(value, dict):

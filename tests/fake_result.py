@@ -157,8 +157,13 @@ def _fake_maps(
         frames.append(
             pd.DataFrame(
                 {
-                    "image": name, "y": y, "x": x, "entropy": entropy, "entropy_abs": entropy - 2,
-                    "center_rms": np.exp(entropy), "center_energy": np.exp(-entropy),
+                    "image": name,
+                    "y": y,
+                    "x": x,
+                    "entropy": entropy,
+                    "entropy_abs": entropy - 2,
+                    "center_rms": np.exp(entropy),
+                    "center_energy": np.exp(-entropy),
                 }
             )  # fmt: skip
         )

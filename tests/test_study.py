@@ -138,12 +138,19 @@ def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None
         (folder / path.name).symlink_to(path)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Image.new("RGB", (8, 8)).save(folder / "tiny.png")
-    result = coo.analyze(folder, **SMALL)
+    odd = os.fsdecode(b"caf\xe9.png")  # not UTF-8
+    try:
+        Image.open(sorted(photos.iterdir())[0]).save(folder / odd)
+        (folder / os.fsdecode(b"br\xf6ken.png")).write_bytes(b"")
+        expected = {"broken", "tiny", "br\\udcf6ken"}
+    except OSError:  # this file system takes UTF-8 only
+        expected = {"broken", "tiny"}
+    result = coo.analyze(folder, **SMALL, out=tmp_path / "run")
     skipped = {item["name"]: item["reason"] for item in result.summary["skipped"]}
-    assert set(skipped) == {"broken", "tiny"}
+    assert set(skipped) == expected
     assert "too small" in skipped["tiny"]
     assert any("skipped" in warning for warning in result.summary["warnings"])
-    with pytest.raises(ImageError, match=r"broken\.png"):
+    with pytest.raises(ImageError, match="cannot"):
         coo.analyze(folder, **SMALL, strict=True)
 
 

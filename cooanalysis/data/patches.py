@@ -127,7 +127,8 @@ class PatchStore:
                     f"image {pair.name!r} is {image_width}x{height} LR pixels, smaller than one "
                     f"patch of {width}x{width}; use a smaller patch width or larger images"
                 )
-            names.append(pair.name)
+            # File names need not be UTF-8; tables must be.
+            names.append(pair.name.encode("utf-8", "backslashreplace").decode("utf-8"))
             sources.append(pair.lr_source)
             sizes.append((height, image_width))
             lr.append(pair.lr.reshape(-1))

@@ -423,9 +423,7 @@ def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None
         "directions only, or falls into clusters. "
     )
     if below:
-        text += (
-            f"Patches found below it all the same (estimates that are too high): {below}. "
-        )
+        text += f"Patches found below it all the same (estimates that are too high): {below}. "
     return text + (
         "The panels differ only in how the entropy is estimated; the Gaussian fit is itself "
         "computed from the spread, so the others are the independent check. Spearman's rank "
@@ -518,7 +516,8 @@ def ceiling_caption(summary: Summary, gaps: Mapping[str, Number] | None = None) 
         "which the members of a group resemble the query's LR patch without being equal to it; a "
         "denser reference set, or a method that sees a larger neighbourhood, can lie above it. "
         "PSNR is that of the mean squared error over all query patches (not of whole images, not "
-        "the mean of their PSNRs), so do not compare it with benchmark tables. " + told
+        "the mean of their PSNRs), so do not compare it with benchmark tables. "
+        + told
         + (f"Method: {method}." if method else "")
     )
 
@@ -735,7 +734,7 @@ def summary_card(summary: Summary) -> str:
     )
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4;'
-        'border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:10px 14px;'
+        "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:10px 14px;"
         f'max-width:62em"><div style="font-weight:bold;margin-bottom:6px">{escape(title)}</div>'
         '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
         f"{rows}</table>"

@@ -35,7 +35,7 @@ from cooanalysis.study.inputs import (
 )
 from cooanalysis.study.pictures import entropy_maps, example_groups
 from cooanalysis.study.plan import Study
-from cooanalysis.summary import Measured, entropy_column, summarise
+from cooanalysis.summary import Measured, entropy_column, jsonable, summarise
 
 
 def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Result:
@@ -80,7 +80,7 @@ def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Res
         summary = summarise(Measured(config, table, manifold, tests, reliability, recall, *dims))
     _warn(run, summary, leaks)
     clock.seconds["total"] = time.perf_counter() - started
-    summary |= _provenance(study, run, grouping, reference, leaks)
+    summary |= jsonable(_provenance(study, run, grouping, reference, leaks))
     names = np.array(run.queries.names, dtype=object)
     groups = pd.DataFrame(table | {"image": names[table["image"]]})
     return Result(summary, groups, maps, tuple(examples), images)
