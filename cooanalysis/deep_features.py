@@ -64,8 +64,8 @@ def _convolutions(path: Path) -> tuple[tuple[Any, Any], ...]:
         state = {name: value for name, value in state.items() if torch.is_tensor(value)}
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, AttributeError) as error:
         raise MissingDependencyError(
-            f"{path} cannot be read as weights ({type(error).__name__}); remove the file or replace "
-            "it by the original one"
+            f"{path} cannot be read as weights ({type(error).__name__}); remove the file or "
+            "replace it by the original one"
         ) from error
     found = []
     for shape in _CONV_SHAPES:

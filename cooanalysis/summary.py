@@ -220,8 +220,9 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
             "trusted": trusted,
             "reason": "the center stays clearly below it"
             if trusted
-            else "the center of the groups reaches it, so the groups mix LR patches that differ; use "
-            "a larger reference set, a smaller stride or a smaller k",
+            else "the center of the groups does not stay clearly below it, which happens when "
+            "groups mix LR patches that differ; use a larger reference set, a smaller stride or a "
+            "smaller k",
         },
         "psnr_center_db": center.transform(psnr),
         "psnr_bicubic_db": bicubic.transform(psnr),

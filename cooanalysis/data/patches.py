@@ -20,7 +20,7 @@ from cooanalysis.data.loading import LoadedPair
 from cooanalysis.errors import NotEnoughDataError
 
 DETAIL_UNITS_PER_LEVEL = 64
-"""Fixed-point resolution of the stored detail: 1/64 grey level (rounding error 0.0045 levels RMS)."""
+"""Fixed-point resolution of the stored detail: 1/64 grey level (rounding error 0.0045 RMS)."""
 
 PEAK = 255.0
 """Grey levels per unit: measures work in units where 1.0 is the peak of 8 bits."""

@@ -12,7 +12,7 @@ from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import available_engine, import_faiss
 
 INDEX_KINDS = ("exact", "ivf", "hnsw", "pq")
-"""Exact search; inverted file; navigable small-world graph; inverted file with product quantiser."""
+"""Exact; inverted file; navigable small-world graph; inverted file with product quantiser."""
 
 AUTO_EXACT_OPERATIONS = 2e11
 """``auto`` searches exactly up to this many multiply-adds (a few seconds on two cores)."""

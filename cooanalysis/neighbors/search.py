@@ -61,7 +61,7 @@ def search_excluding(
     if len(queries) and (short := int(left[np.unique(query_image)].min())) < k:
         raise NotEnoughDataError(
             f"only {short} reference patches are left after excluding a query's own and duplicate "
-            f"images, fewer than k = {k}; use a larger reference set, a smaller stride or a smaller k"
+            f"images, fewer than k = {k}; use a larger reference set, a smaller stride or smaller k"
         )
     pending = np.arange(len(queries))
     touched = bool(excluded[np.unique(query_image)].any())
@@ -86,8 +86,8 @@ def search_excluding(
                 continue
             if vectors is None:
                 raise NotEnoughDataError(
-                    f"{len(pending)} queries found fewer than k = {k} neighbours outside the excluded "
-                    "images; use --index exact"
+                    f"{len(pending)} queries found fewer than k = {k} neighbours outside the "
+                    "excluded images; use --index exact"
                 )
             _search_per_image(
                 pending,
@@ -176,15 +176,25 @@ def tune_to_recall(
     Returns
     -------
     int
-        The effort that was set: the smallest of a geometric grid that reaches the target, or
-        the largest tried.
+        The effort that was set: within a twentieth of the smallest that reaches the target, or
+        the largest possible.
     """
     exact = exact_search(queries, vectors, k).index
-    effort, largest = max(8, k // 8), max(8, index.size)
-    while True:
+
+    def reaches(effort: int) -> bool:
         index.set_effort(effort)
-        if recall_at_k(index.search(queries, k).index, exact).value >= target:
-            return effort
+        return recall_at_k(index.search(queries, k).index, exact).value >= target
+
+    too_little, effort, largest = 0, max(8, k // 8), max(8, index.size)
+    while not reaches(effort):
         if effort >= largest:
             return largest
-        effort = min(largest, int(np.ceil(effort * 1.25)))
+        too_little, effort = effort, min(largest, 2 * effort)
+    while effort - too_little > max(1, effort // 20):
+        middle = (too_little + effort) // 2
+        if reaches(middle):
+            effort = middle
+        else:
+            too_little = middle
+    index.set_effort(effort)
+    return effort

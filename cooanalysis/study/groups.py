@@ -72,7 +72,7 @@ class Grouping:
         if self.index.kind == "exact":
             return Recall(1.0, 1.0, 1.0, 0)
         # A little above the target, so that chance in the tuning sample does not miss it.
-        goal = min(1.0, config.recall + 0.2 * (1.0 - config.recall))
+        goal = min(1.0, config.recall + 0.15 * (1.0 - config.recall))
         vectors = self._reference.features
         self.effort = tune_to_recall(self.index, vectors, tuning, config.k, goal)
         rest = order[TUNING_QUERIES : TUNING_QUERIES + RECALL_QUERIES]

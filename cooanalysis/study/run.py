@@ -62,6 +62,12 @@ def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Res
         grouping = Grouping(run, reference, len(queries))
         recall = grouping.tune(queries)
         progress.advance()
+    if recall is not None and recall.ci_high < config.recall:
+        run.warnings.append(
+            f"the {grouping.index.kind if grouping.index else ''} index finds only "
+            f"{recall.value:.3f} of the exact neighbours instead of {config.recall}; use --index "
+            "exact or ivf"
+        )
     members, distance, leaks = find_groups(run, grouping, reference, queries, leaks)
     excluded = excluded_images(run, leaks)
     queries, members, distance = drop_small_groups(run, queries, members, distance)

@@ -85,14 +85,12 @@ def main() -> None:
     print("\n| ratio | value |\n|---|---:|")
     print(f"| outside the search / exact search | {outside / exact_seconds:.2f} |")
     print(f"| exact search / default search | {exact_seconds / search:.1f} |")
-    print(
-        f"| exact search / (index build, tuning and search) | {exact_seconds / (build + search):.1f} |"
-    )
+    whole = exact_seconds / (build + search)
+    print(f"| exact search / (index build, tuning and search) | {whole:.1f} |")
     if recall is not None:
         print(f"| recall@{config.k} over all queries | {recall.value:.4f} |")
-    print(
-        f"| recall@{config.k} as reported by the run | {result.summary['recall_at_k']['value']:.4f} |"
-    )
+    reported = result.summary["recall_at_k"]["value"]
+    print(f"| recall@{config.k} as reported by the run | {reported:.4f} |")
     if peak is not None:
         print(f"| peak memory of the job, GiB | {peak / 2**30:.2f} |")
 
