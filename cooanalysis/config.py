@@ -91,8 +91,8 @@ class AnalysisConfig:
     engine: str = "auto"
     device: str = "auto"
     recall: float = 0.98
-    ceiling_queries: int = 2000
-    manifold_reference: int = 20_000
+    ceiling_queries: int = 1000
+    manifold_reference: int = 10_000
     map_images: int = 3
     exclude_leaks: bool = True
     strict: bool = False

@@ -29,7 +29,9 @@ coordinates.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -890,11 +892,18 @@ def _output(values: Doubles, single: bool) -> Doubles:
 
 
 def _in_chunks(groups: Floats, group_bytes: int, function: Callable[[Floats], Doubles]) -> Doubles:
-    """Apply a function to as many groups at a time as fit the working memory."""
+    """Apply a function to as many groups at a time as fit the working memory.
+
+    Chunks go to threads (NumPy releases the interpreter lock in its loops); where a chunk ends
+    does not depend on their number, so neither do results.
+    """
     step = max(1, _CHUNK_BYTES // group_bytes)
     # An empty stack of groups still goes through once, for the shape of its result.
-    starts = range(0, max(1, len(groups)), step)
-    return np.concatenate([function(groups[start : start + step]) for start in starts])
+    chunks = [groups[start : start + step] for start in range(0, max(1, len(groups)), step)]
+    if len(chunks) == 1:
+        return function(chunks[0])
+    with ThreadPoolExecutor(max_workers=min(len(chunks), os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(function, chunks)))
 
 
 def _standardise(x: Floats) -> tuple[Doubles, Doubles]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -140,13 +144,29 @@ def iter_pairs(
     ImageError
         With `strict`, see :func:`load_pair`.
     """
-    for pair in dataset.pairs:
+    # Pillow releases the interpreter lock while it decodes and resizes. A window bounds how many
+    # images are in memory ahead of the caller.
+    workers = min(os.cpu_count() or 1, 8)
+    pairs = iter(dataset.pairs)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+
+        def submit(pair: ImagePair) -> tuple[ImagePair, Future[LoadedPair]]:
+            return pair, pool.submit(load_pair, pair, scale=dataset.scale, colour=colour)
+
+        window = deque(submit(pair) for pair in islice(pairs, 2 * workers))
         try:
-            yield load_pair(pair, scale=dataset.scale, colour=colour)
-        except ImageError as error:
-            if strict:
-                raise
-            yield SkippedImage(pair.name, pair.hr_path, str(error))
+            while window:
+                pair, future = window.popleft()
+                try:
+                    yield future.result()
+                except ImageError as error:
+                    if strict:
+                        raise
+                    yield SkippedImage(pair.name, pair.hr_path, str(error))
+                window.extend(submit(following) for following in islice(pairs, 1))
+        finally:
+            for _, future in window:
+                future.cancel()
 
 
 def _to_colour(image: npt.NDArray[np.uint8], colour: Colour) -> npt.NDArray[np.uint8]:

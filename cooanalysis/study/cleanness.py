@@ -13,7 +13,7 @@ from cooanalysis.study.context import Context
 from cooanalysis.study.inputs import QueryPatches, square
 from cooanalysis.summary import FeatureSpaceDistances, LabelledScores
 
-TWO_SAMPLE_QUERIES = 4000
+TWO_SAMPLE_QUERIES = 2500
 
 
 def manifold_distances(
