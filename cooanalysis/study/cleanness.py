@@ -104,7 +104,7 @@ def _two_sample(
     for name, (kind, first, second) in pairs.items():
         test = two_sample_auc(
             features["clean"][first], features[kind][second], image[first], image[second],
-            seed=run.config.seed,
+            n_folds=3, seed=run.config.seed,
         )  # fmt: skip
         images = np.concatenate([image[first], image[second]])
         tests[name] = LabelledScores(test.scores, test.labels, images)
