@@ -14,7 +14,7 @@ from cooanalysis.neighbors.engines import available_engine, import_faiss
 INDEX_KINDS = ("exact", "ivf", "hnsw", "pq")
 """Exact; inverted file; navigable small-world graph; inverted file with product quantiser."""
 
-AUTO_EXACT_OPERATIONS = 2e11
+AUTO_EXACT_OPERATIONS = 5e10
 """``auto`` searches exactly up to this many multiply-adds (a few seconds on two cores)."""
 
 MIN_APPROXIMATE_SIZE = 20_000
