@@ -116,8 +116,8 @@ class AnalysisConfig:
         _integer("seed", self.seed, 0, 2**31 - 1)
         if self.clusters is not None:
             _integer("clusters", self.clusters, 1, 10**9)
-        if not 0.0 < self.recall <= 1.0:
-            raise ConfigError(f"recall must lie in (0, 1], got {self.recall}")
+        if not isinstance(self.recall, (int, float)) or not 0.0 < self.recall <= 1.0:
+            raise ConfigError(f"recall must lie in (0, 1], got {self.recall!r}")
         if not self.estimators:
             raise ConfigError("estimators must name at least one entropy estimator")
         for name in self.estimators:
@@ -152,7 +152,8 @@ class AnalysisConfig:
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
+    # 4.0 and numpy's 4 equal 4, but would end in another fingerprint or in none.
+    if not any(isinstance(value, type(choice)) and value == choice for choice in allowed):
         raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}; got {value!r}")
 
 

@@ -51,3 +51,9 @@ class RunDirectoryError(CooError, OSError):
     """The output directory cannot be used: other content, locked, or not writable."""
 
     exit_code = 6
+
+
+class ModelError(CooError, ValueError):
+    """A model cannot be used: a broken or unknown checkpoint, a wrong scale, a NaN output."""
+
+    exit_code = 7

@@ -95,7 +95,9 @@ def contrast_normalised(patches: Floats) -> Floats:
 
 def pixel_features(patches: Floats) -> Floats:
     """Contrast-normalised grey values, one feature a pixel."""
-    return contrast_normalised(patches).reshape(len(patches), -1)
+    normalised = contrast_normalised(patches)
+    n, size, _ = normalised.shape
+    return normalised.reshape(n, size * size)
 
 
 def subband_features(
@@ -216,15 +218,17 @@ class CleanManifold:
         ConfigError
             If the space is unknown.
         NotEnoughDataError
-            If there are fewer patches than twice the number of features.
+            If there are too few patches: five or fewer, or in a whitened space not more than
+            twice the number of features.
         """
         space = feature_space(space) if isinstance(space, str) else space
         features = space.function(np.asarray(patches, np.float32))
         n, dim = features.shape
-        if n <= max(NEIGHBOURS, 2 * dim if space.whiten else 0):
+        needed = max(NEIGHBOURS, 2 * dim if space.whiten else 0)
+        if n <= needed:
             raise NotEnoughDataError(
                 f"feature space {space.name!r} has {dim} features and needs more than "
-                f"{max(NEIGHBOURS, 2 * dim)} clean patches, got {n}"
+                f"{needed} clean patches, got {n}"
             )
         mean = features.mean(0)
         values, vectors = np.linalg.eigh(np.cov(features.T.astype(np.float64)).reshape(dim, dim))

@@ -63,7 +63,11 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
         if directory.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
             directory.replace(old)
-            building.replace(directory)
+            try:
+                building.replace(directory)
+            except BaseException:
+                old.replace(directory)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             building.replace(directory)
@@ -76,6 +80,8 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
 
 def check_target(directory: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything that is not a run directory of ours."""
+    if not directory.name:  # "." and "/" cannot be renamed, nor is there a place beside them
+        raise RunDirectoryError(f"{directory} cannot be a run directory; choose another --out")
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -124,7 +130,7 @@ class Checkpoints:
                 arrays = {key: archive[key] for key in archive.files}
             self.reused += 1
             return arrays
-        except (OSError, ValueError, EOFError, KeyError):
+        except Exception:  # not there, or damaged in one of the many ways a zip file can be
             arrays = compute()
         partial = path.with_suffix(".tmp")
         try:
@@ -167,7 +173,7 @@ def checkpoints(directory: Path | None, fingerprint: str) -> Iterator[Checkpoint
         raise RunDirectoryError(f"cannot write {folder}: {error}") from error
     try:
         marker = folder / "fingerprint"
-        if not marker.is_file() or marker.read_text(encoding="utf-8") != fingerprint:
+        if not marker.is_file() or marker.read_bytes() != fingerprint.encode():
             for path in folder.glob("*.npz"):
                 path.unlink()
             marker.write_text(fingerprint, encoding="utf-8")

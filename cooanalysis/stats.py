@@ -107,6 +107,18 @@ class ImageBootstrap:
         values = np.asarray(values, np.float64)
         return self.ratio(values, np.where(np.isfinite(values), 1.0, np.nan))
 
+    def ratio_of_means(self, numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
+        """Mean over mean, each over its own patches: those where it is not NaN."""
+        columns = []
+        for values in (np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)):
+            valid = np.isfinite(values)
+            columns += [np.where(valid, values, 0.0), valid.astype(np.float64)]
+        all_sums, resampled = self._sums(columns)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            top, n_top, bottom, n_bottom = np.vstack([all_sums, resampled]).T
+            ratios = (top / n_top) / (bottom / n_bottom)
+        return self._interval(float(ratios[0]), ratios[1:])
+
     def spearman(self, a: ArrayLike, b: ArrayLike) -> Estimate:
         """Spearman's rank correlation.
 
@@ -146,9 +158,13 @@ class ImageBootstrap:
 
 
 def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Correlations from sums over values in (0, 1]; NaN where one of the two is constant."""
     n, x, y, xx, yy, xy = sums.T
     covariance = xy / n - x * y / n**2
-    return np.asarray(covariance / np.sqrt((xx / n - (x / n) ** 2) * (yy / n - (y / n) ** 2)))
+    first, second = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2
+    # Rounding leaves a constant less than this; one odd rank among a million leaves more.
+    varied = np.minimum(first, second) > 1e-10
+    return np.asarray(covariance / np.sqrt(np.where(varied, first * second, np.nan)))
 
 
 def quantile_bin(values: ArrayLike, n_bins: int) -> NDArray[np.intp]:

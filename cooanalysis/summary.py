@@ -271,9 +271,8 @@ def _manifold(
         "title": space.title,
         "center_ratio": bootstrap.ratio(space.distances["center"], clean),
         "bicubic_ratio": bootstrap.ratio(space.distances["bicubic"], clean),
-        "clean_ratio": bootstrap.ratio(
-            np.where(half, 0.0, clean) / max(1, int((~half).sum())),
-            np.where(half, clean, 0.0) / max(1, int(half.sum())),
+        "clean_ratio": bootstrap.ratio_of_means(
+            np.where(half, np.nan, clean), np.where(half, clean, np.nan)
         ),
         "center_ratio_by_quartile": by_quartile("center"),
         "bicubic_ratio_by_quartile": by_quartile("bicubic"),

@@ -108,8 +108,9 @@ def _thumbnails(store: PatchStore) -> NDArray[np.float32]:
     out = np.empty((len(store.names), THUMBNAIL, THUMBNAIL), np.float32)
     for number in range(len(store.names)):
         grey = store.lr_image(number).mean(axis=2)
+        # A box filter would alias: copies of half the size fell below the threshold.
         small = Image.fromarray(grey.astype(np.float32), mode="F").resize(
-            (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX
+            (THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR
         )
         out[number] = _standardised(np.asarray(small, np.float32).reshape(1, -1)).reshape(
             THUMBNAIL, THUMBNAIL

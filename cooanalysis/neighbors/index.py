@@ -121,11 +121,13 @@ def build_index(
     Raises
     ------
     ConfigError
-        Unknown kind, or a kind that the engine does not offer.
+        Unknown kind, a kind that the engine does not offer, or vectors that are not finite.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if vectors.ndim != 2 or not len(vectors):
         raise ConfigError(f"vectors must have shape (n > 0, dim), got {vectors.shape}")
+    if not np.isfinite(vectors).all():
+        raise ConfigError("vectors must be finite, but hold NaN or infinite values")
     name = available_engine(engine, device)
     kind = choose_kind(kind, name, len(vectors), vectors.shape[1], n_queries)
     if name == "torch":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.errors import ConfigError, NotEnoughDataError
 from cooanalysis.neighbors.index import NeighborIndex, Neighbours, Vectors, exact_search
 
 
@@ -51,9 +51,13 @@ def search_excluding(
 
     Raises
     ------
+    ConfigError
+        If a query is not finite: it has no neighbours.
     NotEnoughDataError
         If fewer than ``k`` vectors are left for some query.
     """
+    if not np.isfinite(queries).all():
+        raise ConfigError("queries must be finite, but hold NaN or infinite values")
     found = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
     counts = np.bincount(reference_image, minlength=excluded.shape[1])

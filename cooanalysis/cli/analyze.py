@@ -1,6 +1,4 @@
-"""Command line: ``coo-analyze``. The only module that prints.
-
-Heavy imports happen inside the command, so that ``--help`` answers at once.
+"""``coo-analyze``.
 
 Exit codes: 0 done; 1 other error; 2 wrong option or value; 3 data set not found or not
 downloadable; 4 images unusable or too few; 5 a package is missing; 6 output directory
@@ -10,20 +8,17 @@ cannot be used; 130 interrupted (the same command resumes).
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cooanalysis import __version__, config
-from cooanalysis.errors import CooError
+from cooanalysis import config
+from cooanalysis.cli.common import INTERRUPTED, run, show_version
 
 if TYPE_CHECKING:
     from cooanalysis.result import Result
-
-INTERRUPTED = 130
 
 _HELP = (
     "Measure whether and why super-resolution of these images must over-smooth.\n\n"
@@ -58,12 +53,6 @@ _DATA, _PATCHES, _MEASURES, _SEARCH, _OUTPUT = (
     "Neighbour search",
     "Output",
 )
-
-
-def _version(show: bool) -> None:
-    if show:
-        typer.echo(f"cooanalysis {__version__}")
-        raise typer.Exit
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -254,15 +243,15 @@ def analyze(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+            "--version", callback=show_version, is_eager=True, help="Print the version and stop."
         ),
     ] = False,
 ) -> None:
     target = out or Path("runs") / f"{Path(dataset).resolve().name}-x{scale}"
-    from cooanalysis.api import analyze as run
+    from cooanalysis.api import analyze as analysis
 
     try:
-        result = run(
+        result = analysis(
             dataset,
             reference=reference,
             out=target,
@@ -372,14 +361,5 @@ app.command(help=_HELP, epilog=_EPILOG)(analyze)
 
 
 def main() -> None:
-    """Entry point of ``coo-analyze``: errors that the user can mend become one line."""
-    try:
-        app()
-    except CooError as error:
-        message = " ".join(str(error).split())
-        print(f"coo-analyze: error: {message}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of a pipe went away; not an error of ours, but stdout must not be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    """Entry point."""
+    run(app, "coo-analyze")

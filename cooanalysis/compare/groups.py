@@ -1,0 +1,100 @@
+"""The potential-HR groups that models are compared on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.config import AnalysisConfig
+from cooanalysis.data.leakage import duplicate_images
+from cooanalysis.data.patches import PatchStore
+from cooanalysis.progress import Progress, Silent, Stopwatch
+from cooanalysis.rundir import Arrays, Checkpoints
+from cooanalysis.study.context import Context
+from cooanalysis.study.groups import Grouping, drop_small_groups, find_groups, measure_groups
+from cooanalysis.study.inputs import (
+    QueryPatches,
+    ReferencePatches,
+    excluded_images,
+    load_images,
+    reference_patches,
+    sample_queries,
+)
+from cooanalysis.study.plan import Study
+
+
+@dataclass(frozen=True)
+class QueryGroups:
+    """Query patches with their potential-HR groups.
+
+    Attributes
+    ----------
+    run
+        Images, configuration and warnings.
+    queries, reference
+        The query patches and the reference patches that groups consist of.
+    members
+        (q, k) rows of ``reference``.
+    excluded
+        (n_query_images, n_reference_images): True where a reference image serves no query.
+    measures
+        What was measured in each group (center, spread, entropy), an array (q, …) a name.
+    """
+
+    run: Context
+    queries: QueryPatches
+    reference: ReferencePatches
+    members: NDArray[np.int64]
+    excluded: NDArray[np.bool_]
+    measures: Arrays
+
+    @property
+    def store(self) -> PatchStore:
+        """The query images."""
+        return self.run.queries
+
+    @property
+    def image(self) -> NDArray[np.int32]:
+        """(q,) image number of each query."""
+        return self.queries.patches.image
+
+    @property
+    def entropy(self) -> NDArray[np.float64]:
+        """(q,) entropy of each group by the first estimator, nats per dimension."""
+        return self.measures[f"entropy_{self.run.config.estimators[0]}"]
+
+
+def find_query_groups(
+    config: AnalysisConfig,
+    *,
+    data_root: str | Path | None = None,
+    download: bool = True,
+    progress: Progress | None = None,
+) -> QueryGroups:
+    """Load the images and find the groups, as :func:`cooanalysis.analyze` does.
+
+    Only the first estimator of the configuration is computed.
+
+    Raises
+    ------
+    CooError
+        As :func:`cooanalysis.analyze`.
+    """
+    study = Study.plan(config, data_root=data_root, download=download)
+    report = progress or Silent()
+    stores = load_images(config, study.queries, study.reference, report)
+    run = Context(config, *stores, report, Checkpoints(), Stopwatch(), list(study.notes))
+    leaks = duplicate_images(run.queries, run.reference)
+    if run.same_reference:
+        leaks = [leak for leak in leaks if leak.query != leak.reference]
+    reference = reference_patches(run)
+    queries = sample_queries(run)
+    grouping = Grouping(run, reference, len(queries))
+    grouping.tune(queries)
+    members, distance, leaks = find_groups(run, grouping, reference, queries, leaks)
+    queries, members, _ = drop_small_groups(run, queries, members, distance)
+    measures = measure_groups(run, "groups", reference, queries, members, config.estimators[:1])
+    return QueryGroups(run, queries, reference, members, excluded_images(run, leaks), measures)

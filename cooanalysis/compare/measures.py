@@ -1,0 +1,176 @@
+"""What a model does with potential-HR groups; arrays a query patch, for any bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.compare.groups import QueryGroups
+from cooanalysis.data.patches import Patches, PatchStore
+from cooanalysis.entropy import entropy
+from cooanalysis.errors import ConfigError
+from cooanalysis.neighbors import build_index, search_excluding
+
+Floats = NDArray[np.float64]
+
+_BATCH = 1024
+
+
+def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
+    """Squared distances that the collapse index and its relatives are ratios of.
+
+    Parameters
+    ----------
+    groups
+        Query patches and their groups.
+    model
+        The model's outputs for the query images, see :func:`cooanalysis.compare.with_outputs`.
+
+    Returns
+    -------
+    dict
+        (q,) arrays, mean squared values a pixel in units of the LR contrast:
+        ``model_center`` (model to center), ``truth_center``, ``model_truth``, and the detail
+        energies ``model_energy``, ``truth_energy``. The collapse index of any set of patches is
+        ``1 − sum(model_center) / sum(truth_center)``.
+    """
+    parts: list[dict[str, Floats]] = []
+    queries, std = groups.queries, groups.queries.std[:, None]
+    for start in range(0, len(queries), _BATCH):
+        rows = slice(start, start + _BATCH)
+        patches = queries.patches[rows]
+        truth = groups.store.details(patches) / std[rows]
+        output = model.details(patches) / std[rows]
+        reference = groups.run.reference
+        center = reference.group_centers(
+            groups.reference.patches, groups.members[rows], 1.0 / groups.reference.std
+        ).center
+        parts.append(
+            {
+                "model_center": _mean_square(output - center),
+                "truth_center": _mean_square(truth - center),
+                "model_truth": _mean_square(output - truth),
+                "model_energy": _mean_square(output),
+                "truth_energy": _mean_square(truth),
+            }
+        )
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def group_spread(groups: QueryGroups, store: PatchStore) -> Floats:
+    """Mean squared distance of a group's members to their center, per value.
+
+    With the store of the reference images it is the spread of the true details; with a model's
+    outputs for the same images it is the spread of the model's answers to LR patches that look
+    alike. (They differ between members because a model sees more than the patch.)
+
+    Parameters
+    ----------
+    groups
+        Groups, found on the true images.
+    store
+        The reference images, or a model's outputs for them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (q,), in units of the LR contrast squared.
+    """
+    if store.hr.shape != groups.run.reference.hr.shape:
+        raise ConfigError("the store must hold the reference images of the groups")
+    moments = store.group_centers(
+        groups.reference.patches, groups.members, 1.0 / groups.reference.std
+    )
+    return moments.rms_distance.astype(np.float64) ** 2
+
+
+def residual_entropy(
+    groups: QueryGroups,
+    feature_maps: Sequence[NDArray[np.float32]],
+    *,
+    dim: int = 24,
+    neighbourhood: int = 3,
+    method: str = "gaussian",
+    seed: int = 0,
+) -> Floats:
+    """Entropy of the true detail given what a model's features say of a patch.
+
+    Potential-HR groups are formed anew: the ``k`` patches (of other images) whose *features* are
+    nearest, instead of those whose LR patches are. The features of ``neighbourhood`` × ``
+    neighbourhood`` LR pixels around the middle of a patch are reduced to ``dim`` principal
+    components of unit variance. The lower the entropy of the true details in such groups, the more
+    a model's features tell about them. This test is ours; the paper's abstract only claims that
+    DECLoss "reduces the variance of the potential high-resolution distribution".
+
+    Parameters
+    ----------
+    groups
+        Groups of a data set that is its own reference (leave-image-out).
+    feature_maps
+        One (h, w, F) array an image of the store: a feature vector for each LR pixel.
+    dim
+        Principal components of the features.
+    neighbourhood
+        Odd number of LR pixels.
+    method
+        Entropy estimator.
+    seed
+        Seed of the sample that principal components are found on.
+
+    Returns
+    -------
+    numpy.ndarray
+        (q,) nats per dimension, in the same subspace and unit as ``groups.entropy``.
+
+    Raises
+    ------
+    ConfigError
+        If the groups have another reference set, or a map has another size than its image.
+    """
+    run, patches = groups.run, groups.reference.patches
+    if not run.same_reference:
+        raise ConfigError("residual_entropy needs groups whose data set is its own reference")
+    for number, array in enumerate(feature_maps):
+        if array.shape[:2] != run.reference.lr_image(number).shape[:2]:
+            raise ConfigError(f"feature map {number} has another size than its LR image")
+    reference = _gather(feature_maps, patches, run.reference.width, neighbourhood)
+    queries = _gather(feature_maps, groups.queries.patches, run.reference.width, neighbourhood)
+    rng = np.random.default_rng(seed)
+    sample = reference[rng.choice(len(reference), min(len(reference), 20_000), replace=False)]
+    mean = sample.mean(0)
+    values, vectors = np.linalg.eigh(np.cov((sample - mean).T.astype(np.float64)))
+    dim = min(dim, len(values))
+    axes = (vectors[:, ::-1][:, :dim] / np.sqrt(values[::-1][:dim] + 1e-12)).astype(np.float32)
+    vectors32 = np.ascontiguousarray((reference - mean) @ axes)
+    index = build_index(vectors32, kind="exact", engine=run.config.engine, device=run.config.device)
+    found = search_excluding(
+        index, np.ascontiguousarray((queries - mean) @ axes), groups.members.shape[1],
+        groups.image, patches.image, groups.excluded, vectors=vectors32,
+    )  # fmt: skip
+    parts = [
+        entropy(groups.reference.projected[found.index[start : start + _BATCH]], method)
+        for start in range(0, len(queries), _BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _gather(
+    maps: Sequence[NDArray[np.float32]], patches: Patches, width: int, neighbourhood: int
+) -> NDArray[np.float32]:
+    """(n, neighbourhood² · F) features around the middle of each patch."""
+    first = (width - neighbourhood) // 2
+    out = np.empty((len(patches), neighbourhood**2 * maps[0].shape[2]), np.float32)
+    for number in np.unique(patches.image):
+        rows = np.flatnonzero(patches.image == number)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            maps[number], (neighbourhood, neighbourhood), axis=(0, 1)
+        )
+        y, x = patches.y[rows] + first, patches.x[rows] + first
+        out[rows] = windows[y, x].reshape(len(rows), -1)
+    return out
+
+
+def _mean_square(values: NDArray[np.floating]) -> Floats:
+    return np.mean(values.astype(np.float64) ** 2, axis=1)

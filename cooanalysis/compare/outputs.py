@@ -1,0 +1,53 @@
+"""Model outputs in the place of the true images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.data.images import rgb_to_y
+from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, PatchStore
+from cooanalysis.errors import ModelError
+
+
+def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> PatchStore:
+    """A store whose HR images are a model's outputs, and whose details are those of the outputs.
+
+    Every measure of true patches then also measures the model's, with the same coordinates.
+
+    Parameters
+    ----------
+    store
+        The true images.
+    outputs
+        One (H, W, 3) or (H, W) uint8 image for each image of the store, in its order and size.
+        For a luma store, colour is turned into luma.
+
+    Raises
+    ------
+    ModelError
+        If an output is missing or has another size; the message names the image.
+    """
+    if len(outputs) != len(store.names):
+        raise ModelError(f"{len(outputs)} outputs for {len(store.names)} images")
+    flat = []
+    for number, (name, output) in enumerate(zip(store.names, outputs, strict=True)):
+        wanted = store.hr_image(number).shape
+        if output.shape[:2] != wanted[:2]:
+            raise ModelError(
+                f"the output for {name!r} is {output.shape[1]}x{output.shape[0]} pixels; the true "
+                f"image is {wanted[1]}x{wanted[0]}"
+            )
+        if store.channels == 1:
+            output = rgb_to_y(output).astype(np.uint8)
+        elif output.ndim == 2:
+            output = np.repeat(output[:, :, None], 3, axis=2)
+        flat.append(output.reshape(-1))
+    hr = np.concatenate(flat)
+    # detail = HR − bicubic, so bicubic needs no second copy.
+    detail = store.detail.astype(np.int32)
+    detail += (hr.astype(np.int32) - store.hr) * np.int32(DETAIL_UNITS_PER_LEVEL)
+    return dataclasses.replace(store, hr=hr, detail=detail.astype(np.int16))
