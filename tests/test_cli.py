@@ -57,7 +57,7 @@ def test_help_is_complete_and_imports_nothing_heavy() -> None:
     probe = (
         "import sys, contextlib, io\n"
         "sys.argv = ['coo-analyze', '--help']\n"
-        "from cooanalysis.cli import main\n"
+        "from cooanalysis.cli.analyze import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         "    main()\n"
         "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'pandas', 'numba', 'faiss'}\n"
