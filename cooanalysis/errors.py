@@ -57,3 +57,7 @@ class ModelError(CooError, ValueError):
     """A model cannot be used: a broken or unknown checkpoint, a wrong scale, a NaN output."""
 
     exit_code = 7
+
+
+class TrainingError(CooError, ArithmeticError):
+    """Training cannot go on: a loss is not finite."""

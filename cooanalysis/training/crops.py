@@ -1,0 +1,151 @@
+"""Training crops: each is a pure function of the seed and its number.
+
+So two runs that differ only in their loss see the same crops in the same order, a resumed run goes
+on with the crop at which it stopped, and neither the number of loader processes nor that of
+training processes changes anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from cooanalysis.data import Dataset, iter_pairs
+from cooanalysis.data.loading import LoadedPair, load_pair
+from cooanalysis.errors import ImageError, NotEnoughDataError, RunDirectoryError
+
+Image = NDArray[np.uint8]
+Pair = tuple[Image, Image]
+
+
+class Crops(TorchDataset[tuple[Tensor, Tensor]]):
+    """Random crops of image pairs, numbered from 0 without end.
+
+    Parameters
+    ----------
+    images
+        (LR, HR) uint8 arrays (h, w, 3) and (scale·h, scale·w, 3).
+    scale, crop
+        Upscaling factor; side of a crop in LR pixels.
+    seed
+        Seed of all crops.
+    augment
+        Whether crops are mirrored and turned.
+    n
+        Number of crops.
+    """
+
+    def __init__(
+        self, images: Sequence[Pair], *, scale: int, crop: int, seed: int, augment: bool, n: int
+    ) -> None:
+        self.images = [pair for pair in images if min(pair[0].shape[:2]) >= crop]
+        if not self.images:
+            raise NotEnoughDataError(
+                f"no training image holds a crop of {crop}x{crop} LR pixels; use a smaller "
+                "data.crop or larger images"
+            )
+        self.scale, self.crop, self.seed, self.augment, self.n = scale, crop, seed, augment, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        """(LR, HR) uint8 tensors (3, crop, crop) and (3, scale·crop, scale·crop)."""
+        rng = np.random.default_rng((self.seed, number))
+        lr, hr = self.images[rng.integers(len(self.images))]
+        y = int(rng.integers(lr.shape[0] - self.crop + 1))
+        x = int(rng.integers(lr.shape[1] - self.crop + 1))
+        quarters, mirror = int(rng.integers(4)), bool(rng.integers(2))
+        out = []
+        for image, factor in ((lr, 1), (hr, self.scale)):
+            top, left, size = y * factor, x * factor, self.crop * factor
+            cut = image[top : top + size, left : left + size]
+            if self.augment:
+                cut = np.rot90(cut, quarters)
+                cut = cut[:, ::-1] if mirror else cut
+            out.append(torch.from_numpy(np.ascontiguousarray(cut.transpose(2, 0, 1))))
+        return out[0], out[1]
+
+
+class Share:
+    """Batches of sample numbers for one of several processes, from an iteration on.
+
+    Every global batch consists of the same samples, however many processes share it.
+    """
+
+    def __init__(self, *, batch: int, start: int, stop: int, rank: int = 0, world: int = 1) -> None:
+        self.batch, self.start, self.stop, self.rank, self.world = batch, start, stop, rank, world
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for iteration in range(self.start, self.stop):
+            first = iteration * self.batch
+            yield list(range(first + self.rank, first + self.batch, self.world))
+
+
+def load_training_images(datasets: Sequence[Dataset], cache: Path | None) -> list[Pair]:
+    """All (LR, HR) pairs in colour; in memory, or mapped from files in ``cache``.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be used.
+    RunDirectoryError
+        If the cache cannot be written.
+    """
+    if cache is None:
+        return [
+            (item.lr, item.hr)
+            for dataset in datasets
+            for item in iter_pairs(dataset, colour="rgb", strict=True)
+            if isinstance(item, LoadedPair)
+        ]
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write the cache {cache}: {error}") from error
+    found = []
+    for dataset in datasets:
+        for pair in dataset.pairs:
+            paths = [path for path in (pair.hr_path, pair.lr_path) if path is not None]
+            key = f"{dataset.scale}"
+            for path in paths:
+                state = path.stat()
+                key += f"|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+            name = hashlib.sha256(key.encode()).hexdigest()[:24]
+            files = [cache / f"{name}-{kind}.npy" for kind in ("lr", "hr")]
+            if not all(file.is_file() for file in files):
+                loaded = load_pair(pair, scale=dataset.scale, colour="rgb")
+                for file, array in zip(files, (loaded.lr, loaded.hr), strict=True):
+                    _write(file, array)
+            found.append((_map(files[0]), _map(files[1])))
+    return found
+
+
+def _write(path: Path, array: Image) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("wb") as file:
+            np.save(file, array)
+        partial.replace(path)
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write the cache {path}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _map(path: Path) -> Image:
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"the cached image {path} is damaged; remove it") from error

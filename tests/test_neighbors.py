@@ -1,0 +1,569 @@
+"""Nearest neighbours: every engine against a naive reference, exclusion, recall, k-means."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cooanalysis.errors import ConfigError, MissingDependencyError, NotEnoughDataError
+from cooanalysis.neighbors import (
+    INDEX_KINDS,
+    NeighborIndex,
+    Neighbours,
+    available_engine,
+    build_index,
+    exact_search,
+    fit_kmeans,
+    recall_at_k,
+    search_excluding,
+    tune_to_recall,
+)
+from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
+from cooanalysis.neighbors.index import MIN_APPROXIMATE_SIZE, choose_kind, number_of_cells
+
+pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs torch: pip install torch"
+)
+no_cuda = pytest.mark.skipif(
+    not torch_cuda_available(), reason="no CUDA GPU that torch can use was found"
+)
+no_faiss_gpu = pytest.mark.skipif(
+    faiss_gpu_count() == 0, reason="no GPU that FAISS can use was found (is faiss-gpu installed?)"
+)
+ENGINES = [
+    "faiss-cpu",
+    pytest.param("torch", marks=needs_torch),
+    pytest.param("torch-cuda", marks=[pytest.mark.gpu, no_cuda]),
+    pytest.param("faiss-gpu", marks=[pytest.mark.gpu, no_faiss_gpu]),
+]
+
+
+def build(vectors: np.ndarray, engine: str = "faiss-cpu", kind: str = "exact") -> NeighborIndex:
+    device = {"torch": "cpu", "torch-cuda": "cuda"}.get(engine, "auto")
+    return build_index(vectors, kind=kind, engine=engine.removesuffix("-cuda"), device=device)
+
+
+def gaussian(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+def clustered(n: int, seed: int, dim: int = 16) -> np.ndarray:
+    """Points of 60 Gaussian clusters, the same ones for every seed."""
+    centers = 3.0 * gaussian(60, dim, seed=1000)
+    rng = np.random.default_rng(seed)
+    return (centers[rng.integers(0, 60, n)] + rng.standard_normal((n, dim))).astype(np.float32)
+
+
+def naive_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    difference = queries[:, None].astype(np.float64) - vectors[None]
+    return (difference**2).sum(-1)
+
+
+def assert_nearest(found: Neighbours, queries: np.ndarray, vectors: np.ndarray, k: int) -> None:
+    """Rows may differ where distances tie; distances may not."""
+    everything = naive_distances(queries, vectors)
+    assert found.index.shape == found.squared_distances.shape == (len(queries), k)
+    assert found.index.dtype == np.int64
+    assert found.squared_distances.dtype == np.float32
+    expected = np.sort(everything, axis=1)[:, :k]
+    scale = (vectors.astype(np.float64) ** 2).sum(1).max() + 1.0
+    np.testing.assert_allclose(found.squared_distances, expected, rtol=1e-4, atol=1e-5 * scale)
+    at_rows = np.take_along_axis(everything, found.index, 1)
+    np.testing.assert_allclose(at_rows, expected, rtol=1e-4, atol=1e-5 * scale)
+    assert all(len(set(row)) == k for row in found.index.tolist())
+    assert (found.squared_distances >= 0).all()
+
+
+# -- Exact engines ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("n", "dim", "k"), [(1, 3, 1), (50, 1, 7), (400, 25, 32), (300, 75, 300)])
+def test_exact_engines_equal_the_naive_reference(engine: str, n: int, dim: int, k: int) -> None:
+    vectors, queries = gaussian(n, dim), gaussian(40, dim, seed=1)
+    assert_nearest(build(vectors, engine).search(queries, k), queries, vectors, k)
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_engines_agree_with_faiss_on_the_cpu(engine: str) -> None:
+    vectors, queries = clustered(3000, 0), clustered(200, 1)
+    found, expected = build(vectors, engine).search(queries, 32), exact_search(queries, vectors, 32)
+    # Neighbours 1e-6 apart may change places, nothing else may.
+    assert (found.index == expected.index).mean() > 0.999
+    assert recall_at_k(found.index, expected.index).value > 0.9999
+    np.testing.assert_allclose(
+        found.squared_distances, expected.squared_distances, rtol=1e-4, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_vectors_find_themselves_and_duplicates_tie(engine: str) -> None:
+    vectors = np.repeat(gaussian(30, 8), 3, axis=0)
+    found = build(vectors, engine).search(vectors, 3)
+    np.testing.assert_allclose(found.squared_distances, 0.0, atol=1e-4)
+    assert (found.index // 3 == np.arange(90)[:, None] // 3).all()
+    assert (np.diff(np.sort(found.index, axis=1)) == 1).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_more_neighbours_than_vectors_and_no_queries(engine: str) -> None:
+    index = build(gaussian(5, 3), engine)
+    assert (index.size, index.kind) == (5, "exact")
+    found = index.search(gaussian(2, 3, seed=1), 9)
+    np.testing.assert_array_equal(np.sort(found.index, axis=1), [np.arange(5)] * 2)
+    assert index.search(np.empty((0, 3), np.float32), 4).index.shape == (0, 4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_batches_do_not_change_neighbours(engine: str) -> None:
+    vectors, queries = clustered(2000, 0), clustered(100, 1)
+    index = build(vectors, engine)
+    whole = index.search(queries, 10)
+    for size in (1, 7, 64):
+        parts = [index.search(queries[i : i + size], 10) for i in range(0, 100, size)]
+        np.testing.assert_array_equal(np.concatenate([p.index for p in parts]), whole.index)
+
+
+@needs_torch
+def test_tiles_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small tiles of the distance matrix, merged, against one large one."""
+    from cooanalysis.neighbors import torch_engine
+
+    vectors, queries = clustered(2000, 0), clustered(100, 1)
+    index = build(vectors, "torch")
+    whole = index.search(queries, 10)
+    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 4 * 2000 * 3 * 9)  # nine queries a tile
+    tiled = index.search(queries, 10)
+    np.testing.assert_array_equal(tiled.index, whole.index)
+    best = index._search_tile(__import__("torch").from_numpy(queries), 10, 300)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(best[0], whole.index)
+
+
+@given(st.floats(-30, 30), st.floats(0.1, 10), st.integers(0, 1000))
+@settings(deadline=None, max_examples=25)
+def test_shift_scale_and_order_do_not_change_neighbours(
+    shift: float, scale: float, seed: int
+) -> None:
+    vectors, queries = gaussian(80, 4), gaussian(10, 4, seed=1)
+    order = np.random.default_rng(seed).permutation(80)
+    plain = exact_search(queries, vectors, 5)
+    moved = exact_search(scale * queries + shift, (scale * vectors + shift)[order], 5)
+    agree = (order[moved.index] == plain.index).mean()
+    assert agree > 0.95  # rounding may swap near ties after a large shift
+    scaled = moved.squared_distances / scale**2
+    np.testing.assert_allclose(scaled, plain.squared_distances, rtol=0.01, atol=0.02)
+
+
+def test_any_float_layout_is_taken() -> None:
+    vectors, queries = gaussian(50, 6), gaussian(5, 6, seed=1)
+    expected = build(vectors).search(queries, 3).index
+    awkward = build(np.asfortranarray(vectors, dtype=np.float64))
+    np.testing.assert_array_equal(awkward.search(np.asfortranarray(queries), 3).index, expected)
+
+
+# -- Approximate indices ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cloud() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors, queries to tune on, and others to measure on."""
+    return clustered(8000, 0), clustered(200, 1), clustered(200, 2)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
+def test_approximate_indices_reach_the_recall_they_are_tuned_to(
+    kind: str, cloud: tuple[np.ndarray, ...]
+) -> None:
+    vectors, tuning, fresh = cloud
+    index = build(vectors, kind=kind)
+    assert (index.kind, index.size) == (kind, 8000)
+    exact = exact_search(fresh, vectors, 32).index
+
+    def recall() -> float:
+        return recall_at_k(index.search(fresh, 32).index, exact).value
+
+    index.set_effort(1)
+    lazy = recall()
+    efforts = [tune_to_recall(index, vectors, tuning, 32, target) for target in (0.9, 0.98)]
+    assert efforts == sorted(efforts)
+    assert recall() >= 0.965  # chance between the two sets of queries
+    assert lazy < 0.9, "an index that needs no effort tests nothing"
+    assert index.search(fresh, 32).index.min() >= 0
+
+
+def test_tuning_finds_a_small_effort_and_says_when_there_is_none(
+    cloud: tuple[np.ndarray, ...],
+) -> None:
+    vectors, tuning, _ = cloud
+    index = build(vectors, kind="ivf")
+    effort = tune_to_recall(index, vectors, tuning, 32, 0.99)
+    exact = exact_search(tuning, vectors, 32).index
+    index.set_effort(effort - 1)
+    assert recall_at_k(index.search(tuning, 32).index, exact).value < 0.99
+    # Visiting every cell is exact, whatever is asked for.
+    assert tune_to_recall(index, vectors, tuning, 32, 2.0) >= number_of_cells(8000)
+    np.testing.assert_array_equal(index.search(tuning, 32).index, exact)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
+def test_one_seed_one_index(kind: str) -> None:
+    vectors, queries = clustered(2000, 0), clustered(50, 1)
+    for index in (first := build(vectors, kind=kind), second := build(vectors, kind=kind)):
+        index.set_effort(2)
+    np.testing.assert_array_equal(first.search(queries, 8).index, second.search(queries, 8).index)
+
+
+def test_few_vectors_are_no_obstacle_to_any_kind() -> None:
+    vectors = gaussian(60, 6)
+    for kind in INDEX_KINDS:
+        index = build(vectors, kind=kind)
+        index.set_effort(10**9)  # more than there is
+        assert index.search(vectors, 1).index[:, 0].tolist() == list(range(60)), kind
+
+
+def test_auto_is_exact_until_that_costs_seconds() -> None:
+    assert choose_kind("auto", "faiss-cpu", MIN_APPROXIMATE_SIZE - 1, 25, 10**9) == "exact"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 100) == "exact"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 5000) == "ivf"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, None) == "ivf"
+    # On a GPU exact search is fast enough.
+    assert choose_kind("auto", "torch", 900_000, 25, 5000) == "exact"
+    assert choose_kind("pq", "faiss-cpu", 10, 25, 1) == "pq"
+
+
+@given(st.integers(1, 10**8))
+def test_cells_hold_enough_vectors_to_be_trained(n: int) -> None:
+    cells = number_of_cells(n)
+    assert cells >= 1
+    assert cells == 1 or n / cells >= 39
+    assert cells <= 6 * np.sqrt(n)
+
+
+# -- Recall ----------------------------------------------------------------------------------
+
+
+def test_recall_counts_what_was_found_in_any_order() -> None:
+    exact = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+    found = np.array([[4, 3, 2, 1], [5, 6, -1, 99]])
+    recall = recall_at_k(found, exact)
+    assert (recall.value, recall.n_queries) == (0.75, 2)
+    assert recall.ci_low == pytest.approx(0.75 - 1.96 * 0.25 / np.sqrt(2))
+    assert recall.ci_high == 1.0  # a share
+
+
+# -- Exclusion -------------------------------------------------------------------------------
+
+
+def naive_excluding(
+    queries: np.ndarray,
+    vectors: np.ndarray,
+    k: int,
+    query_image: np.ndarray,
+    reference_image: np.ndarray,
+    excluded: np.ndarray,
+) -> np.ndarray:
+    """The definition, one query and one vector after the other: (q, k) squared distances."""
+    rows = []
+    for query, number in zip(queries, query_image, strict=True):
+        distances = [
+            float(((query.astype(np.float64) - vector) ** 2).sum())
+            for vector, image in zip(vectors, reference_image, strict=True)
+            if not excluded[number, image]
+        ]
+        rows.append(sorted(distances)[:k])
+    return np.array(rows)
+
+
+def scene(seed: int, n: int = 300, q: int = 20, images: int = 6) -> tuple[np.ndarray, ...]:
+    """Each image is a tight cluster, and queries lie in the cluster of their own image: what is
+    excluded is just what is nearest."""
+    rng = np.random.default_rng(seed)
+    centers = 10.0 * rng.standard_normal((images, 5))
+    reference_image, query_image = rng.integers(0, images, n), rng.integers(0, images, q)
+    vectors = (centers[reference_image] + rng.standard_normal((n, 5))).astype(np.float32)
+    queries = (centers[query_image] + rng.standard_normal((q, 5))).astype(np.float32)
+    return queries, vectors, query_image, reference_image
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_exclusion_equals_the_naive_loop(engine: str, k: int) -> None:
+    queries, vectors, query_image, reference_image = scene(0)
+    index = build(vectors, engine)
+    rng = np.random.default_rng(1)
+    for excluded in (np.eye(6, dtype=bool), np.zeros((6, 6), bool), rng.random((6, 6)) < 0.4):
+        found = search_excluding(index, queries, k, query_image, reference_image, excluded)
+        assert not excluded[query_image[:, None], reference_image[found.index]].any()
+        expected = naive_excluding(queries, vectors, k, query_image, reference_image, excluded)
+        np.testing.assert_allclose(found.squared_distances, expected, rtol=1e-3, atol=1e-2)
+        assert all(len(set(row)) == k for row in found.index.tolist())
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
+@pytest.mark.parametrize("k", [4, 12])
+def test_approximate_indices_fall_back_to_exact_search(kind: str, k: int) -> None:
+    """Most images are excluded, so an approximate index runs out of usable neighbours."""
+    queries, vectors, query_image, reference_image = scene(0, n=2000, images=12)
+    reference_image[0] = 0  # "not found" (-1) must not be taken for row 0, which may be used
+    excluded = np.ones((12, 12), bool)
+    excluded[:, 0] = excluded[:, 7] = False
+    index = build(vectors, kind=kind)
+    index.set_effort(1)
+    found = search_excluding(
+        index, queries, k, query_image, reference_image, excluded, vectors=vectors
+    )
+    assert (found.index >= 0).all()
+    assert set(np.unique(reference_image[found.index])) <= {0, 7}
+    assert found.index.shape == (20, k)
+    assert all(len(set(row)) == k for row in found.index.tolist())
+    order = np.diff(found.squared_distances, axis=1)
+    assert (order >= -1e-4).all(), "nearest first"
+    if kind == "hnsw":  # its graph leads to usable neighbours, though not to the nearest
+        return
+    # The one cell that is visited holds nothing usable for these: exact search serves them.
+    far = ~np.isin(query_image, [0, 7])
+    expected = naive_excluding(queries, vectors, k, query_image, reference_image, excluded)
+    np.testing.assert_allclose(found.squared_distances[far], expected[far], rtol=1e-3)
+
+
+def test_without_vectors_an_index_that_runs_short_says_so() -> None:
+    queries, vectors, query_image, reference_image = scene(0, n=2000)
+    index = build(vectors, kind="ivf")
+    index.set_effort(1)
+    with pytest.raises(NotEnoughDataError, match=r"fewer than k = 8 neighbours.*--index exact"):
+        search_excluding(index, queries, 8, query_image, reference_image, np.eye(6, dtype=bool))
+
+
+def test_too_few_vectors_left_are_counted_in_the_message() -> None:
+    queries, vectors, query_image, _ = scene(0, n=30)
+    reference_image = np.repeat(np.arange(6), 5)
+    index = build(vectors)
+    full = search_excluding(index, queries, 25, query_image, reference_image, np.eye(6, dtype=bool))
+    assert (full.index >= 0).all()
+    with pytest.raises(NotEnoughDataError, match=r"only 25 reference patches .* than k = 26"):
+        search_excluding(index, queries, 26, query_image, reference_image, np.eye(6, dtype=bool))
+
+
+def test_images_without_queries_may_exclude_everything() -> None:
+    """Only what is asked for counts: image 1 has no reference left but no query either."""
+    vectors = gaussian(10, 3)
+    excluded = np.array([[False], [True]])
+    zeros = np.zeros(10, int)
+    found = search_excluding(build(vectors), vectors, 3, zeros, zeros, excluded)
+    assert (found.index[:, 0] == np.arange(10)).all()
+
+
+def test_no_queries_find_nothing() -> None:
+    queries, vectors, query_image, reference_image = scene(0)
+    found = search_excluding(
+        build(vectors), queries[:0], 7, query_image[:0], reference_image, np.eye(6, dtype=bool)
+    )
+    assert found.index.shape == found.squared_distances.shape == (0, 7)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 20))
+@settings(deadline=None, max_examples=20)
+def test_exclusion_does_not_depend_on_the_batch(seed: int, size: int) -> None:
+    queries, vectors, query_image, reference_image = scene(seed)
+    index = build(vectors)
+    excluded = np.eye(6, dtype=bool)
+    whole = search_excluding(index, queries, 9, query_image, reference_image, excluded).index
+    for start in range(0, len(queries), size):
+        rows = slice(start, start + size)
+        part = search_excluding(
+            index, queries[rows], 9, query_image[rows], reference_image, excluded
+        )
+        np.testing.assert_array_equal(part.index, whole[rows])
+
+
+# -- k-means ---------------------------------------------------------------------------------
+
+
+def test_kmeans_cells_do_not_mix_far_clusters() -> None:
+    """With five times as many cells as clusters, so that no cluster starts without one."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(5), 80)
+    vectors = (50.0 * np.eye(5)[truth] + rng.standard_normal((400, 5))).astype(np.float32)
+    cells = fit_kmeans(vectors, 25, seed=3)
+    for cell in range(25):
+        inside = cells.assignment == cell
+        assert len(np.unique(truth[inside])) == 1
+        np.testing.assert_allclose(cells.centroids[cell], vectors[inside].mean(0), atol=1e-3)
+
+
+def test_every_vector_lies_in_the_cell_of_its_nearest_centroid() -> None:
+    vectors = clustered(3000, 0)
+    cells = fit_kmeans(vectors, 40)
+    assert cells.centroids.shape == (40, 16)
+    distances = naive_distances(vectors, cells.centroids)
+    at = distances[np.arange(3000), cells.assignment]
+    np.testing.assert_allclose(at, distances.min(1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(cells.assign(vectors), cells.assignment)
+    # Better than random cells by far.
+    random = naive_distances(vectors, vectors[:40]).min(1).mean()
+    assert at.mean() < 0.9 * random
+
+
+def test_kmeans_with_one_seed() -> None:
+    vectors = clustered(1000, 0)
+    first, second, other = (fit_kmeans(vectors, 20, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.assignment, second.assignment)
+    assert not np.array_equal(first.assignment, other.assignment)
+
+
+def test_members_come_from_the_cell_and_not_from_excluded_images() -> None:
+    vectors = clustered(3000, 0)
+    cells = fit_kmeans(vectors, 10)
+    rng = np.random.default_rng(0)
+    reference_image, query_image = rng.integers(0, 6, 3000), rng.integers(0, 6, 50)
+    queries = cells.assign(clustered(50, 1))
+    keys = np.arange(50)[:, None]
+    excluded = np.eye(6, dtype=bool)
+    drawn = cells.members(queries, 16, keys, query_image, reference_image, excluded)
+    full = drawn[:, 0] >= 0
+    assert full.mean() > 0.9
+    assert (drawn[~full] == -1).all()
+    assert all(len(set(row)) == 16 for row in drawn[full].tolist())
+    assert (cells.assignment[drawn[full]] == queries[full, None]).all()
+    assert (reference_image[drawn[full]] != query_image[full, None]).all()
+    # Neither order nor batching changes a draw; the seed does.
+    rows = rng.permutation(50)[:20]
+    again = cells.members(
+        queries[rows], 16, keys[rows], query_image[rows], reference_image, excluded
+    )
+    np.testing.assert_array_equal(again, drawn[rows])
+    other = cells.members(queries, 16, keys, query_image, reference_image, excluded, seed=1)
+    assert not np.array_equal(other[full], drawn[full])
+
+
+def test_a_cell_with_too_few_members_is_marked_not_filled_up() -> None:
+    vectors = np.repeat([[0.0], [100.0]], [30, 5], axis=0).astype(np.float32)
+    vectors += gaussian(35, 1) * 0.1
+    cells = fit_kmeans(vectors, 2)
+    queries = cells.assign(np.array([[0.0], [100.0]], np.float32))
+    zeros = np.zeros(35, int)
+    drawn = cells.members(
+        queries, 10, np.arange(2)[:, None], np.zeros(2, int), zeros, np.zeros((1, 1), bool)
+    )
+    assert (drawn[0] >= 0).all() and (drawn[0] < 30).all()
+    assert (drawn[1] == -1).all()
+
+
+@pytest.mark.parametrize("n_cells", [0, -1, 51])
+def test_kmeans_refuses_too_many_cells(n_cells: int) -> None:
+    with pytest.raises(ConfigError, match=rf"between 1 and half .*\(50\), got {n_cells}$"):
+        fit_kmeans(gaussian(100, 3), n_cells)
+
+
+# -- Refusals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "message"),
+    [
+        ("annoy", "auto", "unknown engine 'annoy'; choose auto, faiss-cpu, faiss-gpu, torch"),
+        ("auto", "tpu", "unknown device 'tpu'; choose auto, cpu or cuda"),
+        ("faiss-gpu", "cpu", "engine 'faiss-gpu' cannot run on device 'cpu'"),
+        ("faiss-cpu", "cuda", "engine 'faiss-cpu' cannot run on device 'cuda'"),
+    ],
+)
+def test_engines_that_make_no_sense(engine: str, device: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        available_engine(engine, device)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("faiss_gpu_count", "torch_cuda_available"):
+        monkeypatch.setattr(f"cooanalysis.neighbors.engines.{name}", lambda: 0)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    ("engine", "device", "message"),
+    [
+        ("faiss-gpu", "auto", "the installed FAISS finds no GPU; .*--engine auto"),
+        ("auto", "cuda", "neither FAISS nor torch finds a GPU here; .*--device cpu"),
+        pytest.param(
+            "torch", "cuda", "finds no CUDA GPU here; use --device cpu", marks=needs_torch
+        ),
+    ],
+)
+def test_without_a_gpu_the_message_says_what_to_do(engine: str, device: str, message: str) -> None:
+    with pytest.raises(MissingDependencyError, match=message):
+        available_engine(engine, device)
+    assert available_engine("auto", "auto") == "faiss-cpu"
+
+
+@pytest.mark.parametrize(
+    ("faiss_gpus", "cuda", "device", "engine"),
+    [
+        (1, True, "auto", "faiss-gpu"),
+        (0, True, "auto", "torch"),
+        (0, True, "cuda", "torch"),
+        (1, True, "cpu", "faiss-cpu"),
+    ],
+)
+def test_auto_takes_the_fastest_there_is(
+    faiss_gpus: int, cuda: bool, device: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cooanalysis.neighbors import engines
+
+    monkeypatch.setattr(engines, "faiss_gpu_count", lambda: faiss_gpus)
+    monkeypatch.setattr(engines, "torch_cuda_available", lambda: cuda)
+    assert available_engine("auto", device) == engine
+
+
+def test_without_faiss_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_faiss(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "faiss":
+            raise ImportError("No module named 'faiss'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_faiss)
+    for call in (
+        lambda: available_engine("faiss-cpu"),
+        lambda: available_engine("auto", "cpu"),
+        lambda: build_index(gaussian(9, 2), engine="faiss-cpu"),
+        lambda: exact_search(gaussian(9, 2), gaussian(9, 2), 1),
+        lambda: fit_kmeans(gaussian(9, 2), 2),
+    ):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'cooanalysis\[cpu\]'"):
+            call()
+
+
+def test_vectors_and_kinds_that_cannot_be_indexed() -> None:
+    with pytest.raises(ConfigError, match=r"vectors must have shape .*, got \(5,\)"):
+        build(np.zeros(5))
+    with pytest.raises(ConfigError, match=r"vectors must have shape .*, got \(0, 5\)"):
+        build(np.zeros((0, 5)))
+    with pytest.raises(ConfigError, match="unknown index 'lsh'; choose auto, exact, ivf, hnsw, pq"):
+        build(np.zeros((9, 5)), kind="lsh")
+
+
+@needs_torch
+def test_torch_searches_only_exactly() -> None:
+    with pytest.raises(ConfigError, match="index 'ivf' needs FAISS; the torch engine offers only"):
+        build(gaussian(9, 2), "torch", kind="ivf")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(bad: float) -> None:
+    """FAISS finds no neighbour for them: a search that waits for enough would never end."""
+    vectors = gaussian(30, 3)
+    broken = np.where(np.arange(30)[:, None] == 7, np.float32(bad), vectors)
+    with pytest.raises(ConfigError, match="vectors must be finite"):
+        build(broken)
+    zeros = np.zeros(30, int)
+    with pytest.raises(ConfigError, match="queries must be finite"):
+        search_excluding(build(vectors), broken, 3, zeros, zeros, np.zeros((1, 1), bool))
