@@ -19,7 +19,7 @@ _LUMA = (65.481 / 219.0, 128.553 / 219.0, 24.966 / 219.0)
 
 
 class DECLoss(nn.Module):
-    """Draw the detail of every patch towards similar true details and away from all others.
+    r"""Draw the detail of every patch towards similar true details and away from all others.
 
     A pixel loss is content with the center of all images that share the input. This loss is not:
     the details of two different patches, which the center makes alike, must stay apart.
@@ -30,14 +30,25 @@ class DECLoss(nn.Module):
        keys ``h_j`` of the whole batch. Keys whose detail looks like ``h_i`` (cosine similarity
        above ``similarity``; ``h_i`` itself always) are the positives of anchor ``i``, all other
        keys its negatives.
-    3. *Amplitude counts.* With ``a_i = s_i / |h_i|`` and ``k_j = h_j / |h_j|`` the loss is
+    3. *Amplitude counts.* With ``a_i = s_i / |h_i|`` and ``k_j = h_j / |h_j|`` the logits are
 
-       .. math:: -\\log \\frac{\\sum_{j \\in P_i} \\exp(a_i \\cdot k_j / \\tau)}
-                              {\\sum_j \\exp(a_i \\cdot k_j / \\tau)}
+       .. math:: l_{ij} = -|a_i - k_j|^2 / (2 \tau)
 
-       averaged over the anchors. The anchor is divided by the norm of the *truth*, so a detail
-       that shrinks towards the center loses contrast and is punished; dividing it by its own
-       norm, as is usual, would hide the shrinking.
+       The anchor is divided by the norm of the *truth*, so a detail that shrinks towards the center
+       loses contrast and is punished; dividing it by its own norm, as is usual, would hide the
+       shrinking.
+    4. *Both ways.* Every anchor must find its positives among all keys, and every key its anchors
+       among all anchors; the loss is the mean of the two contrasts over patches and directions,
+
+       .. math:: -\log \frac{\sum_{j \in P_i} e^{l_{ij}}}{\sum_j e^{l_{ij}}}
+                 \quad\text{and}\quad
+                 -\log \frac{\sum_{i \in P_j} e^{l_{ij}}}{\sum_i e^{l_{ij}}}
+
+       In the first, the length of an anchor cancels out of the logits. The second adds that an
+       anchor near the center, which is near to every key, stands in the way of all others.
+
+    Nothing here stops details that all grow beyond the truth together; the pixel loss beside it
+    does.
 
     Parameters
     ----------
@@ -45,7 +56,7 @@ class DECLoss(nn.Module):
         Side of a patch in HR pixels; patches do not overlap.
     temperature
         τ. The lower, the sooner a detail is strong enough: the pull on a patch fades once
-        ``a·k`` exceeds τ times the logarithm of the number of keys.
+        ``a·k`` exceeds τ times the logarithm of the number of patches.
     similarity
         Cosine similarity, in [-1, 1], of two true details above which they are positives.
     factor
@@ -57,8 +68,8 @@ class DECLoss(nn.Module):
         At most this many patches of a batch are used, drawn at random (with torch's generator)
         when there are more; None for all.
     chunk
-        Anchors that are compared with all keys at a time. Memory is bounded by ``chunk`` ×
-        ``max_patches`` values: more anchors are recomputed in the backward pass.
+        Patches that are compared with all others at a time. Memory is bounded by ``chunk`` ×
+        ``max_patches`` values: with more patches, logits are recomputed in the backward pass.
     jitter
         Shift the patch grid at random in every call while training, so that the loss does not
         print its grid into the output. In evaluation mode the grid is fixed.
@@ -162,27 +173,37 @@ class DECLoss(nn.Module):
         truth, norm = truth[kept], norm[kept, None]
         keys = truth / norm
         anchors = self._patches(sr, shift)[kept] / norm
-        chunks = range(0, len(kept), self.chunk)
-        if len(chunks) == 1 or not torch.is_grad_enabled():
-            parts = [self._contrast(anchors[i : i + self.chunk], keys, i) for i in chunks]
-        else:
-            parts = [
-                checkpoint(
-                    self._contrast, anchors[i : i + self.chunk], keys, i,
-                    use_reentrant=False, preserve_rng_state=False,
-                )
-                for i in chunks
-            ]  # fmt: skip
-        return torch.stack(parts).sum() / len(kept)
+        forward = self._contrast(anchors, keys, keys)
+        backward = self._contrast(keys, anchors, keys)
+        return (forward + backward) / (2 * len(kept))
 
-    def _contrast(self, anchors: Tensor, keys: Tensor, start: int) -> Tensor:
-        """Sum over the anchors, which belong to the keys from ``start`` on."""
+    def _contrast(self, ours: Tensor, others: Tensor, keys: Tensor) -> Tensor:
+        """Sum over the rows of ``ours`` of their contrast with all of ``others``."""
+        size = self.chunk
+        starts = range(0, len(ours), size)
+        # What a single chunk computes fits in memory; of several, only one at a time should.
+        again = len(starts) > 1 and torch.is_grad_enabled()
+        total = ours.new_zeros(())
+        for start in starts:
+            arguments = (ours[start : start + size], others, keys, start)
+            if again:
+                part = checkpoint(
+                    self._rows, *arguments, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                part = self._rows(*arguments)
+            total = total + part
+        return total
+
+    def _rows(self, ours: Tensor, others: Tensor, keys: Tensor, start: int) -> Tensor:
+        """The contrast of some rows, which belong to the keys from ``start`` on."""
         with torch.no_grad():
-            rows = torch.arange(len(anchors), device=keys.device)
-            positive = keys[start : start + len(anchors)] @ keys.T > self.similarity
-            # Rounding must not cost a key its similarity with itself.
+            rows = torch.arange(len(ours), device=keys.device)
+            positive = keys[start : start + len(ours)] @ keys.T > self.similarity
+            # Rounding must not cost a patch its similarity with itself.
             positive[rows, rows + start] = True
-        logits = anchors @ keys.T / self.temperature
+        # -|a - k|² / 2 without its first term, which is constant in a row and cancels.
+        logits = (ours @ others.T - 0.5 * others.square().sum(1)) / self.temperature
         lowest = torch.finfo(logits.dtype).min
         alike = torch.logsumexp(logits.masked_fill(~positive, lowest), 1)
         return (torch.logsumexp(logits, 1) - alike).sum()

@@ -41,6 +41,9 @@ class VGG19Features(nn.Module):
         replaced by random weights; the message says where the file belongs.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, layers: tuple[str, ...] = ("conv5_4",)) -> None:
         super().__init__()
         if unknown := sorted(set(layers) - set(_VGG19_LAYERS)):
@@ -120,7 +123,7 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self.features(hr)
         if isinstance(found, Tensor) or isinstance(wanted, Tensor):
-            found, wanted = {"features": found}, {"features": wanted}  # type: ignore[dict-item]
+            found, wanted = {"features": found}, {"features": wanted}
         weights = self.layers or dict.fromkeys(found, 1.0)
         if missing := sorted(set(weights) - set(found)):
             raise ConfigError(f"the features have no layer {', '.join(missing)}")

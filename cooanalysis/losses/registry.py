@@ -103,8 +103,8 @@ def register_decloss(registry: R) -> R:
             super().__init__(**options)
             self.loss_weight = loss_weight
 
-        def forward(self, pred: Tensor, target: Tensor, **kwargs: Any) -> Tensor:
-            return self.loss_weight * super().forward(pred, target)
+        def forward(self, sr: Tensor, hr: Tensor, **kwargs: Any) -> Tensor:
+            return self.loss_weight * super().forward(sr, hr)
 
     BasicSRDECLoss.__name__ = BasicSRDECLoss.__qualname__ = "DECLoss"
     registry.register(BasicSRDECLoss)

@@ -53,6 +53,8 @@ class EDSR(nn.Module):
     ``forward`` maps (B, 3, H, W) in [0, 1] to (B, 3, scale·H, scale·W), not clipped.
     """
 
+    mean: Tensor
+
     def __init__(
         self,
         scale: int,

@@ -26,7 +26,8 @@ class ResidualDenseBlock(nn.Module):
             # Small residuals at the start keep 69 stacked blocks stable, as in the paper.
             nn.init.kaiming_normal_(conv.weight)
             conv.weight.data *= 0.1
-            nn.init.zeros_(conv.bias)
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
             self.add_module(f"conv{i + 1}", conv)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -294,7 +294,8 @@ def _typed(kind: str, name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{name} must be a mapping; got {value!r}")
         return dict(value)
-    wanted = {"int": int, "float": (int, float), "bool": bool, "str": str}[kind.split(" ")[0]]
+    kinds: Mapping[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
+    wanted = kinds[kind.split(" ")[0]]
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         what = {"int": "a whole number", "float": "a number", "bool": "true or false"}
         raise ConfigError(f"{name} must be {what.get(kind.split(' ')[0], 'text')}; got {value!r}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -214,7 +214,7 @@ class _Run:
         )
         loader: DataLoader[Any] = DataLoader(
             crops,
-            batch_sampler=share,  # type: ignore[arg-type]
+            batch_sampler=share,
             num_workers=config.data.workers,
             pin_memory=fabric.device.type == "cuda",
         )
@@ -424,7 +424,7 @@ def _fabric(config: TrainConfig, device: str, devices: int) -> Any:
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision=config.precision,
+        precision=cast(Any, config.precision),
     )
 
 

@@ -49,12 +49,16 @@ def naive(sr: torch.Tensor, hr: torch.Tensor, loss: DECLoss) -> float:
         for s, h in zip(patches(sr), patches(hr), strict=True)
         if np.sqrt(np.mean(h**2)) > loss.min_contrast
     ]
+    anchors, keys = (np.array(side) for side in zip(*pairs, strict=True))
+    distance = ((anchors[:, None] - keys[None]) ** 2).sum(2)
+    weights_all = np.exp(-distance / (2 * loss.temperature))
+    positive = keys @ keys.T > loss.similarity
+    np.fill_diagonal(positive, True)
     total = 0.0
-    for i, (anchor, own) in enumerate(pairs):
-        weights_all = np.exp([anchor @ key / loss.temperature for _, key in pairs])
-        positive = [j == i or own @ key > loss.similarity for j, (_, key) in enumerate(pairs)]
-        total -= np.log(weights_all[positive].sum() / weights_all.sum())
-    return total / len(pairs)
+    for i in range(len(keys)):
+        total -= np.log(weights_all[i, positive[i]].sum() / weights_all[i].sum())
+        total -= np.log(weights_all[positive[i], i].sum() / weights_all[:, i].sum())
+    return total / (2 * len(keys))
 
 
 def test_agrees_with_the_formula_of_its_docstring() -> None:
