@@ -12,6 +12,7 @@ from cooanalysis.models.registry import (
     build_discriminator,
     count_parameters,
 )
+from cooanalysis.models.shipped import shipped
 from cooanalysis.models.weights import WeightsInfo, load_weights, read_info, save_weights
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "load_weights",
     "read_info",
     "save_weights",
+    "shipped",
 ]

@@ -135,7 +135,8 @@ def test_basicsr_style_registry_gets_a_weighted_decloss() -> None:
     registry = register_decloss(Registry())
     torch.manual_seed(0)
     hr = torch.rand(1, 3, 32, 32)
-    options = {"loss_weight": 0.02, "temperature": 0.25}
-    loss = registry.found["DECLoss"](**options).eval()
+    sr = 0.5 * hr
+    loss = registry.found["DECLoss"](loss_weight=0.02, pixel_weight=3.0, temperature=0.25).eval()
     plain = build({"type": "DECLoss", "temperature": 0.25}).module.eval()
-    assert float(loss(hr * 0.5, hr)) == pytest.approx(0.02 * float(plain(hr * 0.5, hr)))
+    wanted = 3.0 * float((sr - hr).abs().mean()) + 0.02 * float(plain(sr, hr))
+    assert float(loss(sr, hr)) == pytest.approx(wanted)

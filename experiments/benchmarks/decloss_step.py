@@ -1,0 +1,68 @@
+"""What DECLoss adds to a training step of EDSR-baseline, side by side in one run.
+
+    python experiments/benchmarks/decloss_step.py --batch 4
+
+Prints the median time of a step with L1 alone and with L1 + DECLoss, alternating, and their ratio.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Annotated
+
+import torch
+import typer
+from torch.nn.functional import l1_loss
+
+from cooanalysis.losses import DECLoss
+from cooanalysis.models import build
+
+
+def main(
+    batch: Annotated[int, typer.Option(help="Crops in a batch.")] = 16,
+    crop: Annotated[int, typer.Option(help="Side of a crop in LR pixels.")] = 48,
+    scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 4,
+    steps: Annotated[int, typer.Option(help="Timed steps of each kind.")] = 5,
+) -> None:
+    """Time steps with and without DECLoss."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(0)
+    model = build("edsr", scale=scale).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-4)
+    decloss = DECLoss(factor=scale)
+    lr = torch.rand(batch, 3, crop, crop, device=device)
+    hr = torch.rand(batch, 3, crop * scale, crop * scale, device=device)
+
+    def step(with_decloss: bool) -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        sr = model(lr)
+        loss = l1_loss(sr, hr)
+        if with_decloss:
+            loss = loss + 0.02 * decloss(sr, hr)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    step(False), step(True)  # warm up
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(steps):
+        for kind in (False, True):
+            times[kind].append(step(kind))
+    plain, full = (statistics.median(times[kind]) for kind in (False, True))
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    typer.echo(
+        f"EDSR-baseline x{scale}, batch {batch} of {crop}x{crop}, {where}, "
+        f"{torch.get_num_threads()} threads"
+    )
+    typer.echo(f"L1            {plain * 1e3:9.1f} ms a step")
+    typer.echo(f"L1 + DECLoss  {full * 1e3:9.1f} ms a step, ratio {full / plain:.3f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,98 @@
+"""Copy the small tier's weights of one seed into the package, each with a model card.
+
+    python experiments/decloss/ship.py
+
+Everything in a card is read from what ``run.py`` left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+import cooanalysis
+from cooanalysis.models import read_info
+
+TITLES = {
+    "l1": "L1",
+    "l1-decloss": "L1 + DECLoss",
+    "ragan": "L1 + RaGAN",
+    "ragan-decloss": "L1 + RaGAN + DECLoss",
+}
+MEASURES = {
+    "psnr_y": ("PSNR-Y", "{:.2f} dB"),
+    "ssim_y": ("SSIM-Y", "{:.4f}"),
+    "st_lpips": ("ST-LPIPS (AlexNet)", "{:.4f}"),
+    "detail_energy_retained": ("detail energy retained", "{:.3f}"),
+    "collapse_index": ("collapse index (BSD100)", "{:.3f}"),
+}
+
+
+def main(
+    results: Annotated[Path, typer.Option(help="What run.py wrote.")] = Path(
+        "results/decloss/small"
+    ),
+    seed: Annotated[int, typer.Option(help="Which seed.")] = 0,
+) -> None:
+    """Copy and describe."""
+    target = Path(cooanalysis.__file__).parent / "weights"
+    target.mkdir(exist_ok=True)
+    models = pd.read_csv(results / "tables" / "models.csv").set_index(["variant", "seed"])
+    for variant, title in TITLES.items():
+        folder = results / f"{variant}-seed{seed}"
+        name = f"edsr-small-x4-{variant}"
+        shutil.copyfile(folder / "weights.safetensors", target / f"{name}.safetensors")
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        (target / f"{name}.md").write_text(
+            card(name, variant, title, seed, summary, models.loc[(variant, seed)], folder),
+            encoding="utf-8",
+        )
+        typer.echo(f"{name}: {read_info(target / f'{name}.safetensors').metadata['data']}")
+
+
+def card(
+    name: str, variant: str, title: str, seed: int, summary: dict, row: pd.Series, folder: Path
+) -> str:
+    """Text of a model card."""
+    config = summary["config"]
+    rows = "\n".join(
+        f"| {label} | {pattern.format(row[key])} |" for key, (label, pattern) in MEASURES.items()
+    )
+    return f"""# {name}
+
+A small EDSR ({summary["parameters"]:,} parameters) for scale {config["scale"]}, fine-tuned \
+with {title}. One of four twins that differ in their loss alone (same start, crops, iterations); \
+made to show what a loss does, not to be the best model of its size.
+
+- Training data: {", ".join(summary["data"])}, bicubic downsampling.
+- {summary["iterations"]} iterations with batches of {config["data"]["batch_size"]} crops of \
+{config["data"]["crop"]}x{config["data"]["crop"]} LR pixels, after the common L1 start; seed {seed}.
+- Losses: `{json.dumps(config["losses"])}`{gan(config)}.
+- Command: `python experiments/decloss/run.py --tier small --seeds {seed} --variants {variant}` \
+({summary["seconds"]:.0f} s on {summary["device"]}).
+- torch {summary["versions"]["torch"]}.
+
+Measured on BSD100 and Set14, x{config["scale"]} (`experiments/decloss/run.py`; lower ST-LPIPS and \
+collapse index are better):
+
+| measure | value |
+| --- | --- |
+{rows}
+
+MIT licence. The training images (BSDS400) are the Berkeley Segmentation Dataset's.
+"""
+
+
+def gan(config: dict) -> str:
+    """The adversary in words."""
+    adversary = config["gan"]
+    return "" if adversary is None else f"; adversarial weight {adversary['weight']:g}"
+
+
+if __name__ == "__main__":
+    typer.run(main)
