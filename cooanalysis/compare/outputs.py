@@ -23,8 +23,9 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
     store
         The true images.
     outputs
-        One (H, W, 3) or (H, W) uint8 image for each image of the store, in its order and size.
-        For a luma store, colour is turned into luma.
+        One uint8 image for each image of the store, in its order and size: (H, W, 3) colour or
+        (H, W) gray, turned into luma for a luma store, or (H, W, C) as the store's own images are
+        (for a luma store: luma, taken as it is).
 
     Raises
     ------
@@ -41,10 +42,11 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
                 f"the output for {name!r} is {output.shape[1]}x{output.shape[0]} pixels; the true "
                 f"image is {wanted[1]}x{wanted[0]}"
             )
-        if store.channels == 1:
-            output = rgb_to_y(output).astype(np.uint8)
-        elif output.ndim == 2:
-            output = np.repeat(output[:, :, None], 3, axis=2)
+        if output.shape != wanted:
+            if store.channels == 1:
+                output = rgb_to_y(output).astype(np.uint8)
+            elif output.ndim == 2:
+                output = np.repeat(output[:, :, None], 3, axis=2)
         flat.append(output.reshape(-1))
     hr = np.concatenate(flat)
     # detail = HR − bicubic, so bicubic needs no second copy.

@@ -11,7 +11,6 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from cooanalysis.errors import ConfigError
 
@@ -66,10 +65,7 @@ class DECLoss(nn.Module):
         left out: there is nothing to enhance, and noise should not be.
     max_patches
         At most this many patches of a batch are used, drawn at random (with torch's generator)
-        when there are more; None for all.
-    chunk
-        Patches that are compared with all others at a time. Memory is bounded by ``chunk`` ×
-        ``max_patches`` values: with more patches, logits are recomputed in the backward pass.
+        when there are more. Memory is a few matrices of ``max_patches`` squared.
     jitter
         Shift the patch grid at random in every call while training, so that the loss does not
         print its grid into the output. In evaluation mode the grid is fixed.
@@ -103,16 +99,13 @@ class DECLoss(nn.Module):
         similarity: float = 0.5,
         factor: int = 4,
         min_contrast: float = 2.0 / 255.0,
-        max_patches: int | None = 2048,
-        chunk: int = 1024,
+        max_patches: int = 1024,
         jitter: bool = True,
     ) -> None:
         super().__init__()
         _at_least("patch_size", patch_size, 2)
         _at_least("factor", factor, 2)
-        _at_least("chunk", chunk, 1)
-        if max_patches is not None:
-            _at_least("max_patches", max_patches, 2)
+        _at_least("max_patches", max_patches, 2)
         if not (math.isfinite(temperature) and temperature > 0):
             raise ConfigError(f"temperature must be above 0; got {temperature}")
         if not -1.0 <= similarity <= 1.0:
@@ -125,7 +118,6 @@ class DECLoss(nn.Module):
         self.factor = factor
         self.min_contrast = min_contrast
         self.max_patches = max_patches
-        self.chunk = chunk
         self.jitter = jitter
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
@@ -166,47 +158,22 @@ class DECLoss(nn.Module):
         truth = self._patches(hr, shift)
         norm = truth.norm(dim=1)
         kept = torch.nonzero(norm > self.min_contrast * self.patch_size).squeeze(1)
-        if self.max_patches is not None and len(kept) > self.max_patches:
+        if len(kept) > self.max_patches:
             kept = self._some(kept, self.max_patches)
         if len(kept) < 2:
             return nothing
         truth, norm = truth[kept], norm[kept, None]
         keys = truth / norm
         anchors = self._patches(sr, shift)[kept] / norm
-        forward = self._contrast(anchors, keys, keys)
-        backward = self._contrast(keys, anchors, keys)
-        return (forward + backward) / (2 * len(kept))
-
-    def _contrast(self, ours: Tensor, others: Tensor, keys: Tensor) -> Tensor:
-        """Sum over the rows of ``ours`` of their contrast with all of ``others``."""
-        size = self.chunk
-        starts = range(0, len(ours), size)
-        # What a single chunk computes fits in memory; of several, only one at a time should.
-        again = len(starts) > 1 and torch.is_grad_enabled()
-        total = ours.new_zeros(())
-        for start in starts:
-            arguments = (ours[start : start + size], others, keys, start)
-            if again:
-                part = checkpoint(
-                    self._rows, *arguments, use_reentrant=False, preserve_rng_state=False
-                )
-            else:
-                part = self._rows(*arguments)
-            total = total + part
-        return total
-
-    def _rows(self, ours: Tensor, others: Tensor, keys: Tensor, start: int) -> Tensor:
-        """The contrast of some rows, which belong to the keys from ``start`` on."""
         with torch.no_grad():
-            rows = torch.arange(len(ours), device=keys.device)
-            positive = keys[start : start + len(ours)] @ keys.T > self.similarity
+            positive = keys @ keys.T > self.similarity
             # Rounding must not cost a patch its similarity with itself.
-            positive[rows, rows + start] = True
-        # -|a - k|² / 2 without its first term, which is constant in a row and cancels.
-        logits = (ours @ others.T - 0.5 * others.square().sum(1)) / self.temperature
-        lowest = torch.finfo(logits.dtype).min
-        alike = torch.logsumexp(logits.masked_fill(~positive, lowest), 1)
-        return (torch.logsumexp(logits, 1) - alike).sum()
+            positive.fill_diagonal_(True)
+        # -|a - k|² / 2 without |k|² / 2, which is the same for all keys and cancels both ways.
+        logits = (anchors @ keys.T - 0.5 * anchors.square().sum(1, keepdim=True)) / self.temperature
+        alike = logits.masked_fill(~positive, torch.finfo(logits.dtype).min)
+        losses = [torch.logsumexp(logits, way) - torch.logsumexp(alike, way) for way in (0, 1)]
+        return (losses[0].mean() + losses[1].mean()) / 2
 
     def _patches(self, image: Tensor, shift: tuple[int, int]) -> Tensor:
         """(n, patch_size²) patches of the high-frequency part."""

@@ -72,7 +72,7 @@ def test_gradient_is_right() -> None:
     torch.manual_seed(0)
     hr = torch.rand(2, 1, 16, 16, dtype=torch.float64)
     sr = (hr + 0.1 * torch.randn_like(hr)).requires_grad_()
-    loss = DECLoss(patch_size=4, factor=2, jitter=False, chunk=5)
+    loss = DECLoss(patch_size=4, factor=2, jitter=False)
     assert torch.autograd.gradcheck(lambda x: loss(x, hr), (sr,), eps=1e-6, atol=1e-6)
 
 
@@ -144,20 +144,7 @@ def test_order_of_the_batch_and_mirroring_do_not_matter() -> None:
     assert float(loss(sr.flip(3), hr.flip(3))) == pytest.approx(value, rel=1e-4)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 64, 10_000])
-def test_chunks_change_neither_value_nor_gradient(chunk: int) -> None:
-    hr = photo(64)
-    results = []
-    for size in (chunk, 4096):
-        sr = blurred(hr).requires_grad_()
-        value = DECLoss(chunk=size).eval()(sr, hr)
-        value.backward()
-        results.append((value.detach(), sr.grad))
-    assert torch.allclose(results[0][0], results[1][0], rtol=1e-5)
-    assert torch.allclose(results[0][1], results[1][1], atol=1e-6)
-
-
-def test_no_matrix_is_larger_than_chunk_times_max_patches() -> None:
+def test_no_matrix_is_larger_than_max_patches_squared() -> None:
     sizes = []
 
     class Watch(TorchDispatchMode):
@@ -170,11 +157,10 @@ def test_no_matrix_is_larger_than_chunk_times_max_patches() -> None:
     hr = photo(128)
     sr = blurred(hr).requires_grad_()
     with Watch():
-        DECLoss(max_patches=100, chunk=30)(sr, hr).backward()
+        DECLoss(max_patches=100)(sr, hr).backward()
     assert sizes
-    # Products are anchors x keys forward, and anchors or keys x patch values backward.
-    assert max(rows * columns for rows, columns in sizes) <= max(30 * 100, 100 * 64)
-    assert (30, 100) in sizes
+    # Products are anchors x keys forward, and anchors x patch values backward.
+    assert max(rows * columns for rows, columns in sizes) == 100 * 100
 
 
 def test_sampling_is_repeatable_and_unbiased() -> None:
@@ -251,7 +237,6 @@ def test_gpu_agrees_with_cpu() -> None:
         ({"factor": 2.0}, "factor must be a whole number"),
         ({"min_contrast": 0}, "min_contrast must be above 0"),
         ({"max_patches": 1}, "max_patches"),
-        ({"chunk": 0}, "chunk"),
     ],
 )
 def test_wrong_constants_are_named(options: dict[str, object], message: str) -> None:

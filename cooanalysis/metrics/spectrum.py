@@ -1,0 +1,109 @@
+"""Radially averaged power spectrum: how much detail an image has at each frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.data.images import rgb_to_y
+from cooanalysis.errors import ConfigError, ImageError
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+_BINS = 64
+# A ring needs a few frequencies of the transform, and a window a few pixels to fall off.
+_SMALLEST = 8
+
+
+def radial_power_spectrum(
+    images: Image | Sequence[Image], *, bins: int | None = None
+) -> tuple[Floats, Floats]:
+    """Power of the luma at each spatial frequency, averaged over directions and images.
+
+    Luma of BT.601 (not rounded), less its mean, times a Hann window in both directions (borders of
+    an image that do not fit together would leak into all frequencies), Fourier transformed, and
+    averaged over rings. Frequencies above 0.5 cycles/pixel, which only diagonals have, are left
+    out. Divided by the window's energy, so that white noise of variance v has the power v at every
+    frequency, whatever the size of the image.
+
+    Parameters
+    ----------
+    images
+        One uint8 image, (H, W), (H, W, 1) or (H, W, 3), or a sequence of them, each at least 8
+        pixels high and wide, sizes may differ; every image counts the same.
+    bins
+        Number of rings between 0 and 0.5 cycles/pixel; 64, or a quarter of the smallest side
+        of any image if that is less.
+
+    Returns
+    -------
+    frequency : numpy.ndarray
+        (bins,) float64, middle of each ring in cycles/pixel.
+    power : numpy.ndarray
+        (bins,) float64, in squared levels of luma.
+
+    Raises
+    ------
+    ImageError
+        If an image is not uint8, has another shape, is smaller than 8 pixels, or none is given.
+    ConfigError
+        If ``bins`` is less than 1 or more than a quarter of the smallest side, where rings would
+        be empty.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    >>> frequency, power = radial_power_spectrum(noise, bins=4)
+    >>> frequency
+    array([0.0625, 0.1875, 0.3125, 0.4375])
+    """
+    many = [images] if isinstance(images, np.ndarray) and images.ndim <= 3 else list(images)
+    if not many:
+        raise ImageError("a power spectrum needs at least one image")
+    lumas = [rgb_to_y(image, rounded=False) for image in many]
+    smallest = min(min(luma.shape) for luma in lumas)
+    if smallest < _SMALLEST:
+        raise ImageError(
+            f"a power spectrum needs images of at least {_SMALLEST} pixels a side; one has "
+            f"{smallest}"
+        )
+    if bins is None:
+        bins = min(_BINS, smallest // 4)
+    if not 1 <= bins <= smallest // 4:
+        raise ConfigError(
+            f"bins must be from 1 to {smallest // 4}, a quarter of the smallest side; got {bins}"
+        )
+    edges = np.linspace(0.0, 0.5, bins + 1)
+    power = np.mean([_rings(luma.astype(np.float64), bins) for luma in lumas], axis=0)
+    return (edges[:-1] + edges[1:]) / 2.0, power
+
+
+def _rings(luma: Floats, bins: int) -> Floats:
+    """(bins,) mean power of one image's luma in each ring."""
+    height, width = luma.shape
+    window = _hann(height)[:, None] * _hann(width)
+    # The weighted mean: subtracting the plain one leaves power at frequency 0, which the window
+    # spreads over its neighbours.
+    centred = (luma - np.sum(luma * window) / window.sum()) * window
+    power = np.abs(np.fft.rfft2(centred)) ** 2 / np.sum(window**2)
+    vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+    radius = np.hypot(vertical, horizontal)
+    # rfft2 keeps one of each pair of opposite frequencies, but for the first column and, of an
+    # even width, the last one: those hold both.
+    weight = np.full(radius.shape, 2.0)
+    weight[:, 0] = 1.0
+    if width % 2 == 0:
+        weight[:, -1] = 1.0
+    weight[0, 0] = 0.0  # the mean is no detail
+    weight[radius > 0.5] = 0.0
+    ring = np.minimum((radius * (2 * bins)).astype(np.intp), bins - 1).ravel()
+    total = np.bincount(ring, (power * weight).ravel(), minlength=bins)
+    return total / np.bincount(ring, weight.ravel(), minlength=bins)
+
+
+def _hann(size: int) -> Floats:
+    """Hann window whose ends are not zero, so that no pixel is lost."""
+    return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
