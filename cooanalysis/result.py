@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ def load(directory: str | Path) -> Result:
         maps = pd.read_parquet(folder / MAPS_FILE)
         with np.load(folder / EXAMPLES_FILE, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunDirectoryError(
             f"{folder} is damaged ({error}); run the analysis again with --overwrite"
         ) from error

@@ -55,19 +55,7 @@ def test_what_is_saved_is_loaded(result: Result, tmp_path: Path) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "groups.parquet",
-        "maps.parquet",
-        pytest.param(
-            "examples.npz",
-            marks=pytest.mark.xfail(
-                strict=True, reason="result.load lets zipfile.BadZipFile and EOFError through"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("file", ["groups.parquet", "maps.parquet", "examples.npz"])
 @pytest.mark.parametrize("left", [0.0, 0.5])
 def test_a_truncated_run_is_called_damaged(
     file: str, left: float, result: Result, tmp_path: Path

@@ -7,6 +7,7 @@ that cannot be used.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from cooanalysis.cli.common import INTERRUPTED, run, show_version
+from cooanalysis.errors import TrainingError
 
 _HELP = (
     "Train a super-resolution network, with or without DECLoss.\n\n"
@@ -92,7 +94,9 @@ def train(
         return
     target = out or Path("runs") / config[-1].stem
     show = not (quiet or as_json) and sys.stderr.isatty()
-    bars: Any = ProgressBars() if show else nullcontext(Silent())
+    # With --devices, each further process runs this command too.
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    bars: Any = ProgressBars() if show and first else nullcontext(Silent())
     try:
         with bars as report:
             summary = training(
@@ -107,8 +111,15 @@ def train(
                 note=lambda line: typer.echo(f"coo-train: {line}", err=True),
             )
     except KeyboardInterrupt:
-        typer.echo("coo-train: interrupted; run the same command again to resume", err=True)
+        if first:
+            typer.echo("coo-train: interrupted; run the same command again to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except TrainingError as error:  # in all processes at once
+        if first:
+            raise
+        raise typer.Exit(error.exit_code) from None
+    if not first:
+        return
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     elif not quiet:

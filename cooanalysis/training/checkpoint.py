@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,16 @@ def save(folder: Path, iteration: int, state: dict[str, Any], *, keep: int) -> N
     """
     target = path_of(folder, iteration)
     write(target, lambda partial: torch.save(state, partial))
-    for old in sorted(folder.glob(PATTERN))[:-keep]:
-        old.unlink(missing_ok=True)
+    found = sorted(folder.glob(PATTERN))
+    # What is newer than the newest was damaged: the run went on from one before it.
+    known = [path for path in found if path <= target]
+    for path in (*known[:-keep], *found[len(known) :]):
+        path.unlink(missing_ok=True)
 
 
 def write(target: Path, writer: Callable[[Path], object]) -> None:
     """Let ``writer`` write a file that appears whole or not at all."""
-    partial = target.with_name(f".{target.name}.tmp")
+    partial = partial_of(target)
     try:
         writer(partial)
         with partial.open("rb+") as file:
@@ -55,6 +58,11 @@ def write(target: Path, writer: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def partial_of(target: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return target.with_name(f".{target.name}.tmp")
+
+
 def newest(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None; says so when a newer one could not.
 
@@ -67,14 +75,16 @@ def newest(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
     """
     for path in sorted(folder.glob(PATTERN), reverse=True):
         try:
+            # torch does not look at the checksums in its files.
+            with zipfile.ZipFile(path) as file:
+                if file.testzip() is not None:
+                    raise ValueError("wrong checksum")
             # weights_only: a checkpoint is data and must never run code.
             state = torch.load(path, map_location="cpu", weights_only=True)
             if isinstance(state, dict) and "iteration" in state:
                 return state
             raise ValueError("no training state")
-        except (
-            OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError
-        ) as error:  # fmt: skip
+        except Exception as error:  # damaged files raise nearly any class of exception
             reason = (str(error) or type(error).__name__).splitlines()[0]
             note(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
     return None

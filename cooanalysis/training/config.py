@@ -178,6 +178,8 @@ class TrainConfig:
             raise ConfigError(f"optimiser.betas must be two numbers; got {self.optimiser.betas}")
         for value in self.optimiser.betas:
             _number("optimiser.betas", value, 0.0, 1.0)
+            if value == 1.0:
+                raise ConfigError(f"optimiser.betas must be below 1; got {self.optimiser.betas}")
         _number("ema", self.ema, 0.0, 1.0)
         if self.ema == 1.0:
             raise ConfigError("ema must be below 1 (at 1 the average would never move)")
@@ -246,9 +248,11 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
         if "=" not in text or text.startswith("="):
             raise ConfigError(f"an override must look like key=value; got {text!r}")
     try:
-        merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides)))
-        values = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        merged = OmegaConf.merge({}, *parts)
+        # Not merged as a mapping of its own: that could not reach into a list (losses.1.…).
+        merged.merge_with_dotlist(list(overrides))
+        values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"cannot merge the configuration: {error}") from error
     assert isinstance(values, dict)
     return TrainConfig.from_dict({str(key): value for key, value in values.items()})
@@ -326,7 +330,8 @@ def _number(
     above: bool = False,
 ) -> None:  # fmt: skip
     right = isinstance(value, int) if whole else isinstance(value, (int, float))
-    if isinstance(value, bool) or not right or not low <= value <= high or (above and value == low):
+    inside = right and low <= value <= high and value != math.inf and not (above and value == low)
+    if isinstance(value, bool) or not inside:
         what = "a whole number" if whole else "a number"
         bound = f"above {low:g}" if above else f"of at least {low:g}"
         limit = "" if high == math.inf else f" and at most {high:g}"

@@ -146,6 +146,9 @@ def _write(path: Path, array: Image) -> None:
 
 def _map(path: Path) -> Image:
     try:
-        return np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+        image = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
         raise ImageError(f"the cached image {path} is damaged; remove it") from error
+    if image.ndim != 3 or image.dtype != np.uint8:
+        raise ImageError(f"the cached image {path} is damaged; remove it")
+    return image

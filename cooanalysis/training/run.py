@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from cooanalysis import models
 from cooanalysis.environment import peak_rss_bytes, versions
-from cooanalysis.errors import ConfigError, CooError, RunDirectoryError
+from cooanalysis.errors import ConfigError, CooError, RunDirectoryError, TrainingError
 from cooanalysis.progress import Progress, Silent
 from cooanalysis.training import checkpoint
 from cooanalysis.training.config import TrainConfig
@@ -36,11 +37,12 @@ from cooanalysis.training.setup import (
     learning_rate_factor,
     require_packages,
 )
-from cooanalysis.training.steps import Networks, step
+from cooanalysis.training.steps import Networks, anywhere, step
 from cooanalysis.training.validate import Validation, to_unit
 
 WEIGHTS_FILE, METRICS_FILE = "weights.safetensors", "metrics.csv"
 CONFIG_FILE, SUMMARY_FILE = "config.yaml", "summary.json"
+IMAGES_FOLDER, BOARD_FOLDER = "images", "tensorboard"
 _FINGERPRINT_FILE = "fingerprint"
 
 
@@ -93,6 +95,8 @@ def train(
     """
     require_packages()
     folder, tell, report = Path(out), note or (lambda line: None), progress or Silent()
+    if devices < 1:
+        raise ConfigError(f"devices must be a whole number of at least 1; got {devices}")
     if config.data.batch_size % devices:
         raise ConfigError(
             f"data.batch_size ({config.data.batch_size}) must be a multiple of the number of "
@@ -152,30 +156,26 @@ class _Run:
     def _networks(self, generator: nn.Module) -> Networks:
         config = self.config
         optimiser = build_optimiser(generator, config.optimiser, config.optimiser.learning_rate)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimiser,
-            lambda done: learning_rate_factor(config.schedule, done, config.iterations),
-        )
         module, optimiser = self.fabric.setup(generator, optimiser)
         discriminator = build_discriminator(config)
         if discriminator is None or config.gan is None:
-            return Networks(module, optimiser, scheduler)
+            return Networks(module, optimiser)
         second = build_optimiser(discriminator, config.optimiser, config.gan.learning_rate)
         discriminator, second = self.fabric.setup(discriminator, second)
-        return Networks(module, optimiser, scheduler, discriminator, second)
+        return Networks(module, optimiser, discriminator, second)
 
     def loop(self, images: list[Any]) -> None:
         """Train until the last iteration."""
         config, fabric = self.config, self.fabric
         loader = self._loader(images)
-        writer = self._writer()
         self.progress.start("training", config.iterations)
         self.progress.advance(self.iteration)
         self.networks.generator.train()
-        with _stop_signals() as stop:
+        with self._board() as board, _stop_signals() as stop:
             for lr, hr in loader:
                 # A step draws from its own stream, so a resumed run needs no memory of it.
                 torch.manual_seed(_stream(config.seed, self.iteration, fabric.global_rank))
+                self._set_learning_rate()
                 values = step(
                     fabric, self.networks, self.objective, to_unit(lr), to_unit(hr), self.iteration
                 )
@@ -184,16 +184,22 @@ class _Run:
                 self.iteration += 1
                 for name, value in values.items():
                     self.window.setdefault(name, []).append(value)
-                self._log(writer)
+                self._log(board)
                 self.progress.advance()
-                if stop:
+                # A signal may reach only one of several processes, or each at another step.
+                if anywhere(fabric, bool(stop)):
                     self.save()
                     raise KeyboardInterrupt
                 every = config.checkpoint_every
                 if every and self.iteration % every == 0 and self.iteration < config.iterations:
                     self.save()
-        if writer is not None:
-            writer.close()
+
+    def _set_learning_rate(self) -> None:
+        """A function of the iteration alone, so it needs no state."""
+        config = self.config
+        factor = learning_rate_factor(config.schedule, self.iteration, config.iterations)
+        for group in self.networks.optimiser.param_groups:
+            group["lr"] = config.optimiser.learning_rate * factor
 
     def _loader(self, images: list[Any]) -> Any:
         config, fabric = self.config, self.fabric
@@ -220,14 +226,12 @@ class _Run:
         )
         return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
-    def _writer(self) -> Any:
+    def _board(self) -> AbstractContextManager[_Board | None]:
         if not self.fabric.is_global_zero:
-            return None
-        from tensorboardX import SummaryWriter
+            return nullcontext()
+        return _Board(self.folder / BOARD_FOLDER, self.iteration)
 
-        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.iteration)
-
-    def _log(self, writer: Any) -> None:
+    def _log(self, board: _Board | None) -> None:
         config, last = self.config, self.iteration == self.config.iterations
         due = self.iteration % config.log_every == 0 or last
         every = config.validate_every
@@ -241,10 +245,8 @@ class _Run:
         if validate and self.validation is not None and self.validation.pairs:
             row["psnr_y"] = self.validation.psnr(self.best, self.fabric.device)
         self.history.append(row)
-        if writer is not None:
-            for name, value in row.items():
-                if name != "iteration":
-                    writer.add_scalar(name, value, self.iteration)
+        if board is not None:
+            board.add(self.iteration, row)
 
     @property
     def best(self) -> nn.Module:
@@ -253,11 +255,21 @@ class _Run:
 
     def save(self) -> None:
         """Write a checkpoint and the metrics so far."""
+        self._check_weights()
         if self.fabric.is_global_zero:
             self.seconds = time.perf_counter() - self.started
             checkpoint.save(self.folder, self.iteration, self._state(), keep=self.config.keep)
             self._write_metrics()
         self.fabric.barrier()
+
+    def _check_weights(self) -> None:
+        # A finite loss can have a gradient that is not, and the next loss would come too late.
+        if not all(bool(torch.isfinite(value).all()) for value in self.plain.parameters()):
+            raise TrainingError(
+                f"the weights became infinite or NaN before iteration {self.iteration}; the last "
+                "good checkpoint is kept. Try a lower optimiser.learning_rate or a gradient_clip "
+                "of 1"
+            )
 
     def _state(self) -> dict[str, Any]:
         networks = self.networks
@@ -265,7 +277,6 @@ class _Run:
             "iteration": self.iteration,
             "generator": networks.generator.state_dict(),
             "optimiser": networks.optimiser.state_dict(),
-            "scheduler": {"last_epoch": networks.scheduler.last_epoch},
             "precision": self.fabric.strategy.precision.state_dict(),
             "history": self.history,
             "window": self.window,
@@ -282,7 +293,6 @@ class _Run:
         networks = self.networks
         networks.generator.load_state_dict(state["generator"])
         networks.optimiser.load_state_dict(state["optimiser"])
-        networks.scheduler.last_epoch = state["scheduler"]["last_epoch"]
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -298,6 +308,7 @@ class _Run:
 
     def finish(self, titles: list[str]) -> dict[str, Any]:
         """Write the weights and the record of the run, the record last."""
+        self._check_weights()
         config = self.config
         last = self.history[-1]
         summary: dict[str, Any] = {
@@ -316,11 +327,6 @@ class _Run:
         }
         if self.fabric.is_global_zero:
             self._write_metrics()
-            if self.validation is not None and self.validation.pairs:
-                pictures = self.folder / "images"
-                self.validation.save(
-                    self.best, self.fabric.device, pictures, config.validation_images
-                )
             metadata = {
                 "data": ", ".join(titles),
                 "iterations": str(config.iterations),
@@ -328,6 +334,11 @@ class _Run:
                 "config": json.dumps(config.as_dict(), sort_keys=True),
             }
             try:
+                if self.validation is not None and self.validation.pairs:
+                    pictures = self.folder / IMAGES_FOLDER
+                    self.validation.save(
+                        self.best, self.fabric.device, pictures, config.validation_images
+                    )
                 models.save_weights(
                     self.folder / WEIGHTS_FILE,
                     self.best,
@@ -346,6 +357,67 @@ class _Run:
                 path.unlink()
         self.fabric.barrier()
         return summary
+
+
+class _Board:
+    """TensorBoard's file, written row by row.
+
+    tensorboardX's SummaryWriter leaves that to a thread. It dies of a full disk, and whoever logs
+    then waits for it forever.
+
+    Parameters
+    ----------
+    folder
+        Where the file lands.
+    start
+        Iterations that are done; TensorBoard hides rows of earlier files beyond them.
+    """
+
+    def __init__(self, folder: Path, start: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        self._folder = folder
+        with self._writing():
+            folder.mkdir(exist_ok=True)
+            self._file = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+            session = SessionLog(status=SessionLog.START)
+            self._file.write_event(
+                Event(wall_time=time.time(), step=start + 1, session_log=session)
+            )
+
+    def add(self, iteration: int, row: dict[str, float]) -> None:
+        """Write the values of an iteration."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in row.items()
+            if name != "iteration"
+        ]
+        with self._writing():
+            self._file.write_event(
+                Event(wall_time=time.time(), step=iteration, summary=Summary(value=values))
+            )
+            self._file.flush()
+
+    def __enter__(self) -> _Board:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # What could not be flushed was reported already.
+        with suppress(OSError):
+            self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot write {self._folder}: {error}; is the disk full?"
+            ) from error
 
 
 def dry_run(
@@ -420,6 +492,11 @@ def _fabric(config: TrainConfig, device: str, devices: int) -> Any:
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda was asked for, but torch sees no CUDA GPU; use --device cpu")
     on_gpu = torch.cuda.is_available() and device != "cpu"
+    if on_gpu and devices > torch.cuda.device_count():
+        raise ConfigError(
+            f"devices must be at most the number of GPUs, {torch.cuda.device_count()}; "
+            f"got {devices}"
+        )
     return Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
@@ -436,7 +513,7 @@ def _stream(*key: int) -> int:
 @contextmanager
 def _claim(folder: Path, config: TrainConfig, overwrite: bool) -> Iterator[None]:
     """Make the directory ours: locked, and without the remains of another configuration."""
-    if "LOCAL_RANK" in os.environ:  # a process that the first one started
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # a process that the first one started
         yield
         return
     from filelock import FileLock, Timeout
@@ -460,33 +537,48 @@ def _claim(folder: Path, config: TrainConfig, overwrite: bool) -> Iterator[None]
 
 def _check_folder(folder: Path, config: TrainConfig, overwrite: bool) -> None:
     marker = folder / _FINGERPRINT_FILE
-    others = [path for path in folder.iterdir() if path.name != ".lock"]
-    if marker.is_file() and marker.read_bytes() == config.fingerprint().encode():
-        return
-    if others and not marker.is_file():
+    ours = marker.read_bytes() if marker.is_file() else None
+    known = (".lock", checkpoint.partial_of(marker).name)
+    if ours is None and any(path.name not in known for path in folder.iterdir()):
         raise RunDirectoryError(
             f"{folder} holds files but is not a training directory; choose another --out"
         )
-    if others and not overwrite:
+    same = ours == config.fingerprint().encode()
+    if ours is not None and not same and not overwrite:
         raise RunDirectoryError(
             f"{folder} holds a run of another configuration; choose another --out or add "
             "--overwrite"
         )
     from omegaconf import OmegaConf
 
+    text = OmegaConf.to_yaml(OmegaConf.create(config.as_dict()))
     try:
-        for path in others:
-            if path.is_file():
-                path.unlink()
-        checkpoint.write(
-            folder / CONFIG_FILE,
-            lambda path: path.write_text(
-                OmegaConf.to_yaml(OmegaConf.create(config.as_dict())), encoding="utf-8"
-            ),
-        )
-        checkpoint.write(marker, lambda path: path.write_text(config.fingerprint()))
+        if not same:
+            _clear(folder)
+            # First of all files: without it, what a killed process leaves is nobody's.
+            checkpoint.write(marker, lambda path: path.write_text(config.fingerprint()))
+        if not (folder / CONFIG_FILE).is_file():
+            checkpoint.write(
+                folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8")
+            )
+        for path in folder.glob(".*.tmp"):  # of a killed process
+            path.unlink()
+    except RunDirectoryError:
+        raise
     except OSError as error:
         raise RunDirectoryError(f"cannot write {folder}: {error}") from error
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else; its marker stays."""
+    # The record first: without it, no half of a run passes for a finished one.
+    for name in (SUMMARY_FILE, WEIGHTS_FILE, METRICS_FILE, CONFIG_FILE):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob(checkpoint.PATTERN):
+        path.unlink()
+    for name in (IMAGES_FOLDER, BOARD_FOLDER):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
 
 
 @contextmanager

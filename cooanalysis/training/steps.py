@@ -22,7 +22,6 @@ class Networks:
 
     generator: nn.Module
     optimiser: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
     discriminator: nn.Module | None = None
     discriminator_optimiser: torch.optim.Optimizer | None = None
 
@@ -81,16 +80,15 @@ def step(
             values["RaGAN"] = float(value.detach())
             total = total + objective.adversarial_weight * value
             critic.requires_grad_(True)
-        _check(values, iteration)
+        _check(fabric, values, iteration)
         _update(fabric, networks.generator, networks.optimiser, total, objective.gradient_clip)
-    networks.scheduler.step()
     if critic is not None and networks.discriminator_optimiser is not None:
         # One call for both halves: distributed training allows no second forward before backward.
         logits = critic(torch.cat((hr, sr.detach().float())))
         real, fake = logits.chunk(2)
         value = RaGANDiscriminatorLoss()(real, fake)
         values["discriminator"] = float(value.detach())
-        _check(values, iteration)
+        _check(fabric, values, iteration)
         _update(fabric, critic, networks.discriminator_optimiser, value, objective.gradient_clip)
     return values
 
@@ -105,10 +103,20 @@ def _update(
     optimiser.step()
 
 
-def _check(values: dict[str, float], iteration: int) -> None:
+def _check(fabric: Any, values: dict[str, float], iteration: int) -> None:
     bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
+    # All processes stop together: one alone would leave the others waiting for it.
+    if anywhere(fabric, bool(bad)):
+        what = f"{' and '.join(bad)} became {values[bad[0]]}" if bad else "a loss became NaN"
         raise TrainingError(
-            f"{' and '.join(bad)} became {values[bad[0]]} at iteration {iteration}; the last good "
-            "checkpoint is kept. Try a lower optimiser.learning_rate or a gradient_clip of 1"
+            f"{what} at iteration {iteration}; the last good checkpoint is kept. Try a lower "
+            "optimiser.learning_rate or a gradient_clip of 1"
         )
+
+
+def anywhere(fabric: Any, flag: bool) -> bool:
+    """Whether a flag is set in any of the processes; all have to ask."""
+    if fabric.world_size == 1:
+        return flag
+    value = torch.tensor(float(flag), device=fabric.device)
+    return float(fabric.all_reduce(value, reduce_op="max")) > 0.0
