@@ -35,14 +35,14 @@ PLAIN = {
     "schedule": {"name": "cosine", "final": 0.1},
     "checkpoint_every": 1,
     "log_every": 1,
-    "iterations": 150,
+    "iterations": 60,
 }
 EVERYTHING = PLAIN | {
     "losses": [{"type": "L1Loss"}, {"type": "DECLoss", "loss_weight": 0.1, "patch_size": 4}],
     "gan": {"weight": 0.01, "warm_up": 3, "options": {"features": 4, "layers": 2}},
     "ema": 0.9,
     "gradient_clip": 1.0,
-    "iterations": 60,
+    "iterations": 30,
 }
 
 
@@ -155,7 +155,7 @@ def test_killed_again_and_again_the_result_is_the_same_bit_by_bit(
     moments: list[Callable[[], bool]] = [
         lambda: out.is_dir(),  # hardly begun
         lambda: len(checkpoints(out)) > 0 and writing(),  # while a checkpoint is written
-        lambda: newest() >= last + 20 and writing(),
+        lambda: newest() >= last + 5 and writing(),
     ]
     killed = 0
     for moment in moments:
@@ -244,7 +244,7 @@ main()
         (100, [], "config.yaml"),
         (30_000, [], "checkpoint-"),
         # TensorBoard's file is the only one that grows.
-        (5_000, ["checkpoint_every=0"], "tensorboard"),
+        (2_500, ["checkpoint_every=0"], "tensorboard"),
         (6_000, ["checkpoint_every=0", "log_every=1000"], "limited"),
     ],
     ids=["configuration", "checkpoint", "log", "weights"],
@@ -368,7 +368,7 @@ def test_two_processes_learn_what_one_does(folder: Path) -> None:
 def test_two_processes_stop_together_and_resume(folder: Path) -> None:
     """GAN, DECLoss and average in two processes; only one of them gets the signal."""
     arguments = [
-        "-c", "everything.yaml", "iterations=40", "checkpoint_every=0", "--device", "cpu",
+        "-c", "everything.yaml", "iterations=30", "checkpoint_every=0", "--device", "cpu",
         "--devices", "2",
     ]  # fmt: skip
     whole = call(*arguments, "--out", "pair", cwd=folder)

@@ -521,37 +521,42 @@ def test_a_loss_that_is_not_finite_stops_the_run(photos: Path, tmp_path: Path) -
     assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_weights_that_blow_up_are_never_saved(every: int, photos: Path, tmp_path: Path) -> None:
-    """The step that ruins the weights has a finite loss itself."""
-    poisoned = tmp_path / "run"
-    asked = config(photos, checkpoint_every=every, iterations=9)
-    with pytest.raises(KeyboardInterrupt):
-        fit(asked, poisoned, progress=StopAt(5))
-    before = {path.name for path in poisoned.glob(checkpoint.PATTERN)}
-    original = run_module.step
-
-    def ruin(fabric: Any, networks: Any, *rest: Any) -> dict[str, float]:
-        values = original(fabric, networks, *rest)
-        with torch.no_grad():
-            next(networks.generator.parameters()).fill_(math.inf)
-        return values
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError):
-        patch.setattr(run_module, "step", ruin)
-        fit(asked, poisoned)
-    assert {path.name for path in poisoned.glob(checkpoint.PATTERN)} == before
-    fit(asked, poisoned)
-    fit(asked, tmp_path / "whole")
-    assert equal(poisoned, tmp_path / "whole")
+ORIGINAL_STEP = run_module.step
 
 
-def test_weights_ruined_by_the_last_step_are_not_saved(photos: Path, tmp_path: Path) -> None:
-    asked = config(photos, iterations=1, optimiser={"learning_rate": 1e39})
+def ruin(fabric: Any, networks: Any, *rest: Any) -> dict[str, float]:
+    """A step whose loss is finite, and whose gradient is not."""
+    values = ORIGINAL_STEP(fabric, networks, *rest)
+    with torch.no_grad():
+        next(networks.generator.parameters()).fill_(math.inf)
+    return values
+
+
+def test_weights_ruined_by_the_last_step_are_not_saved(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "step", ruin)
     with pytest.raises(TrainingError, match="weights became infinite or NaN.*learning_rate"):
-        fit(asked, tmp_path / "run")
+        fit(config(photos, iterations=1), tmp_path / "run")
     assert not (tmp_path / "run" / "weights.safetensors").exists()
     assert not (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_last_checkpoint_before_a_ruin_stays_and_can_be_loaded(
+    every: int, photos: Path, tmp_path: Path
+) -> None:
+    out, asked = tmp_path / "run", config(photos, checkpoint_every=every, iterations=9)
+    with pytest.raises(KeyboardInterrupt):
+        fit(asked, out, progress=StopAt(5))
+    before = {path.name for path in out.glob(checkpoint.PATTERN)}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError):
+        patch.setattr(run_module, "step", ruin)
+        fit(asked, out)
+    assert {path.name for path in out.glob(checkpoint.PATTERN)} == before
+    fit(asked, out)
+    fit(asked, tmp_path / "whole")
+    assert equal(out, tmp_path / "whole")
 
 
 def test_a_huge_learning_rate_is_a_training_error(photos: Path, tmp_path: Path) -> None:
