@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -441,6 +442,9 @@ def dry_run(
         If the configuration makes no sense.
     """
     require_packages()
+    if device == "cpu" or not torch.cuda.is_available():
+        # Mixed precision is for GPUs; most CPUs are many times slower in it.
+        config = dataclasses.replace(config, precision="32-true")
     fabric = _fabric(config, device, 1)
     missing: list[str] = []
     found: dict[str, int] = {}
