@@ -9,7 +9,6 @@ for: torchvision's AlexNet in torch's cache, and the shift-tolerant AlexNet that
 from __future__ import annotations
 
 import importlib.util
-import os
 import pickle
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import MissingDependencyError
+from cooanalysis.torch_hub import checkpoints_folder
 
 Floats = NDArray[np.float32]
 
@@ -32,8 +32,7 @@ _BATCH = 512
 
 def weights_file() -> Path | None:
     """The AlexNet weights that are at hand, or None."""
-    home = os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch"
-    candidates = [Path(home) / "hub" / "checkpoints" / ALEXNET_FILE]
+    candidates = [checkpoints_folder() / ALEXNET_FILE]
     package = importlib.util.find_spec("stlpips_pytorch")
     if package is not None and package.origin is not None:
         folder = Path(package.origin).parent / "weights" / "vST0.0"
@@ -49,7 +48,7 @@ def missing() -> str | None:
         return (
             "no trained weights are at hand; install them with `pip install --no-deps "
             f"stlpips_pytorch`, or put torchvision's {ALEXNET_FILE} into "
-            "~/.cache/torch/hub/checkpoints"
+            f"{checkpoints_folder()}"
         )
     return None
 

@@ -26,6 +26,7 @@ from cooanalysis.metrics import (
     ssim,
 )
 from cooanalysis.metrics import resolve as resolve_metrics
+from cooanalysis.torch_hub import checkpoints_folder
 
 Image = NDArray[np.uint8]
 
@@ -341,11 +342,11 @@ def test_the_folder_of_weights_is_that_of_torch(
             monkeypatch.delenv(name, raising=False)
         for name, folder in variables.items():
             monkeypatch.setenv(name, str(tmp_path / folder))
-        theirs = Path(hub.get_dir())
-        assert learned._hub_folder() == theirs
+        theirs = Path(hub.get_dir()) / "checkpoints"
+        assert checkpoints_folder() == theirs
         with monkeypatch.context() as patch:  # as before torch is imported
             patch.delitem(sys.modules, "torch")
-            assert learned._hub_folder() == theirs
+            assert checkpoints_folder() == theirs
 
 
 @pytest.mark.parametrize("name", BACKBONE_OF)

@@ -7,7 +7,6 @@ that cannot be used.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Annotated, Any, Optional
 import typer
 
 from cooanalysis.cli.common import INTERRUPTED, run, show_version
-from cooanalysis.errors import TrainingError
 
 _HELP = (
     "Train a super-resolution network, with or without DECLoss.\n\n"
@@ -71,7 +69,9 @@ def train(
     ] = False,
     dry: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check everything, time one crop, write nothing."),
+        typer.Option(
+            "--dry-run", help="Check everything, estimate time and memory, write nothing."
+        ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[
@@ -84,9 +84,13 @@ def train(
         ),
     ] = False,
 ) -> None:
-    from cooanalysis.progress import ProgressBars, Silent
     from cooanalysis.training import dry_run, read_config
     from cooanalysis.training import train as training
+    from cooanalysis.training.bar import TrainingBar
+    from cooanalysis.training.directory import is_child
+
+    # Of several processes, the first one speaks.
+    quiet, as_json = quiet or is_child(), as_json and not is_child()
 
     asked = read_config(config, overrides or [])
     if dry:
@@ -94,9 +98,7 @@ def train(
         return
     target = out or Path("runs") / config[-1].stem
     show = not (quiet or as_json) and sys.stderr.isatty()
-    # With --devices, each further process runs this command too.
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    bars: Any = ProgressBars() if show and first else nullcontext(Silent())
+    bars: Any = TrainingBar() if show else nullcontext()
     try:
         with bars as report:
             summary = training(
@@ -108,24 +110,23 @@ def train(
                 devices=devices,
                 overwrite=overwrite,
                 progress=report,
-                note=lambda line: typer.echo(f"coo-train: {line}", err=True),
+                note=None if quiet else _note,
             )
     except KeyboardInterrupt:
-        if first:
-            typer.echo("coo-train: interrupted; run the same command again to resume", err=True)
+        typer.echo("coo-train: interrupted; run the same command again to resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except TrainingError as error:  # in all processes at once
-        if first:
-            raise
-        raise typer.Exit(error.exit_code) from None
-    if not first:
-        return
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     elif not quiet:
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items())
+        shown = ", ".join(
+            f"{name} {value:.4g}" for name, value in summary["metrics"].items() if value is not None
+        )
         typer.echo(f"{summary['iterations']} iterations in {summary['seconds']:.0f} s: {shown}")
         typer.echo(f"Weights: {target / 'weights.safetensors'}")
+
+
+def _note(line: str) -> None:
+    typer.echo(f"coo-train: {line}", err=True)
 
 
 def _print_dry_run(found: dict[str, Any], as_json: bool) -> None:
@@ -134,13 +135,18 @@ def _print_dry_run(found: dict[str, Any], as_json: bool) -> None:
         return
     typer.echo(
         f"generator: {found['parameters']:,} parameters; discriminator: "
-        f"{found['discriminator_parameters']:,}; one crop takes {found['seconds_per_crop']:.2f} s "
-        f"and {found['peak_memory_bytes'] / 2**30:.2f} GiB on {found['device']}"
+        f"{found['discriminator_parameters']:,}"
+    )
+    typer.echo(
+        f"estimated for whole batches on {found['device']}: {found['seconds_per_iteration']:.2f} s "
+        f"an iteration, {found['hours']:.1f} hours in all, {found['memory_bytes'] / 2**30:.1f} GiB"
     )
     for name, count in found["data"].items():
         typer.echo(f"data set {name}: {count} images")
     for line in found["missing"]:
-        typer.echo(f"missing: {line}")
+        typer.echo(f"missing: {' '.join(line.split())}")
+    ready = "not complete here" if found["missing"] else "ready to run"
+    typer.echo(f"The configuration is valid and {ready}; nothing was written.")
 
 
 app = typer.Typer(add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -6,15 +6,14 @@ Johnson et al., "Perceptual Losses for Real-Time Style Transfer and Super-Resolu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from cooanalysis.errors import ConfigError, MissingDependencyError
+from cooanalysis.torch_hub import checkpoints_folder
 
 Features = Callable[[Tensor], "Mapping[str, Tensor] | Tensor"]
 
@@ -56,8 +55,7 @@ class VGG19Features(nn.Module):
             raise MissingDependencyError(
                 "VGG-19 features need torchvision; install it with `pip install torchvision`"
             ) from error
-        home = Path(os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch")
-        path = home / "hub" / "checkpoints" / VGG19_FILE
+        path = checkpoints_folder() / VGG19_FILE
         if not path.is_file():
             raise MissingDependencyError(
                 f"VGG-19 features need trained weights: put {_VGG19_URL} into {path.parent}"

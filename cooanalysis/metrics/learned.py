@@ -25,9 +25,7 @@ import hashlib
 import importlib
 import importlib.util
 import io
-import os
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -41,6 +39,7 @@ import numpy as np
 
 from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError
 from cooanalysis.metrics.fidelity import Image, check_pair, three_channels
+from cooanalysis.torch_hub import checkpoints_folder
 
 # The deepest of the networks halves its input five times.
 _SMALLEST = 32
@@ -69,7 +68,7 @@ class Backbone:
     @property
     def path(self) -> Path:
         """Where torch looks for the file."""
-        return _hub_folder() / "checkpoints" / self.file
+        return checkpoints_folder() / self.file
 
     def missing(self) -> str | None:
         """What to download and where to put it, or None if the file is there."""
@@ -290,15 +289,6 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _hub_folder() -> Path:
-    """Folder of torch.hub, found as torch does, but without importing it."""
-    if (torch := sys.modules.get("torch")) is not None:
-        return Path(torch.hub.get_dir())
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
-    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
-    return Path(os.path.expanduser(home)) / "hub"
 
 
 def _lacking(*needed: tuple[str, str], extra: str | None = None) -> str | None:

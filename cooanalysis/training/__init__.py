@@ -8,6 +8,7 @@ its own configuration wizard along.)
 from __future__ import annotations
 
 from cooanalysis.training.config import TrainConfig, read_config
-from cooanalysis.training.run import dry_run, train
+from cooanalysis.training.rehearsal import dry_run
+from cooanalysis.training.run import train
 
 __all__ = ["TrainConfig", "dry_run", "read_config", "train"]

@@ -6,13 +6,14 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from cooanalysis.errors import RunDirectoryError
 
 PATTERN = "checkpoint-*.pt"
+_ALWAYS = {"iteration", "generator", "optimiser", "precision", "history", "window", "seconds"}
 
 
 def path_of(folder: Path, iteration: int) -> Path:
@@ -32,7 +33,7 @@ def save(folder: Path, iteration: int, state: dict[str, Any], *, keep: int) -> N
         If it cannot be written; older checkpoints stay.
     """
     target = path_of(folder, iteration)
-    write(target, lambda partial: torch.save(state, partial))
+    write(target, lambda file: torch.save(state, file))
     found = sorted(folder.glob(PATTERN))
     # What is newer than the newest was damaged: the run went on from one before it.
     known = [path for path in found if path <= target]
@@ -40,19 +41,23 @@ def save(folder: Path, iteration: int, state: dict[str, Any], *, keep: int) -> N
         path.unlink(missing_ok=True)
 
 
-def write(target: Path, writer: Callable[[Path], object]) -> None:
-    """Let ``writer`` write a file that appears whole or not at all."""
+def write(target: Path, writer: Callable[[BinaryIO], object]) -> None:
+    """Let ``writer`` fill a file that appears whole or not at all."""
     partial = partial_of(target)
     try:
-        writer(partial)
-        with partial.open("rb+") as file:
+        with partial.open("wb") as file:
+            writer(file)
+            file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
     except (OSError, RuntimeError) as error:
-        # torch wraps a failed write in a RuntimeError of many lines.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # torch turns a failed write into a RuntimeError; any other is no business of the disk.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
         raise RunDirectoryError(
-            f"cannot write {target}: {reason}; is the disk full? Earlier checkpoints are intact"
+            f"cannot write {target}: {cause.strerror or cause}; earlier checkpoints are intact, "
+            "make room and run the same command again"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -63,17 +68,20 @@ def partial_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.tmp")
 
 
-def newest(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
+def newest(folder: Path, fingerprint: str, note: Callable[[str], None]) -> dict[str, Any] | None:
     """The newest checkpoint that can be read, or None; says so when a newer one could not.
 
     Parameters
     ----------
     folder
         Where checkpoints lie.
+    fingerprint
+        That of the configuration.
     note
-        Called with one line for each damaged file.
+        Called with one line for each unusable file.
     """
-    for path in sorted(folder.glob(PATTERN), reverse=True):
+    paths = sorted(folder.glob(PATTERN), reverse=True)
+    for i, path in enumerate(paths):
         try:
             # torch does not look at the checksums in its files.
             with zipfile.ZipFile(path) as file:
@@ -81,10 +89,17 @@ def newest(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
                     raise ValueError("wrong checksum")
             # weights_only: a checkpoint is data and must never run code.
             state = torch.load(path, map_location="cpu", weights_only=True)
-            if isinstance(state, dict) and "iteration" in state:
-                return state
-            raise ValueError("no training state")
-        except Exception as error:  # damaged files raise nearly any class of exception
+            _check(state, fingerprint)
+            return dict(state)
+        except Exception as error:  # a damaged zip file or pickle raises nearly any class
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            note(f"checkpoint {path.name} is damaged ({reason}); going back to the one before")
+            back = f"going back to {paths[i + 1].name}" if i + 1 < len(paths) else "starting over"
+            note(f"checkpoint {path.name} is damaged ({reason}); {back}")
     return None
+
+
+def _check(state: Any, fingerprint: str) -> None:
+    if not isinstance(state, dict) or not set(state) >= _ALWAYS:
+        raise ValueError("it holds no training state")
+    if state.get("fingerprint", fingerprint) != fingerprint:
+        raise ValueError("it belongs to another configuration")

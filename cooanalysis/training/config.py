@@ -43,7 +43,10 @@ class DataConfig:
         Whether crops are mirrored and turned by quarters at random.
     cache
         Folder in which decoded images are kept and mapped into memory instead of being held in
-        it; null holds them in memory.
+        it; null holds them in memory if they fit.
+    memory
+        GiB of decoded images from which on they are kept in the user's cache folder where
+        ``cache`` is null.
     """
 
     train: tuple[str, ...] = ("sample",)
@@ -53,6 +56,7 @@ class DataConfig:
     workers: int = 0
     augment: bool = True
     cache: str | None = None
+    memory: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,14 @@ class GanConfig:
         Of the discriminator.
     warm_up
         Iterations in which only the discriminator learns from the generator's images.
+    follow_schedule
+        Whether the discriminator's learning rate falls as the generator's does.
     """
 
     weight: float = 5e-3
     learning_rate: float = 1e-4
     warm_up: int = 0
+    follow_schedule: bool = False
     name: str = "patch"
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -135,6 +142,9 @@ class TrainConfig:
         Number of checkpoints kept.
     validation_images
         Number of validation outputs saved as PNG at the end.
+    deterministic
+        Whether a GPU uses deterministic operations where it has them, which is slower; the CPU's
+        always are.
     """
 
     scale: int = 4
@@ -155,6 +165,7 @@ class TrainConfig:
     log_every: int = 50
     keep: int = 2
     validation_images: int = 4
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         _choice("scale", self.scale, (2, 3, 4, 8))
@@ -170,6 +181,7 @@ class TrainConfig:
         _number("optimiser.learning_rate", self.optimiser.learning_rate, 0.0, above=True)
         _number("optimiser.weight_decay", self.optimiser.weight_decay, 0.0)
         _number("gradient_clip", self.gradient_clip, 0.0)
+        _number("data.memory", self.data.memory, 0.0)
         _number("schedule.final", self.schedule.final, 0.0, 1.0)
         _number("schedule.gamma", self.schedule.gamma, 0.0, 1.0)
         for value in self.schedule.milestones:
@@ -204,11 +216,13 @@ class TrainConfig:
     def fingerprint(self) -> str:
         """Hash of everything that the final weights depend on, but for the data's content.
 
-        How often a run logs, validates and saves may change between two sittings.
+        How often a run logs, validates and saves, and how its images are loaded, may change
+        between two sittings.
         """
         free = ("validate_every", "checkpoint_every", "log_every", "keep", "validation_images")
         values = {key: value for key, value in self.as_dict().items() if key not in free}
-        values["data"] = {k: v for k, v in values["data"].items() if k not in ("workers", "cache")}
+        loading = ("workers", "cache", "memory")
+        values["data"] = {k: v for k, v in values["data"].items() if k not in loading}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -240,7 +254,7 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
         try:
             part = OmegaConf.load(path)
         except (OSError, YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
-            raise ConfigError(f"cannot read configuration {path}: {error}") from error
+            raise ConfigError(f"cannot read configuration {path}: {_line(error)}") from error
         if not OmegaConf.is_dict(part):
             raise ConfigError(f"configuration {path} must be a mapping of keys to values")
         parts.append(part)
@@ -248,12 +262,19 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
         if "=" not in text or text.startswith("="):
             raise ConfigError(f"an override must look like key=value; got {text!r}")
     try:
-        merged = OmegaConf.merge({}, *parts)
-        # Not merged as a mapping of its own: that could not reach into a list (losses.1.…).
-        merged.merge_with_dotlist(list(overrides))
+        merged = OmegaConf.merge(*parts) if parts else OmegaConf.create()
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        raise ConfigError(f"cannot merge {', '.join(map(str, paths))}: {_line(error)}") from error
+    for text in overrides:
+        try:
+            # One by one and not as a tree of their own, so that a number counts within a list.
+            merged.merge_with_dotlist([text])
+        except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+            raise ConfigError(f"cannot apply the override {text!r}: {_line(error)}") from error
+    try:
         values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, IndexError) as error:
-        raise ConfigError(f"cannot merge the configuration: {error}") from error
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"cannot resolve the configuration: {_line(error)}") from error
     assert isinstance(values, dict)
     return TrainConfig.from_dict({str(key): value for key, value in values.items()})
 
@@ -306,6 +327,10 @@ def _typed(kind: str, name: str, value: Any) -> Any:
     return float(value) if kind == "float" else value
 
 
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -330,8 +355,8 @@ def _number(
     above: bool = False,
 ) -> None:  # fmt: skip
     right = isinstance(value, int) if whole else isinstance(value, (int, float))
-    inside = right and low <= value <= high and value != math.inf and not (above and value == low)
-    if isinstance(value, bool) or not inside:
+    inside = right and math.isfinite(value) and low <= value <= high
+    if isinstance(value, bool) or not inside or (above and value == low):
         what = "a whole number" if whole else "a number"
         bound = f"above {low:g}" if above else f"of at least {low:g}"
         limit = "" if high == math.inf else f" and at most {high:g}"

@@ -7,23 +7,15 @@ training processes changes anything.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from cooanalysis.data import Dataset, iter_pairs
-from cooanalysis.data.loading import LoadedPair, load_pair
-from cooanalysis.errors import ImageError, NotEnoughDataError, RunDirectoryError
-
-Image = NDArray[np.uint8]
-Pair = tuple[Image, Image]
+from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.training.images import Pair
 
 
 class Crops(TorchDataset[tuple[Tensor, Tensor]]):
@@ -91,64 +83,3 @@ class Share:
         for iteration in range(self.start, self.stop):
             first = iteration * self.batch
             yield list(range(first + self.rank, first + self.batch, self.world))
-
-
-def load_training_images(datasets: Sequence[Dataset], cache: Path | None) -> list[Pair]:
-    """All (LR, HR) pairs in colour; in memory, or mapped from files in ``cache``.
-
-    Raises
-    ------
-    ImageError
-        If an image cannot be used.
-    RunDirectoryError
-        If the cache cannot be written.
-    """
-    if cache is None:
-        return [
-            (item.lr, item.hr)
-            for dataset in datasets
-            for item in iter_pairs(dataset, colour="rgb", strict=True)
-            if isinstance(item, LoadedPair)
-        ]
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write the cache {cache}: {error}") from error
-    found = []
-    for dataset in datasets:
-        for pair in dataset.pairs:
-            paths = [path for path in (pair.hr_path, pair.lr_path) if path is not None]
-            key = f"{dataset.scale}"
-            for path in paths:
-                state = path.stat()
-                key += f"|{path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-            name = hashlib.sha256(key.encode()).hexdigest()[:24]
-            files = [cache / f"{name}-{kind}.npy" for kind in ("lr", "hr")]
-            if not all(file.is_file() for file in files):
-                loaded = load_pair(pair, scale=dataset.scale, colour="rgb")
-                for file, array in zip(files, (loaded.lr, loaded.hr), strict=True):
-                    _write(file, array)
-            found.append((_map(files[0]), _map(files[1])))
-    return found
-
-
-def _write(path: Path, array: Image) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, array)
-        partial.replace(path)
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write the cache {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _map(path: Path) -> Image:
-    try:
-        image = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise ImageError(f"the cached image {path} is damaged; remove it") from error
-    if image.ndim != 3 or image.dtype != np.uint8:
-        raise ImageError(f"the cached image {path} is damaged; remove it")
-    return image

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,8 +21,12 @@ from cooanalysis.errors import ConfigError, MissingDependencyError, ModelError
 from cooanalysis.training.config import OptimiserConfig, ScheduleConfig, TrainConfig
 from cooanalysis.training.steps import Objective
 
-REQUIRED = {"lightning_fabric": "lightning-fabric", "tensorboardX": "tensorboardX",
-            "safetensors": "safetensors"}  # fmt: skip
+REQUIRED = {
+    "lightning_fabric": "lightning-fabric",
+    "omegaconf": "omegaconf",
+    "safetensors": "safetensors",
+    "tensorboardX": "tensorboardX",
+}
 
 
 def require_packages() -> None:
@@ -28,6 +36,56 @@ def require_packages() -> None:
         raise MissingDependencyError(
             f"training needs {', '.join(lacking)}; install with `pip install 'cooanalysis[train]'`"
         )
+
+
+def build_fabric(config: TrainConfig, device: str, devices: int) -> Any:
+    """A ``lightning.fabric.Fabric``, not launched yet.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device, or not so many of them.
+    """
+    from lightning_fabric import Fabric
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device must be one of auto, cpu, cuda; got {device!r}")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cuda" and not gpus:
+        raise ConfigError("device cuda was asked for, but torch sees no CUDA GPU; use --device cpu")
+    on_gpu = gpus > 0 and device != "cpu"
+    if on_gpu and devices > gpus:
+        raise ConfigError(f"devices must be at most {gpus}, the number of GPUs here; got {devices}")
+    if config.precision == "16-mixed" and not on_gpu:
+        # Fabric would take another one and go on.
+        raise ConfigError("precision 16-mixed needs a GPU; use precision=bf16-mixed or 32-true")
+    # It announces on standard error that processes were found, whatever the user asked for.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    return Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=cast(Any, config.precision),
+    )
+
+
+@contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Let torch use deterministic operations only, or leave it alone."""
+    if not wanted:
+        yield
+        return
+    # cuBLAS reads this when it is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def build_generator(config: TrainConfig) -> nn.Module:

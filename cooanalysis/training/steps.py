@@ -48,28 +48,29 @@ def step(
     networks, objective
         What is trained, and on what.
     lr, hr
-        Batches (B, 3, h, w) and (B, 3, H, W) in [0, 1].
+        Batches (B, 3, h, w) and (B, 3, H, W) in [0, 1]; this process's share.
     iteration
         Number of the step, from 0.
 
     Returns
     -------
     dict
-        Unweighted losses by name.
+        Unweighted losses by name, means over all processes.
 
     Raises
     ------
     TrainingError
-        If a loss is not finite; no network is changed then.
+        If a loss is not finite; the network that it belongs to is not changed then.
     """
-    values: dict[str, float] = {}
+    found: dict[str, float] = {}
     sr = networks.generator(lr)
     critic = networks.discriminator
     if critic is None or iteration >= objective.warm_up:
+        values: dict[str, Tensor] = {}
         total = torch.zeros((), device=sr.device)
         for loss in objective.losses:
             value = loss.module(sr.float(), hr)
-            values[loss.name] = float(value.detach())
+            values[loss.name] = value
             total = total + loss.weight * value
         if critic is not None:
             # The critic judges here; it must not learn from the generator's wishes.
@@ -77,20 +78,19 @@ def step(
             with torch.no_grad():
                 real = critic(hr)
             value = RaGANGeneratorLoss()(real, critic(sr))
-            values["RaGAN"] = float(value.detach())
+            values["RaGAN"] = value
             total = total + objective.adversarial_weight * value
             critic.requires_grad_(True)
-        _check(fabric, values, iteration)
+        found |= _checked(fabric, values, iteration)
         _update(fabric, networks.generator, networks.optimiser, total, objective.gradient_clip)
     if critic is not None and networks.discriminator_optimiser is not None:
         # One call for both halves: distributed training allows no second forward before backward.
         logits = critic(torch.cat((hr, sr.detach().float())))
         real, fake = logits.chunk(2)
         value = RaGANDiscriminatorLoss()(real, fake)
-        values["discriminator"] = float(value.detach())
-        _check(fabric, values, iteration)
+        found |= _checked(fabric, {"discriminator": value}, iteration)
         _update(fabric, critic, networks.discriminator_optimiser, value, objective.gradient_clip)
-    return values
+    return found
 
 
 def _update(
@@ -99,24 +99,34 @@ def _update(
     optimiser.zero_grad()
     fabric.backward(loss)
     if clip > 0:
+        # Not finite: mixed precision skips such a step, and otherwise the weights are checked
+        # before they are kept.
         fabric.clip_gradients(module, optimiser, max_norm=clip, error_if_nonfinite=False)
     optimiser.step()
 
 
-def _check(fabric: Any, values: dict[str, float], iteration: int) -> None:
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    # All processes stop together: one alone would leave the others waiting for it.
-    if anywhere(fabric, bool(bad)):
-        what = f"{' and '.join(bad)} became {values[bad[0]]}" if bad else "a loss became NaN"
-        raise TrainingError(
-            f"{what} at iteration {iteration}; the last good checkpoint is kept. Try a lower "
-            "optimiser.learning_rate or a gradient_clip of 1"
+def _checked(fabric: Any, values: dict[str, Tensor], iteration: int) -> dict[str, float]:
+    # One transfer for all of them. Averaged over the processes before it is looked at, so that
+    # all of them stop at the same step and none waits for the others.
+    stacked = torch.stack([value.detach().float() for value in values.values()])
+    if fabric.world_size > 1:
+        stacked = fabric.all_reduce(stacked, reduce_op="mean")
+    found = dict(zip(values, stacked.tolist(), strict=True))
+    if bad := {name: value for name, value in found.items() if not math.isfinite(value)}:
+        raise stopped(
+            fabric,
+            f"{' and '.join(bad)} became {next(iter(bad.values()))} at iteration {iteration}",
         )
+    return found
 
 
-def anywhere(fabric: Any, flag: bool) -> bool:
-    """Whether a flag is set in any of the processes; all have to ask."""
-    if fabric.world_size == 1:
-        return flag
-    value = torch.tensor(float(flag), device=fabric.device)
-    return float(fabric.all_reduce(value, reduce_op="max")) > 0.0
+def stopped(fabric: Any, what: str) -> BaseException:
+    """The error that ends a run in which something is not finite any more.
+
+    All processes see it; one speaks.
+    """
+    error = TrainingError(
+        f"{what}; the last good checkpoint is kept. Try a lower optimiser.learning_rate, "
+        "gradient_clip=1, or precision=32-true where it is 16-mixed"
+    )
+    return error if fabric.is_global_zero else SystemExit(error.exit_code)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -12,57 +14,76 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cooanalysis.data import Dataset, LoadedPair, iter_pairs
+from cooanalysis.training import checkpoint
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Validation images in colour."""
+    """Validation images in colour: their names, and (LR, HR) uint8 arrays."""
 
     scale: int
-    pairs: tuple[LoadedPair, ...]
+    names: tuple[str, ...] = ()
+    pairs: tuple[tuple[Image, Image], ...] = ()
 
     @classmethod
     def load(cls, datasets: Sequence[Dataset], scale: int) -> Validation:
         """Load the images of some data sets."""
-        pairs = [
-            item
-            for dataset in datasets
-            for item in iter_pairs(dataset, colour="rgb", strict=True)
-            if isinstance(item, LoadedPair)
-        ]
-        return cls(scale, tuple(pairs))
+        names, pairs = [], []
+        for dataset in datasets:
+            for item in iter_pairs(dataset, colour="rgb", strict=True):
+                assert isinstance(item, LoadedPair)
+                # Two data sets may use one name for two images.
+                names.append(f"{dataset.name}-{Path(item.name).name}")
+                pairs.append((item.lr, item.hr))
+        return cls(scale, tuple(names), tuple(pairs))
 
     def psnr(self, generator: nn.Module, device: torch.device) -> float:
         """Mean PSNR of luma in dB, borders of ``scale`` pixels left out."""
         from cooanalysis.metrics import psnr
 
         values = [
-            psnr(output, pair.hr, border=self.scale)
-            for pair, output in zip(self.pairs, self._outputs(generator, device), strict=True)
+            psnr(output, hr, border=self.scale)
+            for (_, hr), output in zip(
+                self.pairs, _outputs(generator, device, self.scale, self.pairs), strict=True
+            )
         ]
         return float(np.mean(values))
 
     def save(self, generator: nn.Module, device: torch.device, folder: Path, n: int) -> None:
-        """Write the outputs for the first ``n`` images as PNG files."""
-        from PIL import Image as Pillow
+        """Write the outputs for the first ``n`` images as PNG files.
 
+        Raises
+        ------
+        RunDirectoryError
+            If they cannot be written.
+        """
         folder.mkdir(exist_ok=True)
-        chosen = Validation(self.scale, self.pairs[:n])
-        for pair, output in zip(chosen.pairs, chosen._outputs(generator, device), strict=True):
-            Pillow.fromarray(output).save(folder / f"{Path(pair.name).name}.png")
+        outputs = _outputs(generator, device, self.scale, self.pairs[:n])
+        for name, output in zip(self.names[:n], outputs, strict=True):
+            checkpoint.write(folder / f"{name}.png", partial(_write_png, output))
 
-    def _outputs(self, generator: nn.Module, device: torch.device) -> list[Image]:
-        from cooanalysis.inference import upscale
 
-        was_training = generator.training
-        generator.eval()
-        outputs = [
-            upscale(generator, pair.lr, scale=self.scale, device=str(device)) for pair in self.pairs
-        ]
-        generator.train(was_training)
-        return outputs
+def _write_png(image: Image, file: BinaryIO) -> None:
+    from PIL import Image as Pillow
+
+    Pillow.fromarray(image).save(file, format="PNG")
+
+
+def _outputs(
+    generator: nn.Module,
+    device: torch.device,
+    scale: int,
+    pairs: Sequence[tuple[Image, Image]],
+) -> list[Image]:
+    from cooanalysis.inference import upscale
+
+    was_training = generator.training
+    generator.eval()
+    outputs = [upscale(generator, lr, scale=scale, device=str(device)) for lr, _ in pairs]
+    generator.train(was_training)
+    return outputs
 
 
 def to_unit(batch: Tensor) -> Tensor:

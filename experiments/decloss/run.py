@@ -8,7 +8,6 @@ stopped. Results land in ``results/decloss/<tier>``.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -17,67 +16,15 @@ import pandas as pd
 import typer
 
 from cooanalysis.errors import CooError
-from cooanalysis.training import read_config, train
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import tables  # noqa: E402
+from steps import BICUBIC, Measures, train_once  # noqa: E402
 
 VARIANTS = ("l1", "l1-decloss", "ragan", "ragan-decloss")
 TWINS = {"l1-decloss": "l1", "ragan-decloss": "ragan"}
-
-
-def train_all(
-    tier: str, seeds: list[int], variants: list[str], out: Path, data_root: Path | None
-) -> dict[tuple[str, int], Path]:
-    """Weights of every variant and seed, trained where they are not there yet."""
-    folder = HERE / tier
-    start = out / "start"
-    _train([folder / "start.yaml"], [], start, data_root)
-    found = {}
-    for seed in seeds:
-        for variant in variants:
-            target = out / f"{variant}-seed{seed}"
-            configs = [folder / "start.yaml", folder / "pair.yaml", folder / f"{variant}.yaml"]
-            overrides = [f"init={start / 'weights.safetensors'}", f"seed={seed}"]
-            _train(configs, overrides, target, data_root)
-            found[variant, seed] = target / "weights.safetensors"
-    return found
-
-
-def _train(configs: list[Path], overrides: list[str], out: Path, data_root: Path | None) -> None:
-    if (out / "summary.json").is_file():
-        return
-    typer.echo(f"training {out}")
-    train(read_config(configs, overrides), out=out, data_root=data_root)
-
-
-def measure_all(
-    weights: dict[tuple[str, int], Path], start: Path, reference: str, out: Path,
-    data_root: Path | None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
-    """Image table and COO records of every model, kept a file a model."""
-    from evaluate import Evaluation
-
-    models: dict[tuple[str, int], Path | None] = {("bicubic", 0): None, ("start", 0): start}
-    models |= weights
-    evaluation = None
-    images, records = [], []
-    for (variant, seed), path in models.items():
-        kept = out / "measures" / f"{variant}-seed{seed}"
-        if not (kept / "record.json").is_file():
-            evaluation = evaluation or Evaluation(reference, data_root)
-            typer.echo(f"measuring {variant}, seed {seed}")
-            table, record = evaluation.images_of(path)
-            kept.mkdir(parents=True, exist_ok=True)
-            table.to_csv(kept / "images.csv", index=False)
-            (kept / "record.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
-        labels = {"variant": variant, "seed": seed}
-        images.append(pd.read_csv(kept / "images.csv").assign(**labels))
-        record = json.loads((kept / "record.json").read_text(encoding="utf-8"))
-        records.append(labels | record)
-    return pd.concat(images, ignore_index=True), pd.DataFrame(records)
 
 
 def main(
@@ -93,16 +40,30 @@ def main(
     measure: Annotated[
         bool, typer.Option(help="Measure too; --no-measure only trains, say on another machine.")
     ] = True,
+    overwrite: Annotated[
+        bool, typer.Option(help="Train again what is there with another configuration or start.")
+    ] = False,
 ) -> None:
     """Train, measure, tabulate."""
-    target = out / tier
-    numbers = [int(seed) for seed in seeds.split(",")]
-    weights = train_all(tier, numbers, variants.split(","), target, data_root)
+    target, folder = out / tier, HERE / tier
+    start = train_once([folder / "start.yaml"], [], target / "start", data_root, overwrite)
+    weights: dict[tuple[str, int], Path | None] = {(BICUBIC, 0): None, ("start", 0): start}
+    for seed in [int(seed) for seed in seeds.split(",")]:
+        for variant in variants.split(","):
+            configs = [folder / "start.yaml", folder / "pair.yaml", folder / f"{variant}.yaml"]
+            weights[variant, seed] = train_once(
+                configs, [f"init={start}", f"seed={seed}"], target / f"{variant}-seed{seed}",
+                data_root, overwrite,
+            )  # fmt: skip
     if not measure:
         return
-    start = target / "start" / "weights.safetensors"
-    images, records = measure_all(weights, start, reference, target, data_root)
-    models = tables.per_model(images, records)
+    kept = Measures(target / "measures", reference, data_root)
+    images, records = [], []
+    for (variant, seed), path in weights.items():
+        table, record = kept.of(f"{variant}-seed{seed}", path)
+        images.append(table.assign(variant=variant, seed=seed))
+        records.append({"variant": variant, "seed": seed} | record)
+    models = tables.per_model(pd.concat(images, ignore_index=True), pd.DataFrame(records))
     tables.write(models, target / "tables", "models")
     found = tables.summary(models)
     found.to_csv(target / "tables" / "summary.csv", index=False)
@@ -111,8 +72,8 @@ def main(
     for variant, baseline in TWINS.items():
         if {variant, baseline} <= set(models["variant"]):
             typer.echo(f"{variant} minus {baseline}, same seeds:")
-            for measure, (mean, low, high) in tables.paired(models, variant, baseline).items():
-                typer.echo(f"  {measure:26s} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
+            for name, (mean, low, high) in tables.paired(models, variant, baseline).items():
+                typer.echo(f"  {name:26s} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
 
 
 if __name__ == "__main__":

@@ -224,12 +224,12 @@ FULL = {
     "init": "start.safetensors",
     "data": {
         "train": ["a", "b"], "validation": ["c"], "crop": 12, "batch_size": 2, "workers": 1,
-        "augment": False, "cache": "cached",
+        "augment": False, "cache": "cached", "memory": 2.0,
     },
     "losses": [{"type": "L1Loss"}, {"type": "DECLoss", "loss_weight": 0.1}],
     "gan": {
-        "weight": 0.01, "learning_rate": 0.001, "warm_up": 3, "name": "patch",
-        "options": {"features": 8},
+        "weight": 0.01, "learning_rate": 0.001, "warm_up": 3, "follow_schedule": True,
+        "name": "patch", "options": {"features": 8},
     },
     "optimiser": {
         "name": "adamw", "learning_rate": 0.01, "betas": [0.8, 0.9], "weight_decay": 0.1,
@@ -245,6 +245,7 @@ FULL = {
     "log_every": 4,
     "keep": 5,
     "validation_images": 6,
+    "deterministic": True,
 }  # fmt: skip
 
 
@@ -265,14 +266,14 @@ CHANGED: dict[str, Any] = {
     "model.name": "rrdb", "model.options": {"features": 9}, "data.train": ["a"],
     "data.validation": [], "data.crop": 13, "data.batch_size": 4, "data.augment": True,
     "gan.weight": 0.02, "gan.learning_rate": 0.002, "gan.warm_up": 4, "gan.options": {},
-    "gan.name": "other",
+    "gan.name": "other", "gan.follow_schedule": False, "deterministic": False,
     "optimiser.name": "adam", "optimiser.learning_rate": 0.02, "optimiser.betas": [0.7, 0.9],
     "optimiser.weight_decay": 0.2, "schedule.name": "cosine", "schedule.final": 0.6,
     "schedule.milestones": [0.5], "schedule.gamma": 0.2,
 }  # fmt: skip
 FREE: dict[str, Any] = {
     "validate_every": 9, "checkpoint_every": 9, "log_every": 9, "keep": 9, "validation_images": 9,
-    "data.workers": 0, "data.cache": None,
+    "data.workers": 0, "data.cache": None, "data.memory": 1.0,
 }  # fmt: skip
 
 

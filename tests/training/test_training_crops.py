@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 from cooanalysis.data import resolve  # noqa: E402
 from cooanalysis.data.degradation import downsample  # noqa: E402
 from cooanalysis.errors import ImageError, NotEnoughDataError, RunDirectoryError  # noqa: E402
-from cooanalysis.training.crops import Crops, Share, load_training_images  # noqa: E402
+from cooanalysis.training.crops import Crops, Share  # noqa: E402
+from cooanalysis.training.images import load_training_images  # noqa: E402
 
 SEEDS = st.integers(0, 2**32)
 NUMBERS = st.integers(0, 2**40)
@@ -190,13 +191,13 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_cache_holds_the_same_images(folder: Path, tmp_path: Path) -> None:
     datasets = [resolve(str(folder), scale=2), resolve(str(folder), scale=4)]
-    held = load_training_images(datasets, None)
+    held = load_training_images(datasets, cache=None, memory_gib=8.0)
     cache = tmp_path / "deep" / "cache"
-    written = load_training_images(datasets, cache)
+    written = load_training_images(datasets, cache=cache, memory_gib=8.0)
     files = sorted(cache.iterdir())
     assert len(files) == 12, "an LR and an HR file for each image and scale, nothing half written"
     states = [(file.name, file.stat().st_mtime_ns) for file in files]
-    read = load_training_images(datasets, cache)
+    read = load_training_images(datasets, cache=cache, memory_gib=8.0)
     assert [(file.name, file.stat().st_mtime_ns) for file in sorted(cache.iterdir())] == states
     for expected, first, second in zip(held, written, read, strict=True):
         for i in range(2):
@@ -213,7 +214,8 @@ def test_crops_of_cached_images_are_those_of_images_in_memory(folder: Path, tmp_
     datasets = [resolve(str(folder), scale=2)]
     held, mapped = (
         Crops(
-            load_training_images(datasets, cache), scale=2, crop=8, seed=3, augment=True, n=20
+            load_training_images(datasets, cache=cache, memory_gib=8.0),
+            scale=2, crop=8, seed=3, augment=True, n=20,
         )
         for cache in (None, tmp_path / "cache")
     )  # fmt: skip
@@ -224,13 +226,32 @@ def test_crops_of_cached_images_are_those_of_images_in_memory(folder: Path, tmp_
 def test_a_changed_image_is_not_taken_from_the_cache(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     dataset = resolve(str(folder), scale=2)
-    before = load_training_images([dataset], cache)
+    before = load_training_images([dataset], cache=cache, memory_gib=8.0)
     path = dataset.pairs[0].hr_path
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     os.utime(path, ns=(1, 1))
-    after = load_training_images([dataset], cache)
+    after = load_training_images([dataset], cache=cache, memory_gib=8.0)
     assert not np.array_equal(before[0][1], after[0][1])
     assert np.array_equal(before[1][1], after[1][1])
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunDirectoryError, match="cannot write the cache .*file"):
+        load_training_images(
+            [resolve(str(folder), scale=2)], cache=tmp_path / "file", memory_gib=8.0
+        )
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_damaged_image_is_named(cached: bool, folder: Path, tmp_path: Path) -> None:
+    (folder / "a.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"a\.png"):
+        load_training_images(
+            [resolve(str(folder), scale=2)],
+            cache=tmp_path / "cache" if cached else None,
+            memory_gib=8.0,
+        )
 
 
 @pytest.mark.parametrize(
@@ -244,28 +265,23 @@ def test_a_changed_image_is_not_taken_from_the_cache(folder: Path, tmp_path: Pat
     ],
     ids=["empty", "header cut", "pixels cut", "garbage", "other type"],
 )
-def test_a_damaged_cache_is_named(damage, folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    cache = tmp_path / "cache"
-    load_training_images([resolve(str(folder), scale=2)], cache)
+def test_a_damaged_cache_is_decoded_again(damage, folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    datasets, cache = [resolve(str(folder), scale=2)], tmp_path / "cache"
+    load_training_images(datasets, cache=cache, memory_gib=8.0)
     victim = sorted(cache.iterdir())[0]
-    victim.write_bytes(damage(victim.read_bytes()))
-    with pytest.raises(ImageError, match=f"cached image .*{victim.name} is damaged; remove it"):
-        load_training_images([resolve(str(folder), scale=2)], cache)
-    # What the sentence asks for helps.
-    victim.unlink()
-    assert len(load_training_images([resolve(str(folder), scale=2)], cache)) == 3
+    whole = victim.read_bytes()
+    victim.write_bytes(damage(whole))
+    load_training_images(datasets, cache=cache, memory_gib=8.0)
+    assert victim.read_bytes() == whole
 
 
-def test_a_cache_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(RunDirectoryError, match="cannot write the cache .*file"):
-        load_training_images([resolve(str(folder), scale=2)], tmp_path / "file")
-
-
-@pytest.mark.parametrize("cached", [False, True])
-def test_a_damaged_image_is_named(cached: bool, folder: Path, tmp_path: Path) -> None:
-    (folder / "a.png").write_bytes(b"no image")
-    with pytest.raises(ImageError, match=r"a\.png"):
-        load_training_images(
-            [resolve(str(folder), scale=2)], tmp_path / "cache" if cached else None
-        )
+def test_many_images_go_to_files_by_themselves(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    notes: list[str] = []
+    found = load_training_images(
+        [resolve(str(folder), scale=2)], cache=None, memory_gib=1e-6, note=notes.append
+    )
+    assert isinstance(found[0][0], np.memmap)
+    assert len(notes) == 1 and notes[0].startswith("decoding 3 images into " + str(tmp_path))

@@ -1,23 +1,23 @@
-"""Training runs: what they write, how they resume, and what they refuse."""
+"""A whole training run in this process: what it leaves, reuses and refuses."""
 
 from __future__ import annotations
 
+import csv
 import json
-import math
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("tensorboardX")
-pytest.importorskip("omegaconf")
-safetensors = pytest.importorskip("safetensors.torch")
+
+from PIL import Image  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
+from tiny_training import GAN, tiny, write_images  # noqa: E402
 
 from cooanalysis import models  # noqa: E402
 from cooanalysis.errors import (  # noqa: E402
@@ -28,624 +28,333 @@ from cooanalysis.errors import (  # noqa: E402
     RunDirectoryError,
     TrainingError,
 )
-from cooanalysis.training import TrainConfig, checkpoint, dry_run, read_config, setup, train  # noqa: E402  # noqa: E402
-from cooanalysis.training import run as run_module  # noqa: E402
-from cooanalysis.training.config import ScheduleConfig  # noqa: E402
-from cooanalysis.training.validate import Validation  # noqa: E402
-
-OPTIONS = {"features": 8, "blocks": 1, "direct": True, "skip": True}
-DECLOSS = [{"type": "L1Loss"}, {"type": "DECLoss", "loss_weight": 0.1, "patch_size": 4}]
-GAN = {"weight": 0.01, "learning_rate": 1e-3, "options": {"features": 4, "layers": 2}}
+from cooanalysis.inference import upscale  # noqa: E402
+from cooanalysis.metrics import psnr  # noqa: E402
+from cooanalysis.training import TrainConfig, checkpoint, dry_run, read_config  # noqa: E402
+from cooanalysis.training import run as runs  # noqa: E402
+from cooanalysis.training import train as training  # noqa: E402
+from cooanalysis.training.logs import Board  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
+def _one_thread() -> None:
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three small images with structure: coarse noise, enlarged."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for name in "abc":
-        coarse = Image.fromarray(rng.integers(0, 256, (14, 16, 3), np.uint8))
-        coarse.resize((48, 42), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder)
     return folder
 
 
-def config(photos: Path, **changes: Any) -> TrainConfig:
-    values: dict[str, Any] = {
-        "scale": 2,
-        "model": {"name": "edsr", "options": OPTIONS},
-        "data": {"train": [str(photos)], "crop": 8, "batch_size": 2},
-        "optimiser": {"learning_rate": 1e-3},
-        "iterations": 4,
-        "checkpoint_every": 2,
-        "log_every": 1,
-    }
-    return TrainConfig.from_dict(values | changes)
-
-
-def fit(asked: TrainConfig, out: Path, **arguments: Any) -> dict[str, Any]:
-    return train(asked, out=out, download=False, device="cpu", **arguments)
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return safetensors.load_file(str(folder / "weights.safetensors"))
-
-
-def equal(a: Path, b: Path) -> bool:
-    one, two = weights(a), weights(b)
-    return set(one) == set(two) and all(torch.equal(one[key], two[key]) for key in one)
-
-
-class StopAt:
-    """Progress that interrupts the run as Ctrl-C does, after some steps of this sitting."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def start(self, stage: str, total: int) -> None:
-        self.seen = -1  # the first call says how far an earlier sitting came
-
-    def advance(self, steps: int = 1) -> None:
-        import signal
-
-        self.seen += 1
-        if self.seen == self.steps:
-            signal.raise_signal(signal.SIGINT)
-
-
-class FallAt(StopAt):
-    """Progress that breaks off as a crash does: nothing more is saved."""
-
-    def advance(self, steps: int = 1) -> None:
-        self.seen += 1
-        if self.seen == self.steps:
-            raise ZeroDivisionError
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-# --- what a run writes --------------------------------------------------------------------------
-
-
-def test_files_and_summary_of_a_run(photos: Path, tmp_path: Path) -> None:
-    asked = config(
-        photos,
-        data={"train": [str(photos)], "validation": [str(photos)], "crop": 8, "batch_size": 2},
-        iterations=5, log_every=2, validate_every=3, validation_images=2,
-    )  # fmt: skip
-    out = tmp_path / "deep" / "run"
-    summary = fit(asked, out)
-    assert names(out) - {".lock"} == {
-        "config.yaml", "fingerprint", "images", "metrics.csv", "summary.json", "tensorboard",
-        "weights.safetensors",
-    }  # fmt: skip
-    assert json.loads((out / "summary.json").read_text()) == json.loads(json.dumps(summary))
-    assert summary["iterations"] == 5 and summary["processes"] == 1 and summary["seed"] == 0
-    assert summary["data"] == [photos.name] or photos.name in summary["data"][0]
-    assert read_config([out / "config.yaml"]) == asked
-    assert TrainConfig.from_dict(summary["config"]) == asked
-
-    table = pd.read_csv(out / "metrics.csv")
-    # Every second iteration, those that are validated, and the last.
-    assert list(table["iteration"]) == [2, 3, 4, 5]
-    assert list(table.columns) == ["iteration", "L1Loss", "learning_rate", "psnr_y"]
-    assert table["psnr_y"].notna().tolist() == [False, True, False, True]
-    assert np.isfinite(table[["L1Loss", "learning_rate"]].to_numpy()).all()
-    assert summary["metrics"]["psnr_y"] == pytest.approx(table["psnr_y"].iloc[-1])
-
-    assert {path.name for path in (out / "images").iterdir()} == {"a.png", "b.png"}
-    assert Image.open(out / "images" / "a.png").size == (48, 42)
-    info = models.read_info(out / "weights.safetensors")
-    assert (info.name, info.scale, info.options) == ("edsr", 2, OPTIONS)
-    assert info.metadata["iterations"] == "5" and info.metadata["seed"] == "0"
-    # The weights are those that were validated last.
-    held_out = Validation.load(setup.find_datasets((str(photos),), 2, None, False), 2)
-    found = held_out.psnr(models.load_weights(out / "weights.safetensors"), torch.device("cpu"))
-    assert found == pytest.approx(table["psnr_y"].iloc[-1], abs=1e-4)
-
-
-def test_a_row_is_the_mean_since_the_last_row(photos: Path, tmp_path: Path) -> None:
-    fit(config(photos, iterations=5), tmp_path / "each")
-    fit(config(photos, iterations=5, log_every=3), tmp_path / "third")
-    each, third = (pd.read_csv(tmp_path / name / "metrics.csv") for name in ("each", "third"))
-    assert list(third["iteration"]) == [3, 5]
-    assert third["L1Loss"].tolist() == pytest.approx(
-        [each["L1Loss"][:3].mean(), each["L1Loss"][3:].mean()]
-    )
-    assert equal(tmp_path / "each", tmp_path / "third")
-
-
-def test_training_learns_and_depends_on_the_seed_alone(photos: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        torch.manual_seed(hash(name) % 2**31)
-        fit(config(photos, iterations=40, optimiser={"learning_rate": 3e-3}), tmp_path / name)
-    assert equal(tmp_path / "a", tmp_path / "b")
-    losses = pd.read_csv(tmp_path / "a" / "metrics.csv")["L1Loss"]
-    assert losses[-8:].mean() < 0.8 * losses[:4].mean()
-    fit(config(photos, iterations=40, optimiser={"learning_rate": 3e-3}, seed=1), tmp_path / "c")
-    assert not equal(tmp_path / "a", tmp_path / "c")
-
-
-def board_rows(folder: Path) -> list[tuple[int, dict[str, float]]]:
-    from tensorboardX.proto.event_pb2 import Event
-
-    rows = []
-    for path in sorted(folder.glob("events*")):
-        data = path.read_bytes()
-        while data:
-            (length,) = struct.unpack("<Q", data[:8])
-            event = Event.FromString(data[12 : 12 + length])
-            data = data[16 + length :]
-            if event.summary.value:
-                rows.append((event.step, {v.tag: v.simple_value for v in event.summary.value}))
-    return rows
-
-
-def test_tensorboard_shows_the_metrics(photos: Path, tmp_path: Path) -> None:
-    fit(config(photos), tmp_path / "run")
-    table = pd.read_csv(tmp_path / "run" / "metrics.csv").set_index("iteration")
-    rows = board_rows(tmp_path / "run" / "tensorboard")
-    assert [step for step, _ in rows] == [1, 2, 3, 4]
-    for step, values in rows:
-        assert values == pytest.approx(table.loc[step].to_dict(), rel=1e-6)
-
-
-# --- what it trains -----------------------------------------------------------------------------
-
-
-def test_init_is_where_training_starts(photos: Path, tmp_path: Path) -> None:
-    fit(config(photos), tmp_path / "start")
-    start = tmp_path / "start" / "weights.safetensors"
-    frozen = config(photos, init=str(start), optimiser={"learning_rate": 1e-30})
-    fit(frozen, tmp_path / "same")
-    assert equal(tmp_path / "start", tmp_path / "same")
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"model": {"name": "edsr", "options": OPTIONS | {"features": 9}}}, "'features': 9"),
-        ({"model": {"name": "srresnet", "options": {"features": 8, "blocks": 1}}}, "srresnet x2"),
-        ({"scale": 4}, "edsr x4"),
-    ],
-)
-def test_init_of_another_network_is_refused(
-    changes: dict[str, Any], words: str, photos: Path, tmp_path: Path
-) -> None:
-    start = tmp_path / "start.safetensors"
-    network = models.build("edsr", scale=2, **OPTIONS)
-    models.save_weights(start, network, name="edsr", scale=2, options=OPTIONS)
-    with pytest.raises(ModelError, match=f"init: .*holds edsr x2 .*{words}"):
-        fit(config(photos, init=str(start), **changes), tmp_path / "run")
-
-
-def test_init_that_is_not_there_or_damaged_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no weights file .*none.safetensors"):
-        fit(config(photos, init=str(tmp_path / "none.safetensors")), tmp_path / "run")
-    (tmp_path / "bad.safetensors").write_bytes(b"bad")
-    with pytest.raises(ModelError, match="bad.safetensors is not a safetensors file"):
-        fit(config(photos, init=str(tmp_path / "bad.safetensors")), tmp_path / "run2")
-
-
-def test_the_moving_average_is_what_is_saved(photos: Path, tmp_path: Path) -> None:
-    steps = []
-    for n in (1, 2, 3):
-        fit(config(photos, iterations=n), tmp_path / f"plain{n}")
-        steps.append(weights(tmp_path / f"plain{n}"))
-    fit(config(photos, iterations=3, ema=0.75), tmp_path / "average")
-    # The average starts with the first weights there are.
-    for key, value in weights(tmp_path / "average").items():
-        expected = 0.75 * (0.75 * steps[0][key] + 0.25 * steps[1][key]) + 0.25 * steps[2][key]
-        assert torch.allclose(value, expected, atol=1e-7)
-
-
-def test_everything_at_once_and_resumed(photos: Path, tmp_path: Path) -> None:
-    """GAN, DECLoss (which draws at random), average, schedule, clipping, interrupted twice."""
-    asked = config(
-        photos, losses=DECLOSS, gan=GAN | {"warm_up": 2}, ema=0.5, iterations=7, log_every=2,
-        schedule={"name": "cosine", "final": 0.1}, gradient_clip=0.5, checkpoint_every=3,
-    )  # fmt: skip
-    fit(asked, tmp_path / "whole")
-    table = pd.read_csv(tmp_path / "whole" / "metrics.csv")
-    assert set(table.columns) == {
-        "iteration", "L1Loss", "DECLoss", "RaGAN", "discriminator", "learning_rate",
-    }  # fmt: skip
-    # The generator does not learn in the first two iterations.
-    assert table["L1Loss"].isna().tolist() == [True, False, False, False]
-    assert table["discriminator"].notna().all()
-
-    for steps in (1, 4):
-        with pytest.raises(KeyboardInterrupt):
-            fit(asked, tmp_path / "parts", progress=StopAt(steps))
-        assert not (tmp_path / "parts" / "weights.safetensors").exists()
-    fit(asked, tmp_path / "parts")
-    assert equal(tmp_path / "whole", tmp_path / "parts")
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "parts" / "metrics.csv"), table)
-    steps = [step for step, _ in board_rows(tmp_path / "parts" / "tensorboard")]
-    assert sorted(set(steps)) == [2, 4, 6, 7]
-
-
-def test_warm_up_leaves_the_generator_alone(photos: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    fresh = models.build("edsr", scale=2, **OPTIONS).state_dict()
-    fit(config(photos, gan=GAN | {"warm_up": 4}), tmp_path / "run")
-    assert all(torch.equal(fresh[key], value) for key, value in weights(tmp_path / "run").items())
-
-
-def test_an_adversary_changes_the_result(photos: Path, tmp_path: Path) -> None:
-    fit(config(photos), tmp_path / "plain")
-    fit(config(photos, gan=GAN), tmp_path / "gan")
-    assert not equal(tmp_path / "plain", tmp_path / "gan")
-
-
-def test_schedules() -> None:
-    def factors(**values: Any) -> list[float]:
-        schedule = ScheduleConfig(**values)
-        return [setup.learning_rate_factor(schedule, i, 8) for i in range(9)]
-
-    assert factors() == [1.0] * 9
-    cosine = factors(name="cosine", final=0.1)
-    assert cosine[0] == 1.0 and cosine[8] == pytest.approx(0.1)
-    assert cosine[4] == pytest.approx(0.55)
-    assert all(a > b for a, b in zip(cosine[:-1], cosine[1:], strict=True))
-    steps = factors(name="multistep", milestones=(0.5, 0.75), gamma=0.1)
-    assert steps == pytest.approx([1.0] * 4 + [0.1] * 2 + [0.01] * 3)
-
-
-def test_the_learning_rate_of_a_row_is_that_of_its_step(photos: Path, tmp_path: Path) -> None:
-    schedule = {"name": "multistep", "milestones": [0.5], "gamma": 0.1}
-    fit(config(photos, schedule=schedule), tmp_path / "run")
-    table = pd.read_csv(tmp_path / "run" / "metrics.csv")
-    assert table["learning_rate"].tolist() == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
-
-
-@pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_optimisers_are_those_of_torch(name: str) -> None:
-    from cooanalysis.training.config import OptimiserConfig
-
-    asked = OptimiserConfig(name=name, betas=(0.5, 0.75), weight_decay=0.1)
-    found = setup.build_optimiser(torch.nn.Linear(2, 2), asked, 0.25)
-    assert type(found).__name__.lower() == name
-    group = found.param_groups[0]
-    assert (group["lr"], group["betas"], group["weight_decay"]) == (0.25, (0.5, 0.75), 0.1)
-
-
-def test_half_precision_trains(photos: Path, tmp_path: Path) -> None:
-    fit(config(photos, precision="bf16-mixed", gan=GAN, losses=DECLOSS), tmp_path / "run")
-    for value in weights(tmp_path / "run").values():
-        assert value.dtype == torch.float32 and torch.isfinite(value).all()
-
-
-# --- resuming -----------------------------------------------------------------------------------
-
-
-def test_a_finished_run_returns_at_once(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    summary = fit(config(photos), tmp_path / "run")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-    monkeypatch.setattr(run_module, "build_generator", None)  # would fail if it were called
-    # The cadence may differ: it does not change the result.
-    again = fit(config(photos, log_every=3, checkpoint_every=1, keep=1), tmp_path / "run")
-    assert again == json.loads(json.dumps(summary))
-    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-    assert {p: t for p, t in after.items() if p.name != ".lock"} == {
-        p: t for p, t in before.items() if p.name != ".lock"
-    }
-
-
-def test_resuming_after_the_last_step(photos: Path, tmp_path: Path) -> None:
-    """Interrupted between the last step and the weights file: nothing is left but to write."""
-    fit(config(photos), tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        fit(config(photos), tmp_path / "parts", progress=StopAt(4))
-    fit(config(photos), tmp_path / "parts")
-    assert equal(tmp_path / "whole", tmp_path / "parts")
-
-
-def test_keep_bounds_the_checkpoints(photos: Path, tmp_path: Path) -> None:
-    asked = config(photos, checkpoint_every=1, keep=2, iterations=6)
-    with pytest.raises(ZeroDivisionError):
-        fit(asked, tmp_path / "run", progress=FallAt(5))
-    found = [path.name for path in sorted((tmp_path / "run").glob(checkpoint.PATTERN))]
-    assert found == ["checkpoint-00000003.pt", "checkpoint-00000004.pt"]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: data[: len(data) // 2],
-        lambda data: b"",
-        lambda data: b"\x80\x02garbage" * 50,
-        lambda data: b"\0" * len(data),
-        # One flipped bit in the middle, which is a weight: torch itself would not notice.
-        lambda data: (
-            data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 4]) + data[len(data) // 2 + 1 :]
-        ),
-    ],
-    ids=["half", "empty", "garbage", "zeros", "one bit"],
-)
-def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(
-    damage: Any, photos: Path, tmp_path: Path
-) -> None:
-    asked = config(photos, checkpoint_every=1, iterations=6)
-    with pytest.raises(ZeroDivisionError):
-        fit(asked, tmp_path / "run", progress=FallAt(5))
-    newest = tmp_path / "run" / "checkpoint-00000004.pt"
-    newest.write_bytes(damage(newest.read_bytes()))
+def train(values: dict[str, Any], out: Path, **options: Any) -> tuple[dict[str, Any], list[str]]:
     notes: list[str] = []
-    fit(asked, tmp_path / "run", note=notes.append)
-    assert len(notes) == 1 and "\n" not in notes[0]
-    assert "checkpoint-00000004.pt is damaged" in notes[0] and "going back" in notes[0]
-    fit(asked, tmp_path / "whole")
-    assert equal(tmp_path / "run", tmp_path / "whole")
+    config = TrainConfig.from_dict(values)
+    summary = training(config, out=out, device="cpu", note=notes.append, **options)
+    return summary, notes
 
 
-def test_a_damaged_checkpoint_does_not_crowd_out_new_ones(photos: Path, tmp_path: Path) -> None:
-    asked = config(photos, checkpoint_every=4, iterations=8, keep=1)
-    with pytest.raises(ZeroDivisionError):
-        fit(asked, tmp_path / "run", progress=FallAt(6))
-    (tmp_path / "run" / "checkpoint-00000004.pt").write_bytes(b"")
-    with pytest.raises(KeyboardInterrupt):
-        fit(asked, tmp_path / "run", progress=StopAt(2))
-    found = [path.name for path in (tmp_path / "run").glob(checkpoint.PATTERN)]
-    assert found == ["checkpoint-00000002.pt"]
+def same(one: Path, other: Path) -> bool:
+    a, b = (load_file(path / "weights.safetensors") for path in (one, other))
+    return all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-def test_a_checkpoint_never_runs_code(photos: Path, tmp_path: Path) -> None:
-    import pickle
+def events(folder: Path) -> list[tuple[int, str, float]]:
+    """(step, tag, value) that TensorBoard would show, in the order of the files."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-    class Bomb:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "boom",))
-
-    asked = config(photos)
-    with pytest.raises(KeyboardInterrupt):
-        fit(asked, tmp_path / "run", progress=StopAt(1))
-    path = tmp_path / "run" / "checkpoint-00000003.pt"
-    torch.save({"iteration": 3, "x": Bomb()}, path)
-    (tmp_path / "run" / "checkpoint-00000002.pt").write_bytes(pickle.dumps(Bomb()))
-    notes: list[str] = []
-    fit(asked, tmp_path / "run", note=notes.append)
-    assert not (tmp_path / "boom").exists()
-    assert len(notes) == 2
-
-
-def test_a_failed_write_leaves_the_file_before(tmp_path: Path) -> None:
-    target = tmp_path / "file"
-    checkpoint.write(target, lambda path: path.write_text("first"))
-
-    def fail(path: Path) -> None:
-        path.write_text("sec")
-        raise RuntimeError("enforce fail\nwith many\nlines")
-
-    with pytest.raises(RunDirectoryError, match="cannot write .*file: enforce fail; is the disk"):
-        checkpoint.write(target, fail)
-    assert target.read_text() == "first"
-    assert names(tmp_path) == {"file"}
+    found: list[tuple[int, str, float]] = []
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[16 + length :]
+            if event.session_log.status == SessionLog.START:
+                found = [entry for entry in found if entry[0] < event.step]
+            for value in event.summary.value:
+                found.append((event.step, value.tag, value.simple_value))
+    return found
 
 
-# --- directories --------------------------------------------------------------------------------
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
-def test_a_run_of_another_configuration_is_kept_unless_told(photos: Path, tmp_path: Path) -> None:
-    asked = config(
-        photos,
-        data={"train": [str(photos)], "validation": [str(photos)], "crop": 8, "batch_size": 2},
-    )
+@pytest.fixture(scope="module")
+def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("finished") / "run"
+    train(tiny(images, **GAN), out)
+    return out
+
+
+def test_what_a_run_leaves(images: Path, finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} == {
+        ".lock", "config.yaml", "fingerprint", "images", "metrics.csv", "summary.json",
+        "tensorboard", "weights.safetensors",
+    }  # fmt: skip
+    config = TrainConfig.from_dict(tiny(images, **GAN))
+    assert read_config([finished / "config.yaml"]) == config
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["iterations"] == 24 and summary["seed"] == 0 and summary["device"] == "cpu"
+    assert summary["data"] == ["train"] and "lightning-fabric" in summary["versions"]
+    assert set(summary["metrics"]) == {"L1Loss", "DECLoss", "RaGAN", "discriminator", "psnr_y"}
+    info = models.read_info(finished / "weights.safetensors")
+    assert (info.name, info.scale) == ("edsr", 2) and info.metadata["iterations"] == "24"
+    assert [int(row["iteration"]) for row in rows(finished)] == [
+        3,
+        6,
+        9,
+        10,
+        12,
+        15,
+        18,
+        20,
+        21,
+        24,
+    ]
+
+
+def test_the_logged_psnr_is_that_of_the_weights_that_are_left(finished: Path, images: Path) -> None:
+    network = models.load_weights(finished / "weights.safetensors")
+    values = []
+    for i in range(2):
+        hr = np.asarray(Image.open(images / "valid" / f"{i}.png"))
+        from cooanalysis.data import downsample
+
+        answer = upscale(network, downsample(hr, 2), scale=2)
+        assert np.array_equal(
+            np.asarray(Image.open(finished / "images" / f"valid-{i}.png")), answer
+        )
+        values.append(psnr(answer, hr, border=2))
+    assert float(rows(finished)[-1]["psnr_y"]) == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_tensorboard_and_csv_say_the_same(finished: Path) -> None:
+    shown = {(step, tag): value for step, tag, value in events(finished / "tensorboard")}
+    table = {
+        (int(row["iteration"]), key): float(value)
+        for row in rows(finished)
+        for key, value in row.items()
+        if key != "iteration" and value
+    }
+    assert shown.keys() == table.keys()
+    assert all(shown[key] == pytest.approx(table[key], rel=1e-6) for key in table)
+
+
+def test_a_finished_run_is_reused_and_another_refused(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    fit(asked, out)
-    before = weights(out)
-    other = config(photos, seed=9)
+    values = tiny(images, iterations=4)
+    first, _ = train(values, out)
+    (out / "my notes.txt").write_text("mine")
+    again, notes = train(values | {"log_every": 1}, out)
+    assert again == first and "finished" in notes[0]
     with pytest.raises(RunDirectoryError, match="another configuration.*--overwrite"):
-        fit(other, out)
-    assert all(torch.equal(before[key], value) for key, value in weights(out).items())
-    (out / "notes.txt").write_text("mine")
-    assert fit(other, out, overwrite=True)["seed"] == 9
-    assert read_config([out / "config.yaml"]) == other
-    # Pictures and logs of the other run are gone, what somebody put beside them is not.
-    assert not (out / "images").exists()
-    assert [step for step, _ in board_rows(out / "tensorboard")] == [1, 2, 3, 4]
-    assert (out / "notes.txt").read_text() == "mine"
+        train(values | {"seed": 1}, out)
+    other, _ = train(values | {"seed": 1}, out, overwrite=True)
+    assert other["seed"] == 1 and (out / "my notes.txt").exists()
+    assert len(list((out / "tensorboard").iterdir())) == 1
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_a_foreign_folder_is_refused_and_left_alone(
-    overwrite: bool, photos: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "thesis"
-    out.mkdir()
-    (out / "config.yaml").write_text("mine")
-    with pytest.raises(RunDirectoryError, match="not a training directory"):
-        fit(config(photos), out, overwrite=overwrite)
-    assert names(out) - {".lock"} == {"config.yaml"}
-    assert (out / "config.yaml").read_text() == "mine"
+def test_folders_of_others_are_not_touched(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years")
+    for overwrite in (False, True):
+        with pytest.raises(RunDirectoryError, match="not a training directory"):
+            train(tiny(images), tmp_path, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize(
-    "left", [set(), {"fingerprint"}, {".fingerprint.tmp"}, {"fingerprint", ".config.yaml.tmp"}]
-)
-def test_a_directory_left_at_its_very_start_is_used(
-    left: set[str], photos: Path, tmp_path: Path
-) -> None:
-    """A process may be killed before its first file is whole; its directory is still its own."""
-    out = tmp_path / "run"
-    out.mkdir()
-    asked = config(photos)
-    for name in left:
-        (out / name).write_text(asked.fingerprint() if name == "fingerprint" else "half")
-    fit(asked, out)
-    assert read_config([out / "config.yaml"]) == asked
-    assert not list(out.glob(".*.tmp"))
-
-
-def test_a_path_that_is_no_directory_is_refused(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    for out in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(RunDirectoryError, match="cannot write"):
-            fit(config(photos), out)
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_a_locked_directory_is_refused(photos: Path, tmp_path: Path) -> None:
+def test_one_process_a_directory(images: Path, tmp_path: Path) -> None:
     from filelock import FileLock
 
-    (tmp_path / "run").mkdir()
+    out = tmp_path / "run"
+    out.mkdir()
     with (
-        FileLock(tmp_path / "run" / ".lock"),
-        pytest.raises(RunDirectoryError, match="another process is training in"),
+        FileLock(out / ".lock"),
+        pytest.raises(RunDirectoryError, match="another process is training"),
     ):
-        fit(config(photos), tmp_path / "run")
+        train(tiny(images), out)
 
 
-# --- mistakes -----------------------------------------------------------------------------------
+def test_workers_cache_and_cadence_change_no_weight(images: Path, tmp_path: Path) -> None:
+    values = tiny(images, iterations=8)
+    train(values, tmp_path / "a")
+    data = {"workers": 1, "cache": str(tmp_path / "cache")}
+    train(tiny(images, iterations=8, data=data, log_every=1, validate_every=2), tmp_path / "b")
+    assert same(tmp_path / "a", tmp_path / "b")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(photos: Path, tmp_path: Path) -> None:
-    start = tmp_path / "nan.safetensors"
-    network = models.build("edsr", scale=2, **OPTIONS)
-    with torch.no_grad():
-        next(network.parameters()).fill_(math.nan)
-    models.save_weights(start, network, name="edsr", scale=2, options=OPTIONS)
-    with pytest.raises(TrainingError, match="L1Loss became nan at iteration 0.*learning_rate"):
-        fit(config(photos, init=str(start)), tmp_path / "run")
-    assert not (tmp_path / "run" / "weights.safetensors").exists()
+def interrupted(values: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail while the checkpoint of iteration 12 is written."""
+    real = checkpoint.save
+
+    def fail(folder: Path, iteration: int, state: Any, *, keep: int) -> None:
+        if iteration == 12:
+            raise RunDirectoryError("cannot write: No space left on device")
+        real(folder, iteration, state, keep=keep)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", fail)
+        with pytest.raises(RunDirectoryError, match="No space left"):
+            train(values, out)
+    assert checkpoint.path_of(out, 8).exists()
 
 
-ORIGINAL_STEP = run_module.step
-
-
-def ruin(fabric: Any, networks: Any, *rest: Any) -> dict[str, float]:
-    """A step whose loss is finite, and whose gradient is not."""
-    values = ORIGINAL_STEP(fabric, networks, *rest)
-    with torch.no_grad():
-        next(networks.generator.parameters()).fill_(math.inf)
-    return values
-
-
-def test_weights_ruined_by_the_last_step_are_not_saved(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_loses_nothing(
+    images: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "step", ruin)
-    with pytest.raises(TrainingError, match="weights became infinite or NaN.*learning_rate"):
-        fit(config(photos, iterations=1), tmp_path / "run")
-    assert not (tmp_path / "run" / "weights.safetensors").exists()
-    assert not (tmp_path / "run" / "summary.json").exists()
+    values, out = tiny(images, **GAN), tmp_path / "run"
+    interrupted(values, out, monkeypatch)
+    _, notes = train(values, out)
+    assert notes == ["resuming after iteration 8"]
+    assert same(out, finished) and rows(out) == rows(finished)
+    assert events(out / "tensorboard") == events(finished / "tensorboard")
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_the_last_checkpoint_before_a_ruin_stays_and_can_be_loaded(
-    every: int, photos: Path, tmp_path: Path
+def test_a_damaged_checkpoint_falls_back(
+    images: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, asked = tmp_path / "run", config(photos, checkpoint_every=every, iterations=9)
-    with pytest.raises(KeyboardInterrupt):
-        fit(asked, out, progress=StopAt(5))
-    before = {path.name for path in out.glob(checkpoint.PATTERN)}
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError):
-        patch.setattr(run_module, "step", ruin)
-        fit(asked, out)
-    assert {path.name for path in out.glob(checkpoint.PATTERN)} == before
-    fit(asked, out)
-    fit(asked, tmp_path / "whole")
-    assert equal(out, tmp_path / "whole")
+    values, out = tiny(images, **GAN), tmp_path / "run"
+    interrupted(values, out, monkeypatch)
+    newest = checkpoint.path_of(out, 8)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    _, notes = train(values, out)
+    assert "damaged" in notes[0] and notes[1] == "resuming after iteration 4" and len(notes) == 2
+    assert same(out, finished)
 
 
-def test_a_huge_learning_rate_is_a_training_error(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="learning_rate"):
-        fit(config(photos, optimiser={"learning_rate": 1e30}), tmp_path / "run")
+def test_changed_inputs_are_noticed(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, out = tmp_path / "start", tmp_path / "run"
+    train(tiny(images, iterations=2), start)
+    weights = start / "weights.safetensors"
+    values = tiny(images, init=str(weights))
+    interrupted(values, out, monkeypatch)
+    train(tiny(images, iterations=2, seed=9), start, overwrite=True)
+    with pytest.raises(RunDirectoryError, match="the weights file init changed since"):
+        train(values, out)
+    _, notes = train(values, out, overwrite=True)
+    assert notes == []  # from the beginning
+    train(tiny(images, iterations=2, seed=10), start, overwrite=True)
+    with pytest.raises(RunDirectoryError, match="init changed"):
+        train(values, out)
+    weights.unlink()  # a finished run needs nothing any more
+    assert "finished" in train(values, out)[1][0]
 
 
-def test_missing_data_and_images_that_are_too_small(photos: Path, tmp_path: Path) -> None:
-    nowhere = {"train": [str(tmp_path / "nowhere")], "crop": 8, "batch_size": 2}
-    with pytest.raises(DatasetNotFoundError, match="nowhere"):
-        fit(config(photos, data=nowhere), tmp_path / "run")
-    large = {"train": [str(photos)], "crop": 48, "batch_size": 2}
-    with pytest.raises(NotEnoughDataError, match=r"48x48 LR pixels.*data\.crop"):
-        fit(config(photos, data=large), tmp_path / "run2")
+def test_starting_from_weights(images: Path, tmp_path: Path) -> None:
+    train(tiny(images, iterations=4), tmp_path / "start")
+    weights = tmp_path / "start" / "weights.safetensors"
+    slow = {"learning_rate": 1e-12}
+    train(tiny(images, iterations=1, init=str(weights), optimiser=slow), tmp_path / "run")
+    a, b = (load_file(tmp_path / name / "weights.safetensors") for name in ("start", "run"))
+    assert all(np.allclose(a[name], b[name], atol=1e-6) for name in a)
+    other = {"name": "edsr", "options": {"features": 4, "blocks": 2}}
+    with pytest.raises(ModelError, match="holds edsr x2 .*but the configuration asks for"):
+        train(tiny(images, init=str(weights), model=other), tmp_path / "other")
+    with pytest.raises(ModelError, match="no weights file"):
+        train(tiny(images, init=str(tmp_path / "nothing")), tmp_path / "third")
+
+
+def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, out = tiny(images), tmp_path / "run"
+    real = runs.to_unit
+
+    def poison(batch: Any) -> Any:
+        found = real(batch)
+        if poison.calls >= 20:  # type: ignore[attr-defined]
+            found[0, 0, 0, 0] = float("nan")
+        poison.calls += 1  # type: ignore[attr-defined]
+        return found
+
+    poison.calls = 0  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "to_unit", poison)
+        with pytest.raises(TrainingError, match="L1Loss became nan at iteration 10"):
+            train(values, out)
+    assert checkpoint.path_of(out, 8).exists() and not (out / "weights.safetensors").exists()
+    assert train(values, out)[1] == ["resuming after iteration 8"]
+
+
+def test_weights_that_are_not_finite_never_become_a_checkpoint(
+    images: Path, tmp_path: Path
+) -> None:
+    # Adam's first step is as long as the rate: the loss was finite, the weights are not.
+    values = tiny(images, optimiser={"learning_rate": 1e36}, checkpoint_every=1, log_every=100)
+    with pytest.raises(TrainingError, match="iteration"):
+        train(values | {"validate_every": 0}, tmp_path / "run")
+    for path in (tmp_path / "run").glob("*.pt"):
+        state = torch.load(path, weights_only=True)
+        assert all(torch.isfinite(value).all() for value in state["generator"].values())
 
 
 @pytest.mark.parametrize(
-    ("changes", "arguments", "words"),
+    ("changes", "error", "words"),
     [
-        ({}, {"device": "tpu"}, "device must be one of auto, cpu, cuda; got 'tpu'"),
-        ({}, {"device": "cpu", "devices": 3}, r"batch_size \(2\).*devices \(3\)"),
-        ({}, {"device": "cpu", "devices": 0}, "devices must be .*at least 1; got 0"),
-        ({"losses": [{"type": "L1Loss"}, {"type": "L1Loss"}]}, {}, "one type twice: L1Loss"),
-        ({"losses": [{"type": "L3Loss"}]}, {}, "L1Loss, .*got 'L3Loss'"),
-        ({"model": {"name": "edrs"}}, {}, "edsr, .*got 'edrs'"),
-        ({"model": {"options": {"widht": 3}}}, {}, "no option widht; it has scale, features"),
-        ({"gan": {"name": "x"}}, {}, "discriminator must be one of patch; got 'x'"),
-        ({"gan": {"options": {"depth": 3}}}, {}, "no option depth; it has features, layers"),
+        ({"data": {"train": ["./no/such/folder"]}}, DatasetNotFoundError, "no/such/folder"),
+        ({"precision": "16-mixed"}, ConfigError, "needs a GPU"),
+        ({"data": {"crop": 100}}, NotEnoughDataError, "100x100"),
+        ({"model": {"name": "unet"}}, ConfigError, "unet"),
+        ({"model": {"options": {"wide": 1}}}, ConfigError, "wide"),
+        ({"losses": [{"type": "DECLoss", "sharp": 1}]}, ConfigError, "sharp"),
+        ({"gan": {"options": {"depth": 3}}}, ConfigError, "depth"),
     ],
 )
-def test_arguments_that_make_no_sense(
-    changes: dict[str, Any], arguments: dict[str, Any], words: str, photos: Path, tmp_path: Path
+def test_mistakes_show_before_anything_is_trained(
+    images: Path, tmp_path: Path, changes: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    with pytest.raises(ConfigError, match=words):
-        train(
-            config(photos, **changes), out=tmp_path / "run", **({"device": "cpu"} | arguments)
-        )  # fmt: skip
+    with pytest.raises(error, match=words):
+        train(tiny(images, **changes), tmp_path / "run")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no CUDA GPU; use --device cpu"):
-        train(config(photos), out=tmp_path / "run", device="cuda")
+def test_processes_share_a_batch_evenly(images: Path, tmp_path: Path) -> None:
+    for devices, words in ((3, "multiple of the number of devices"), (0, "at least 1; got 0")):
+        with pytest.raises(ConfigError, match=words):
+            train(tiny(images), tmp_path / "run", devices=devices)
 
 
-def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cooanalysis.errors import MissingDependencyError
+def test_the_log_board_gives_up_and_training_goes_on(tmp_path: Path) -> None:
+    notes: list[str] = []
+    (tmp_path / "file").write_text("")
+    board = Board(tmp_path / "file" / "x", 0, notes.append)
+    board.add(1, {"a": 1.0})
+    board.close()
+    assert len(notes) == 1 and "TensorBoard" in notes[0]
 
-    monkeypatch.setattr(setup, "REQUIRED", {"no_such_module": "no-such-package"})
-    with pytest.raises(MissingDependencyError, match=r"no-such-package.*cooanalysis\[train\]"):
-        setup.require_packages()
+    board = Board(tmp_path / "board", 3, notes.append)
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    board._writer.flush = full
+    board.add(1, {"a": 1.0})
+    board.add(2, {"a": 1.0})
+    assert len(notes) == 2 and "ends here" in notes[1]
 
 
-# --- dry run ------------------------------------------------------------------------------------
-
-
-def test_a_dry_run_builds_everything_and_writes_nothing(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dry_run_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = config(photos, gan=GAN | {"warm_up": 9}, losses=DECLOSS, ema=0.9)
-    found = dry_run(asked, device="cpu")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("COO_DATA_HOME", raising=False)
+    values = tiny(
+        tmp_path,
+        **GAN,
+        precision="16-mixed",
+        init="nothing.safetensors",
+        data={"train": ["div2k", "./no"]},
+    )
+    found = dry_run(TrainConfig.from_dict(values), device="cpu")
+    assert found["parameters"] > 0 and found["discriminator_parameters"] > 0
+    assert found["seconds_per_iteration"] > 0 and found["memory_bytes"] > 0
+    text = "\n".join(found["missing"])
+    for words in ("div2k", "a GPU", "./no", "nothing.safetensors"):
+        assert words in text
     assert list(tmp_path.iterdir()) == []
-    network = models.build("edsr", scale=2, **OPTIONS)
-    assert found["parameters"] == models.count_parameters(network)
-    assert found["discriminator_parameters"] > 0
-    assert found["data"] == {str(photos): 3} and found["missing"] == []
-    assert found["seconds_per_crop"] > 0 and found["device"] == "cpu"
-    json.dumps(found)
-
-
-def test_a_dry_run_says_what_is_missing(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    nowhere = {"train": [str(photos), "./nowhere"], "validation": ["div2k"], "crop": 8}
-    asked = config(photos, data=nowhere, init="none.safetensors")
-    found = dry_run(asked, data_root=tmp_path / "data", device="cpu")
-    assert list(tmp_path.iterdir()) == []
-    assert found["data"] == {str(photos): 3}
-    assert len(found["missing"]) == 3
-    for line, word in zip(
-        found["missing"], ("nowhere", "div2k", "none.safetensors"), strict=True
-    ):  # fmt: skip
-        assert word in line
-
-
-def test_a_dry_run_finds_mistakes(photos: Path) -> None:
-    with pytest.raises(ConfigError, match="no option widht"):
-        dry_run(config(photos, model={"name": "edsr", "options": {"widht": 3}}), device="cpu")
-    with pytest.raises(ConfigError, match="one type twice"):
-        dry_run(config(photos, losses=[{"type": "L1Loss"}, {"type": "L1Loss"}]), device="cpu")
+    with pytest.raises(ConfigError, match="wide"):
+        dry_run(TrainConfig.from_dict(tiny(tmp_path, model={"options": {"wide": 1}})))
