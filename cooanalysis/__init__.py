@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cooanalysis.api import analyze
+    from cooanalysis.comparison.api import compare
+    from cooanalysis.comparison.result import Comparison, load_comparison
     from cooanalysis.config import AnalysisConfig
     from cooanalysis.errors import CooError
     from cooanalysis.result import Result, load
@@ -24,12 +26,26 @@ _LAZY = {
     "analyze": "cooanalysis.api",
     "AnalysisConfig": "cooanalysis.config",
     "CooError": "cooanalysis.errors",
+    "Comparison": "cooanalysis.comparison.result",
+    "compare": "cooanalysis.comparison.api",
+    "load_comparison": "cooanalysis.comparison.result",
     "Result": "cooanalysis.result",
     "load": "cooanalysis.result",
     "Study": "cooanalysis.study",
 }
 
-__all__ = ["AnalysisConfig", "CooError", "Result", "Study", "__version__", "analyze", "load"]
+__all__ = [
+    "AnalysisConfig",
+    "Comparison",
+    "CooError",
+    "Result",
+    "Study",
+    "__version__",
+    "analyze",
+    "compare",
+    "load",
+    "load_comparison",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ Colour = Literal["y", "rgb"]
 
 SCALES = (2, 3, 4, 8)
 ESTIMATOR_NAMES = ("gaussian", "kozachenko-leonenko", "copula")
-FEATURE_SPACE_NAMES = ("subbands", "pixels", "deep")
+FEATURE_SPACE_NAMES = ("subbands", "sparsity", "pixels", "deep")
 INDEX_NAMES = ("auto", "exact", "ivf", "hnsw", "pq")
 ENGINE_NAMES = ("auto", "faiss-cpu", "faiss-gpu", "torch")
 

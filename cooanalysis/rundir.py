@@ -30,7 +30,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Path:
-    """Write a run directory by building it beside its place and renaming it there.
+    """Write the run directory of an analysis.
 
     Raises
     ------
@@ -40,15 +40,8 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
     from cooanalysis.plotting import save_figures
     from cooanalysis.report import write_report
 
-    check_target(directory, overwrite=overwrite)
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    except OSError as error:
-        raise RunDirectoryError(f"cannot write beside {directory}: {error}") from error
-    try:
-        text = json.dumps(result.summary, indent=2, ensure_ascii=False, allow_nan=False)
-        (building / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    def fill(building: Path) -> None:
+        write_summary(building, result.summary)
         result.groups.to_parquet(building / GROUPS_FILE, index=False)
         result.maps.to_parquet(building / MAPS_FILE, index=False)
         np.savez_compressed(
@@ -59,6 +52,32 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
         drawn = save_figures(result, building / FIGURES_FOLDER)
         pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
         write_report(result, building / REPORT_FILE, pictures)
+
+    return write_whole(directory, fill, overwrite=overwrite)
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json``."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def write_whole(directory: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> Path:
+    """Write a run directory by filling one beside its place and renaming it there.
+
+    Raises
+    ------
+    RunDirectoryError
+        If ``directory`` holds anything else, or cannot be written.
+    """
+    check_target(directory, overwrite=overwrite)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise RunDirectoryError(f"cannot write beside {directory}: {error}") from error
+    try:
+        fill(building)
         building.chmod(0o755)
         if directory.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))

@@ -84,7 +84,8 @@ class ImageBootstrap:
         table = np.stack([np.bincount(self._cluster, c, n) for c in columns], axis=1)
         return table.sum(0), self._counts @ table
 
-    def _interval(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
+    def interval(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
+        """A number with the interval that its resamples give; none if most are not finite."""
         finite = resamples[np.isfinite(resamples)]
         if not np.isfinite(value) or len(finite) < self.n_resamples // 2:
             return Estimate(float(value), float("nan"), float("nan"))
@@ -93,14 +94,18 @@ class ImageBootstrap:
 
     def ratio(self, numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
         """Sum of ``numerator`` over sum of ``denominator``; NaN in either leaves the patch out."""
+        return self.interval(*self.resampled_ratio(numerator, denominator))
+
+    def resampled_ratio(
+        self, numerator: ArrayLike, denominator: ArrayLike
+    ) -> tuple[float, NDArray[np.float64]]:
+        """:meth:`ratio` without its interval, and the same of each resample: (n_resamples,)."""
         top = np.asarray(numerator, np.float64)
         bottom = np.broadcast_to(np.asarray(denominator, np.float64), top.shape)
         valid = np.isfinite(top) & np.isfinite(bottom)
         all_sums, resampled = self._sums([np.where(valid, top, 0.0), np.where(valid, bottom, 0.0)])
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self._interval(
-                float(all_sums[0] / all_sums[1]), resampled[:, 0] / resampled[:, 1]
-            )
+            return float(all_sums[0] / all_sums[1]), resampled[:, 0] / resampled[:, 1]
 
     def mean(self, values: ArrayLike) -> Estimate:
         """Mean over patches; NaN leaves the patch out."""
@@ -117,7 +122,7 @@ class ImageBootstrap:
         with np.errstate(invalid="ignore", divide="ignore"):
             top, n_top, bottom, n_bottom = np.vstack([all_sums, resampled]).T
             ratios = (top / n_top) / (bottom / n_bottom)
-        return self._interval(float(ratios[0]), ratios[1:])
+        return self.interval(float(ratios[0]), ratios[1:])
 
     def spearman(self, a: ArrayLike, b: ArrayLike) -> Estimate:
         """Spearman's rank correlation.
@@ -134,7 +139,7 @@ class ImageBootstrap:
         y[valid] = rankdata(b[valid]) / valid.sum()
         total, resampled = self._sums([valid.astype(np.float64), x, y, x * x, y * y, x * y])
         with np.errstate(invalid="ignore", divide="ignore"):
-            return self._interval(float(_pearson(total[None])[0]), _pearson(resampled))
+            return self.interval(float(_pearson(total[None])[0]), _pearson(resampled))
 
     def auc(self, scores: ArrayLike, labels: ArrayLike) -> Estimate:
         """Area under the ROC curve of scores for binary labels; ties count half."""
@@ -154,7 +159,7 @@ class ImageBootstrap:
             return float(np.sum(up * (below + 0.5 * down)) / total) if total > 0 else np.nan
 
         resamples = np.array([area(counts[cluster]) for counts in self._counts])
-        return self._interval(area(np.ones(len(ordered))), resamples)
+        return self.interval(area(np.ones(len(ordered))), resamples)
 
 
 def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:

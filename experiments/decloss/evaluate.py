@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from cooanalysis import AnalysisConfig
-from cooanalysis.compare import (
+from cooanalysis.comparison import (
     QueryGroups,
     collapse_terms,
     find_query_groups,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,17 @@ from cooanalysis.data.patches import PatchStore
 from cooanalysis.progress import Progress, Silent, Stopwatch
 from cooanalysis.rundir import Arrays, Checkpoints
 from cooanalysis.study.context import Context
-from cooanalysis.study.groups import Grouping, drop_small_groups, find_groups, measure_groups
+from cooanalysis.study.groups import (
+    Grouping,
+    drop_small_groups,
+    find_groups,
+    find_members,
+    measure_groups,
+)
 from cooanalysis.study.inputs import (
     QueryPatches,
     ReferencePatches,
+    describe,
     excluded_images,
     load_images,
     reference_patches,
@@ -42,6 +50,8 @@ class QueryGroups:
         (n_query_images, n_reference_images): True where a reference image serves no query.
     measures
         What was measured in each group (center, spread, entropy), an array (q, …) a name.
+    grouping
+        Finds the groups of other patches.
     """
 
     run: Context
@@ -50,6 +60,7 @@ class QueryGroups:
     members: NDArray[np.int64]
     excluded: NDArray[np.bool_]
     measures: Arrays
+    grouping: Grouping
 
     @property
     def store(self) -> PatchStore:
@@ -84,9 +95,22 @@ def find_query_groups(
         As :func:`cooanalysis.analyze`.
     """
     study = Study.plan(config, data_root=data_root, download=download)
-    report = progress or Silent()
-    stores = load_images(config, study.queries, study.reference, report)
-    run = Context(config, *stores, report, Checkpoints(), Stopwatch(), list(study.notes))
+    return groups_of(study, progress or Silent(), Checkpoints())
+
+
+def groups_of(study: Study, progress: Progress, checkpoints: Checkpoints) -> QueryGroups:
+    """:func:`find_query_groups` of a planned study, with progress and checkpoints.
+
+    Parameters
+    ----------
+    study
+        Configuration and images.
+    progress, checkpoints
+        See :class:`cooanalysis.study.context.Context`.
+    """
+    config = study.config
+    stores = load_images(config, study.queries, study.reference, progress)
+    run = Context(config, *stores, progress, checkpoints, Stopwatch(), list(study.notes))
     leaks = duplicate_images(run.queries, run.reference)
     if run.same_reference:
         leaks = [leak for leak in leaks if leak.query != leak.reference]
@@ -97,4 +121,28 @@ def find_query_groups(
     members, distance, leaks = find_groups(run, grouping, reference, queries, leaks)
     queries, members, _ = drop_small_groups(run, queries, members, distance)
     measures = measure_groups(run, "groups", reference, queries, members, config.estimators[:1])
-    return QueryGroups(run, queries, reference, members, excluded_images(run, leaks), measures)
+    excluded = excluded_images(run, leaks)
+    return QueryGroups(run, queries, reference, members, excluded, measures, grouping)
+
+
+def dense_groups(groups: QueryGroups, image: int, step: int) -> QueryGroups:
+    """Groups of all patches on a grid of one query image.
+
+    Parameters
+    ----------
+    groups
+        Groups of the data set.
+    image
+        Number of the image.
+    step
+        Distance of the patches in LR pixels.
+    """
+    run = groups.run
+    queries = describe(run, run.queries.grid(step, [image]))
+    members, distance = find_members(run, f"map-{image}", groups.grouping, queries, groups.excluded)
+    queries, members, _ = drop_small_groups(run, queries, members, distance)
+    method = run.config.estimators[:1]
+    measures = measure_groups(
+        run, f"map-groups-{image}", groups.reference, queries, members, method
+    )
+    return dataclasses.replace(groups, queries=queries, members=members, measures=measures)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.compare.groups import QueryGroups
+from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.data.patches import Patches, PatchStore
 from cooanalysis.entropy import entropy
 from cooanalysis.errors import ConfigError
@@ -26,7 +26,7 @@ def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
     groups
         Query patches and their groups.
     model
-        The model's outputs for the query images, see :func:`cooanalysis.compare.with_outputs`.
+        The model's outputs for the query images, see :func:`cooanalysis.comparison.with_outputs`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cooanalysis import AnalysisConfig
-from cooanalysis.compare import (
+from cooanalysis.comparison import (
     QueryGroups,
     collapse_terms,
     find_query_groups,

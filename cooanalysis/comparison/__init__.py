@@ -1,0 +1,25 @@
+"""Comparison of models: what each does with potential-HR groups, and how sure that is.
+
+Data flows one way, and the modules follow it: :mod:`~cooanalysis.comparison.sources` (what a model
+is), :mod:`~cooanalysis.comparison.groups` (the potential-HR groups),
+:mod:`~cooanalysis.comparison.images` (outputs and metrics of whole images),
+:mod:`~cooanalysis.comparison.patches` and :mod:`~cooanalysis.comparison.measures` (what is measured
+in patches), :mod:`~cooanalysis.comparison.statistics` (intervals and tests),
+:mod:`~cooanalysis.comparison.verdict` (words), :mod:`~cooanalysis.comparison.tables` and
+:mod:`~cooanalysis.comparison.plots`; :mod:`~cooanalysis.comparison.run` joins them.
+"""
+
+from __future__ import annotations
+
+from cooanalysis.comparison.groups import QueryGroups, find_query_groups
+from cooanalysis.comparison.measures import collapse_terms, group_spread, residual_entropy
+from cooanalysis.comparison.outputs import with_outputs
+
+__all__ = [
+    "QueryGroups",
+    "collapse_terms",
+    "find_query_groups",
+    "group_spread",
+    "residual_entropy",
+    "with_outputs",
+]

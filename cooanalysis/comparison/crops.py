@@ -1,0 +1,98 @@
+"""The places where models over-smooth most, cut from all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.comparison.cache import OutputCache
+from cooanalysis.comparison.groups import QueryGroups
+from cooanalysis.comparison.images import usable_pairs
+from cooanalysis.comparison.sources import Source
+from cooanalysis.data import Dataset
+
+SIDE = 96
+"""Pixels of a crop."""
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One place, as every model shows it.
+
+    Attributes
+    ----------
+    image
+        Name of the image.
+    top, left
+        Corner in HR pixels.
+    pictures
+        (h, w, 3) uint8 by name: ``bicubic``, the models, ``hr``.
+    """
+
+    image: str
+    top: int
+    left: int
+    pictures: Mapping[str, Image]
+
+
+def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]]) -> Floats:
+    """How much of a patch's true distance from the center a model gives up, absolute units.
+
+    ``(|y - c|² − |s - c|²)`` of each query, times the squared LR contrast: large where the truth
+    lies far from the center and the model does not.
+    """
+    contrast = groups.queries.std.astype(np.float64) ** 2
+    return (terms["truth_center"] - terms["model_center"]) * contrast
+
+
+def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:
+    """Rows of the queries with the highest scores, at most one an image."""
+    rows: list[int] = []
+    seen: set[int] = set()
+    for row in np.argsort(-score, kind="stable"):
+        number = int(groups.image[row])
+        if number not in seen:
+            seen.add(number)
+            rows.append(int(row))
+        if len(rows) == n:
+            break
+    return rows
+
+
+def cut_crops(
+    groups: QueryGroups,
+    dataset: Dataset,
+    rows: Sequence[int],
+    sources: Sequence[Source],
+    cache: OutputCache,
+) -> list[Crop]:
+    """Cut the same pieces out of all outputs, in the order of ``rows``."""
+    run = groups.run
+    scale, width = run.config.scale, run.config.patch_width
+    wanted = {int(groups.image[row]): row for row in rows}
+    found: dict[int, Crop] = {}
+    for number, pair in enumerate(usable_pairs(run, dataset)):
+        if number not in wanted:
+            continue
+        row = wanted[number]
+        height, breadth = pair.hr.shape[:2]
+        middle = scale * (np.array([groups.queries.patches.y[row], groups.queries.patches.x[row]]))
+        middle = middle + scale * width // 2
+        top = int(np.clip(middle[0] - SIDE // 2, 0, max(0, height - SIDE)))
+        left = int(np.clip(middle[1] - SIDE // 2, 0, max(0, breadth - SIDE)))
+        cut = np.s_[top : top + SIDE, left : left + SIDE]
+        bicubic = np.rint(np.clip(pair.upsampled, 0.0, 255.0)).astype(np.uint8)
+        pictures = {"bicubic": bicubic[cut].copy()}
+        for source in sources:
+            if source.kind not in ("bicubic", "hr"):
+                output = cache.answer(source, pair, lambda line: None)
+                pictures[source.name] = output[cut].copy()
+        pictures["hr"] = pair.hr[cut].copy()
+        found[row] = Crop(run.queries.names[number], top, left, pictures)
+    return [found[row] for row in rows if row in found]

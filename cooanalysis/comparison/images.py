@@ -1,0 +1,128 @@
+"""Every model's output for every image, and what is measured on whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.comparison.cache import OutputCache
+from cooanalysis.comparison.sources import Source
+from cooanalysis.data import Dataset, LoadedPair, iter_pairs
+from cooanalysis.data.images import rgb_to_y
+from cooanalysis.errors import ModelError
+from cooanalysis.metrics import Metric, radial_power_spectrum
+from cooanalysis.rundir import Arrays
+from cooanalysis.study.context import Context
+
+BINS = 32
+"""Rings of the power spectrum."""
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageMeasures:
+    """What :func:`measure_images` finds.
+
+    Attributes
+    ----------
+    outputs
+        By model: one uint8 array an image, as ``with_outputs`` takes them (luma for a luma store).
+    metrics
+        (n_models, n_images, n_metrics).
+    spectra
+        (n_models + 1, n_images, BINS) radial power; the last is the truth's. NaN for images too
+        small for so many rings.
+    frequency
+        (BINS,) cycles a pixel.
+    """
+
+    outputs: dict[str, list[Image]]
+    metrics: NDArray[np.float64]
+    spectra: NDArray[np.float64]
+    frequency: NDArray[np.float64]
+
+
+def usable_pairs(run: Context, dataset: Dataset) -> Iterator[LoadedPair]:
+    """The images of the query store in its order, in colour."""
+    wanted = set(run.queries.names)
+    for item in iter_pairs(dataset, colour="rgb"):
+        name = item.name.encode("utf-8", "backslashreplace").decode("utf-8")
+        if isinstance(item, LoadedPair) and name in wanted:
+            yield item
+
+
+def measure_images(
+    run: Context,
+    dataset: Dataset,
+    sources: Sequence[Source],
+    metrics: Sequence[Metric],
+    cache: OutputCache,
+) -> ImageMeasures:
+    """Ask every model for every image.
+
+    Raises
+    ------
+    ModelError
+        If an output cannot be used; the message names model and image.
+    """
+    outputs: dict[str, list[Image]] = {source.name: [] for source in sources}
+    parts: list[Arrays] = []
+    gray = run.queries.channels == 1
+    noted: set[str] = set()
+
+    def note(line: str) -> None:
+        if line not in noted:
+            noted.add(line)
+            run.warnings.append(line)
+
+    run.progress.start("upscaling and measuring", len(run.queries.names) * len(sources))
+    for number, pair in enumerate(usable_pairs(run, dataset)):
+        with run.clock.time("models"):
+            answers = []
+            for source in sources:
+                answers.append(_checked(source, pair, cache.answer(source, pair, note)))
+                run.progress.advance()
+        for source, answer in zip(sources, answers, strict=True):
+            luma = rgb_to_y(answer).astype(np.uint8)[:, :, None] if gray else answer
+            outputs[source.name].append(luma)
+
+        def compute(pair: LoadedPair = pair, answers: list[Image] = answers) -> Arrays:
+            return _measure(run, pair, answers, metrics)
+
+        parts.append(run.checkpoints.load_or_compute(f"image-{number:05d}", compute))
+    return ImageMeasures(
+        outputs,
+        np.stack([part["metrics"] for part in parts], axis=1),
+        np.stack([part["spectra"] for part in parts], axis=1),
+        (np.arange(BINS) + 0.5) / (2 * BINS),
+    )
+
+
+def _measure(
+    run: Context, pair: LoadedPair, answers: Sequence[Image], metrics: Sequence[Metric]
+) -> Arrays:
+    border = run.config.scale
+    values = np.empty((len(answers), len(metrics)))
+    for column, metric in enumerate(metrics):
+        with run.clock.time(f"metric {metric.name}"):
+            for row, answer in enumerate(answers):
+                values[row, column] = metric(answer, pair.hr, border=border)
+    spectra = np.full((len(answers) + 1, BINS), np.nan)
+    if min(pair.hr.shape[:2]) >= 4 * BINS:
+        with run.clock.time("spectra"):
+            for row, image in enumerate([*answers, pair.hr]):
+                spectra[row] = radial_power_spectrum(image, bins=BINS)[1]
+    return {"metrics": values, "spectra": spectra}
+
+
+def _checked(source: Source, pair: LoadedPair, answer: Image) -> Image:
+    if answer.shape != pair.hr.shape or answer.dtype != np.uint8:
+        raise ModelError(
+            f"model {source.name!r} answers {pair.name!r} with {answer.dtype} of shape "
+            f"{answer.shape}; wanted is uint8 of shape {pair.hr.shape}"
+        )
+    return answer

@@ -1,0 +1,150 @@
+"""What every model does with every query patch: collapse, manifold, error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.comparison.groups import QueryGroups
+from cooanalysis.comparison.measures import collapse_terms
+from cooanalysis.comparison.outputs import with_outputs
+from cooanalysis.data.patches import PatchStore
+from cooanalysis.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.rundir import Arrays
+from cooanalysis.study.inputs import square
+from cooanalysis.summary import LabelledScores
+
+AUC_SPACES = ("subbands", "sparsity")
+"""Feature spaces that the two-sample test sees, side by side."""
+AUC_QUERIES = 2500
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CleanPatches:
+    """Clean reference patches in each feature space, and how far the true query patches lie.
+
+    Attributes
+    ----------
+    manifolds
+        By name of the feature space.
+    distance
+        (q,) by name: distance of the true patches.
+    missing
+        Why a space was left out, by name.
+    """
+
+    groups: QueryGroups
+    manifolds: Mapping[str, CleanManifold]
+    distance: Mapping[str, NDArray[np.float32]]
+    missing: Mapping[str, str]
+
+    @classmethod
+    def fit(cls, groups: QueryGroups, spaces: Sequence[str]) -> CleanPatches:
+        """Describe the clean manifold by patches of the reference images."""
+        run = groups.run
+        rng = np.random.default_rng((run.config.seed, 5))
+        clean = run.reference.sample(run.config.manifold_reference, rng)
+        patches = square(run, run.reference.hr_patches(clean))
+        manifolds, missing = {}, {}
+        run.progress.start("describing clean patches", len(spaces))
+        for name in spaces:
+            if (reason := feature_space(name).missing()) is not None:
+                missing[name] = reason
+                run.warnings.append(f"feature space {name!r} was left out: {reason}")
+                continue
+            manifolds[name] = CleanManifold.fit(
+                patches, name, clean.image, engine=run.config.engine, device=run.config.device
+            )
+            run.progress.advance()
+        fitted = cls(groups, manifolds, {}, missing)
+        truth = run.checkpoints.load_or_compute(
+            "manifold-clean", lambda: fitted.distances(groups.store)
+        )
+        return cls(groups, manifolds, truth, missing)
+
+    def distances(self, store: PatchStore) -> Arrays:
+        """(q,) distance of the patches of a store in each space, by name."""
+        run = self.groups.run
+        patches = square(run, store.hr_patches(self.groups.queries.patches))
+        return {
+            name: manifold.distance(patches, self.groups.image, self.groups.excluded)
+            for name, manifold in self.manifolds.items()
+        }
+
+
+def measure_patches(
+    clean: CleanPatches, maps: Sequence[QueryGroups], name: str, outputs: Sequence[Image]
+) -> Arrays:
+    """Everything about one model's patches.
+
+    Parameters
+    ----------
+    clean
+        The clean manifold.
+    maps
+        Groups of all patches of single images.
+    name
+        Of the model, for checkpoints.
+    outputs
+        Its outputs, see :func:`cooanalysis.comparison.with_outputs`.
+
+    Returns
+    -------
+    dict
+        (q,) ``model_center``, … (see :func:`collapse_terms`), ``manifold_SPACE`` by space,
+        ``scores``, ``labels`` and ``score_image`` of the two-sample test, and ``map_I_TERM``.
+    """
+    groups = clean.groups
+    run = groups.run
+
+    def compute() -> Arrays:
+        store = with_outputs(groups.store, outputs)
+        with run.clock.time("collapse"):
+            found: Arrays = dict(collapse_terms(groups, store))
+        with run.clock.time("manifold"):
+            distances = clean.distances(store)
+        found |= {f"manifold_{key}": values for key, values in distances.items()}
+        with run.clock.time("two-sample test"):
+            found |= _two_sample(groups, store)
+        with run.clock.time("maps"):
+            for number, dense in enumerate(maps):
+                terms = collapse_terms(dense, store)
+                found |= {f"map_{number}_{key}": values for key, values in terms.items()}
+        return found
+
+    return run.checkpoints.load_or_compute(f"patches-{name.encode().hex()[:64]}", compute)
+
+
+def scores_of(found: Arrays) -> LabelledScores:
+    """The two-sample test of what :func:`measure_patches` returned."""
+    return LabelledScores(found["scores"], found["labels"], found["score_image"])
+
+
+def _two_sample(groups: QueryGroups, store: PatchStore) -> Arrays:
+    run = groups.run
+    rng = np.random.default_rng((run.config.seed, 6))
+    size = min(AUC_QUERIES, len(groups.queries))
+    chosen = np.sort(rng.choice(len(groups.queries), size=size, replace=False))
+    patches = groups.queries.patches[chosen]
+    image = groups.image[chosen]
+    if len(np.unique(image)) < 2:
+        empty = np.empty(0)
+        return {"scores": empty, "labels": empty.astype(np.int8), "score_image": image[:0]}
+    first, second = (
+        np.hstack(
+            [feature_space(space).function(square(run, each.hr_patches(patches)))
+             for space in AUC_SPACES]
+        )
+        for each in (groups.store, store)
+    )  # fmt: skip
+    test = two_sample_auc(first, second, image, image, n_folds=3, seed=run.config.seed)
+    return {
+        "scores": test.scores,
+        "labels": test.labels,
+        "score_image": np.concatenate([image, image]),
+    }

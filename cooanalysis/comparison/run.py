@@ -1,0 +1,288 @@
+"""One comparison: the steps in their order."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cooanalysis.comparison.cache import OutputCache
+from cooanalysis.comparison.config import CompareConfig
+from cooanalysis.comparison.crops import cut_crops, find_places, oversmoothing
+from cooanalysis.comparison.groups import QueryGroups, dense_groups, groups_of
+from cooanalysis.comparison.images import ImageMeasures, measure_images
+from cooanalysis.comparison.patches import CleanPatches, measure_patches, scores_of
+from cooanalysis.comparison.result import KIND, Comparison
+from cooanalysis.comparison.sources import Source
+from cooanalysis.comparison.statistics import Measure, auc, ceiling_db, measures, strata, totals
+from cooanalysis.comparison.verdict import verdict
+from cooanalysis.environment import peak_rss_bytes, versions
+from cooanalysis.metrics import Metric
+from cooanalysis.progress import Progress
+from cooanalysis.result import SCHEMA_VERSION
+from cooanalysis.rundir import Arrays, Checkpoints
+from cooanalysis.stats import MIN_IMAGES, Estimate, ImageBootstrap
+from cooanalysis.study import Study
+from cooanalysis.study.ceiling import mmse_floors
+from cooanalysis.summary import jsonable
+
+MAP_PATCHES = 1500
+
+
+def run_comparison(
+    config: CompareConfig,
+    study: Study,
+    sources: Sequence[Source],
+    metrics: Sequence[Metric],
+    *,
+    cache: OutputCache,
+    fingerprint: str,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> Comparison:
+    """Do the whole comparison; see :func:`cooanalysis.compare`."""
+    started = time.perf_counter()
+    groups = groups_of(study, progress, checkpoints)
+    run, seed = groups.run, config.analysis.seed
+    floors = mmse_floors(run, groups.reference, groups.queries, groups.members)["mmse_floor"]
+    images = measure_images(run, study.queries, sources, metrics, cache)
+    clean = CleanPatches.fit(groups, config.analysis.features)
+    maps = _map_groups(groups, config.analysis.map_images)
+    found: dict[str, Arrays] = {}
+    progress.start("comparing patches", len(sources))
+    for source in sources:
+        found[source.name] = measure_patches(
+            clean, maps, source.name, images.outputs[source.name]
+        )  # fmt: skip
+        progress.advance()
+    wanted = measures(metrics, list(clean.manifolds))
+    models = _model_table(run.queries.names, sources, metrics, images)
+    patches = _patch_table(groups, clean, floors, found)
+    with run.clock.time("statistics"):
+        progress.start("testing differences", 3)
+        table = totals(wanted, models, patches, baseline=config.baseline, seed=seed)
+        progress.advance()
+        split = strata(wanted, patches, n_strata=config.strata, seed=seed)
+        progress.advance()
+        areas = auc({name: scores_of(arrays) for name, arrays in found.items()}, seed)
+        progress.advance()
+    compared = [source.name for source in sources if source.kind not in ("hr", "bicubic")]
+    score = np.sum([oversmoothing(groups, found[name]) for name in compared or list(found)], axis=0)
+    places = find_places(groups, score, config.crops)
+    crops = cut_crops(groups, study.queries, places, sources, cache)
+    lead = f"manifold_{next(iter(clean.manifolds), '')}"
+    if len(run.queries.names) < MIN_IMAGES:
+        run.warnings.append(
+            f"only {len(run.queries.names)} images: intervals come from single patches, which "
+            "resemble each other, and are too narrow; tests over so few images say little"
+        )
+    run.clock.seconds["total"] = time.perf_counter() - started
+    summary = _summary(config, study, groups, sources, wanted, table, areas, lead)
+    summary |= {
+        "fingerprint": fingerprint,
+        "psnr_ceiling_db": ceiling_db(patches[patches["model"] == sources[0].name], seed),
+        "cached_outputs": cache.reused,
+    }
+    plain = jsonable(summary)
+    assert isinstance(plain, dict)
+    return Comparison(
+        plain,
+        table,
+        models,
+        patches,
+        split,
+        _spectra(sources, images, seed),
+        _map_table(groups, maps, found),
+        tuple(crops),
+        {groups.store.names[int(m.image[0])]: groups.store.hr_image(int(m.image[0])).copy()
+         for m in maps},
+    )  # fmt: skip
+
+
+def _map_groups(groups: QueryGroups, n: int) -> list[QueryGroups]:
+    """Groups of all patches of the images where the center loses most of the truth."""
+    contrast = groups.queries.std.astype(np.float64) ** 2
+    loss = groups.measures["center_error"].astype(np.float64) ** 2 * contrast
+    n_images = len(groups.store.names)
+    counts = np.bincount(groups.image, minlength=n_images)
+    mean = np.bincount(groups.image, loss, n_images) / np.maximum(counts, 1)
+    found = []
+    for number in np.argsort(-mean, kind="stable")[: min(n, int((counts > 0).sum()))]:
+        area = groups.store.heights[number] * groups.store.widths[number]
+        step = max(1, math.ceil(math.sqrt(area / MAP_PATCHES)))
+        dense = dense_groups(groups, int(number), step)
+        if len(dense.queries):
+            found.append(dense)
+    return found
+
+
+def _model_table(
+    names: Sequence[str], sources: Sequence[Source], metrics: Sequence[Metric],
+    images: ImageMeasures,
+) -> pd.DataFrame:  # fmt: skip
+    frames = [
+        pd.DataFrame(
+            {"model": source.name, "image": list(names)}
+            | {metric.name: images.metrics[row, :, i] for i, metric in enumerate(metrics)}
+        )
+        for row, source in enumerate(sources)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _patch_table(
+    groups: QueryGroups, clean: CleanPatches, floors: Any, found: Mapping[str, Arrays]
+) -> pd.DataFrame:
+    names = np.array(groups.store.names, dtype=object)
+    contrast = groups.queries.std.astype(np.float64) ** 2
+    common = {
+        "image": names[groups.image],
+        "y": groups.queries.patches.y,
+        "x": groups.queries.patches.x,
+        "entropy": groups.entropy,
+        "lr_std": groups.queries.std,
+        "mmse_floor": floors,
+        **{f"clean_{name}": values for name, values in clean.distance.items()},
+    }
+    frames = []
+    for name, arrays in found.items():
+        own = {
+            key: values
+            for key, values in arrays.items()
+            if key.startswith(("model_", "truth_", "manifold_"))
+        }
+        own["model_error"] = np.where(np.isfinite(floors), arrays["model_truth"] * contrast, np.nan)
+        frames.append(pd.DataFrame({"model": name} | common | own))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _map_table(
+    groups: QueryGroups, maps: Sequence[QueryGroups], found: Mapping[str, Arrays]
+) -> pd.DataFrame:
+    columns = ("model", "image", "y", "x", "entropy", "lr_std")
+    terms = ("model_center", "truth_center", "model_truth", "model_energy", "truth_energy")
+    frames = [pd.DataFrame({name: [] for name in (*columns, *terms)})]
+    for number, dense in enumerate(maps):
+        place = {
+            "image": groups.store.names[int(dense.image[0])],
+            "y": dense.queries.patches.y,
+            "x": dense.queries.patches.x,
+            "entropy": dense.entropy,
+            "lr_std": dense.queries.std,
+        }
+        for name, arrays in found.items():
+            own = {term: arrays[f"map_{number}_{term}"] for term in terms}
+            frames.append(pd.DataFrame({"model": name} | place | own))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.DataFrame:
+    """Radial power over that of the truth: ratio of sums over images."""
+    frames = []
+    bootstrap = ImageBootstrap(np.arange(images.spectra.shape[1]), seed=seed)
+    truth = images.spectra[-1]
+    for row, source in enumerate(sources):
+        ratios = [
+            bootstrap.ratio(images.spectra[row, :, ring], truth[:, ring])
+            for ring in range(truth.shape[1])
+        ]
+        frames.append(
+            pd.DataFrame(
+                {
+                    "model": source.name,
+                    "frequency": images.frequency,
+                    "power_ratio": [ratio.value for ratio in ratios],
+                    "ci_low": [ratio.ci_low for ratio in ratios],
+                    "ci_high": [ratio.ci_high for ratio in ratios],
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _summary(
+    config: CompareConfig,
+    study: Study,
+    groups: QueryGroups,
+    sources: Sequence[Source],
+    wanted: Sequence[Measure],
+    table: pd.DataFrame,
+    areas: Mapping[str, Estimate],
+    lead: str,
+) -> dict[str, Any]:
+    run = groups.run
+    models = []
+    for source in sources:
+        rows = table[table["model"] == source.name].set_index("measure")
+        models.append(
+            {
+                "name": source.name,
+                "kind": source.kind,
+                "detail": source.detail,
+                "verdict": verdict(source.name, table, wanted, baseline=config.baseline, lead=lead),
+                "measures": {
+                    name: {
+                        "value": row["value"],
+                        "ci_low": row["ci_low"],
+                        "ci_high": row["ci_high"],
+                        "difference": row["difference"],
+                        "difference_low": row["difference_low"],
+                        "difference_high": row["difference_high"],
+                        "p_adjusted": row["p_adjusted"],
+                    }
+                    for name, row in rows.iterrows()
+                },
+                "two_sample_auc": areas[source.name],
+            }
+        )
+    return {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        "dataset": {
+            "name": study.queries.name,
+            "title": study.queries.title,
+            "n_images": len(run.queries.names),
+        },
+        "reference": {"name": study.reference.name, "title": study.reference.title},
+        "scale": run.config.scale,
+        "n_queries": len(groups.queries),
+        "baseline": config.baseline,
+        "lead": lead,
+        "measures": [
+            {
+                "name": measure.name,
+                "title": measure.title,
+                "unit": measure.unit,
+                "direction": measure.direction,
+                "digits": measure.digits,
+            }
+            for measure in wanted
+        ],
+        "models": models,
+        "protocol": (
+            f"PSNR and SSIM on rounded BT.601 luma, {run.config.scale} border pixels cut off; a "
+            "gray image stands for R = G = B"
+        ),
+        "statistics": (
+            "95 % bootstrap intervals over "
+            + ("images" if len(run.queries.names) >= MIN_IMAGES else "single patches")
+            + "; differences: paired sign-flip permutation test over images, p-values adjusted "
+            "for all models and measures (Benjamini-Yekutieli)"
+        ),
+        "skipped": [
+            {"name": item.name, "path": str(item.path), "reason": item.reason}
+            for item in run.skipped
+        ],
+        "warnings": run.warnings,
+        "timings_s": dict(run.clock.seconds),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "config": config.as_dict(),
+        "versions": versions(),
+        "seed": config.analysis.seed,
+    }

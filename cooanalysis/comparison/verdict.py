@@ -1,0 +1,131 @@
+"""What the numbers say about a model, in two lines, and no more than their intervals support."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cooanalysis.comparison.statistics import Measure
+
+CLEAN_TOLERANCE = 0.05
+"""A manifold ratio within this of 1 counts as that of clean images."""
+LEVEL = 0.05
+
+
+def verdict(
+    model: str, totals: pd.DataFrame, measures: Sequence[Measure], *, baseline: str, lead: str
+) -> list[str]:
+    """Two sentences: what the model does by itself, and what it does against the baseline.
+
+    Parameters
+    ----------
+    model
+        Its name.
+    totals
+        See :func:`cooanalysis.comparison.statistics.totals`.
+    measures
+        The measures, in their order.
+    baseline
+        Name of the baseline.
+    lead
+        Name of the manifold ratio that judges whether detail is that of clean images.
+    """
+    rows = totals[totals["model"] == model].set_index("measure")
+    return [_alone(rows, lead), _against(rows, measures, model, baseline, lead)]
+
+
+def _alone(rows: pd.DataFrame, lead: str) -> str:
+    energy, collapse = rows.loc["detail_energy"], rows.loc["collapse_index"]
+    numbers = f"collapse index {_number(collapse)}, detail energy {_number(energy)} of the truth's"
+    if lead not in rows.index:
+        return f"{_amount(energy)}: {numbers}; the manifold ratio could not be measured."
+    ratio = rows.loc[lead]
+    if _inside(energy, 1.0) and _near_clean(ratio):
+        return f"Neither over-smooth nor noisy: {numbers}, manifold ratio {_number(ratio)}."
+    words = _amount(energy)
+    kind = "not like clean images" if ratio["ci_low"] > 1.0 + CLEAN_TOLERANCE else (
+        "like clean images" if _near_clean(ratio) else "not clearly like or unlike clean images"
+    )  # fmt: skip
+    return f"{words}, and {kind}: {numbers}, manifold ratio {_number(ratio)}."
+
+
+def _amount(energy: pd.Series) -> str:
+    if energy["ci_high"] < 1.0:
+        return "Over-smooths: less detail than the truth"
+    if energy["ci_low"] > 1.0:
+        return "Does not over-smooth: more detail than the truth"
+    return "As much detail as the truth"
+
+
+def _against(
+    rows: pd.DataFrame, measures: Sequence[Measure], model: str, baseline: str, lead: str
+) -> str:
+    if model == baseline:
+        return "It is the baseline of the others."
+    better, worse = [], []
+    for measure in measures:
+        if measure.name not in rows.index:
+            continue
+        change = _change(rows.loc[measure.name], measure)
+        if change:
+            (better if change > 0 else worse).append(measure.title)
+    if not better and not worse:
+        return f"No measure differs from {baseline} beyond chance."
+    text = f"Against {baseline}: better in {_list(better)}; worse in {_list(worse)}."
+    collapse = rows.loc["collapse_index"]
+    if lead in rows.index:
+        ratio = rows.loc[lead]
+        if _significant(collapse) and collapse["difference"] < 0 and _farther(ratio):
+            text += (
+                " It leaves the center, but away from clean images: what it adds is noise or "
+                "artefacts, not the detail that was missing."
+            )
+    return text
+
+
+def _change(row: pd.Series, measure: Measure) -> int:
+    """1 better, -1 worse, 0 not beyond chance."""
+    if not _significant(row):
+        return 0
+    difference = row["difference"]
+    if measure.direction == "one":
+        before = row["value"] - difference
+        difference = abs(before - 1.0) - abs(row["value"] - 1.0)
+        # Where the two lie on either side of 1, the interval says nothing about which is nearer.
+        if (before - 1.0) * (row["value"] - 1.0) < 0:
+            return 0
+        return int(np.sign(difference))
+    return int(np.sign(difference if measure.direction == "higher" else -difference))
+
+
+def _significant(row: pd.Series) -> bool:
+    excludes = row["difference_low"] > 0 or row["difference_high"] < 0
+    return bool(row["p_adjusted"] < LEVEL and excludes)
+
+
+def _farther(ratio: pd.Series) -> bool:
+    """Whether a model is significantly farther from clean images than the baseline."""
+    before = ratio["value"] - ratio["difference"]
+    return _significant(ratio) and abs(ratio["value"] - 1.0) > abs(before - 1.0)
+
+
+def _inside(row: pd.Series, value: float) -> bool:
+    return bool(row["ci_low"] <= value <= row["ci_high"])
+
+
+def _near_clean(ratio: pd.Series) -> bool:
+    return bool(
+        ratio["ci_low"] <= 1.0 + CLEAN_TOLERANCE and ratio["ci_high"] >= 1.0 - CLEAN_TOLERANCE
+    )
+
+
+def _number(row: pd.Series) -> str:
+    if not np.isfinite(row["ci_low"]):
+        return f"{row['value']:.2f}"
+    return f"{row['value']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) if names else "nothing"
