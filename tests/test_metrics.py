@@ -103,7 +103,9 @@ def test_agrees_with_torchmetrics(colour: Any) -> None:
     other, border = noisy(clean, 12), 4
 
     def batch(values: Image) -> Any:
-        planes = rgb_to_y(values)[None] if colour == "y" else values.transpose(2, 0, 1)
+        planes = (
+            rgb_to_y(values, rounded=False)[None] if colour == "y" else values.transpose(2, 0, 1)
+        )
         inside = planes[None, :, border:-border, border:-border].astype(np.float64)
         return torch.from_numpy(inside)
 
@@ -131,7 +133,7 @@ def test_ssim_is_the_formula_over_windows_that_fit() -> None:
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return convolve2d(values, window, mode="valid")
 
-    x, y = (rgb_to_y(a).astype(float) for a in (other, clean))
+    x, y = (rgb_to_y(a, rounded=False).astype(float) for a in (other, clean))
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mx, my = mean(x), mean(y)
     vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
@@ -182,10 +184,10 @@ def test_borders_and_colours_that_make_no_sense_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "published_psnr", "published_ssim", "off_psnr", "off_ssim"),
     [
-        ("set5", 28.42, 0.8104, 0.005, 0.0004),
+        ("set5", 28.42, 0.8104, 0.02, 0.001),
         # One image of Set14 is gray, see the module's docstring.
         ("set14", 26.00, 0.7027, 0.1, 0.003),
-        ("bsd100", 25.96, 0.6675, 0.005, 0.0004),
+        ("bsd100", 25.96, 0.6675, 0.02, 0.001),
     ],
 )
 def test_published_numbers_of_bicubic_interpolation(
@@ -203,7 +205,7 @@ def test_published_numbers_of_bicubic_interpolation(
         sr = np.rint(np.clip(upsample(pair.lr, 4), 0, 255)).astype(np.uint8)
         found.append([psnr(sr, pair.hr, border=4), ssim(sr, pair.hr, border=4)])
     mean_psnr, mean_ssim = np.mean(found, axis=0)
-    assert mean_psnr == pytest.approx(published_psnr, abs=off_psnr + 0.005)
+    assert mean_psnr == pytest.approx(published_psnr, abs=off_psnr)
     assert mean_ssim == pytest.approx(published_ssim, abs=off_ssim)
 
 

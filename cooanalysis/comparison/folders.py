@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cooanalysis.data import ImagePair
-from cooanalysis.data.layouts import IMAGE_SUFFIXES
+from cooanalysis.data.images import IMAGE_SUFFIXES
 from cooanalysis.errors import ModelError
 
 _LISTED = 5

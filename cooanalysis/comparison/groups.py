@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.config import AnalysisConfig
-from cooanalysis.data.leakage import duplicate_images
 from cooanalysis.data.patches import PatchStore
-from cooanalysis.progress import Progress, Silent, Stopwatch
+from cooanalysis.progress import Progress, Silent
 from cooanalysis.rundir import Arrays, Checkpoints
 from cooanalysis.study.context import Context
 from cooanalysis.study.groups import (
     Grouping,
     drop_small_groups,
-    find_groups,
     find_members,
     measure_groups,
 )
@@ -26,12 +24,9 @@ from cooanalysis.study.inputs import (
     QueryPatches,
     ReferencePatches,
     describe,
-    excluded_images,
-    load_images,
-    reference_patches,
-    sample_queries,
 )
 from cooanalysis.study.plan import Study
+from cooanalysis.study.prepare import prepare
 
 
 @dataclass(frozen=True)
@@ -108,21 +103,13 @@ def groups_of(study: Study, progress: Progress, checkpoints: Checkpoints) -> Que
     progress, checkpoints
         See :class:`cooanalysis.study.context.Context`.
     """
-    config = study.config
-    stores = load_images(config, study.queries, study.reference, progress)
-    run = Context(config, *stores, progress, checkpoints, Stopwatch(), list(study.notes))
-    leaks = duplicate_images(run.queries, run.reference)
-    if run.same_reference:
-        leaks = [leak for leak in leaks if leak.query != leak.reference]
-    reference = reference_patches(run)
-    queries = sample_queries(run)
-    grouping = Grouping(run, reference, len(queries))
-    grouping.tune(queries)
-    members, distance, leaks = find_groups(run, grouping, reference, queries, leaks)
-    queries, members, _ = drop_small_groups(run, queries, members, distance)
-    measures = measure_groups(run, "groups", reference, queries, members, config.estimators[:1])
-    excluded = excluded_images(run, leaks)
-    return QueryGroups(run, queries, reference, members, excluded, measures, grouping)
+    found = prepare(study, progress, checkpoints)
+    run, reference, queries = found.run, found.reference, found.queries
+    methods = study.config.estimators[:1]
+    measures = measure_groups(run, "groups", reference, queries, found.members, methods)
+    return QueryGroups(
+        run, queries, reference, found.members, found.excluded, measures, found.grouping
+    )
 
 
 def dense_groups(groups: QueryGroups, image: int, step: int) -> QueryGroups:

@@ -266,8 +266,8 @@ def _summary(
         ],
         "models": models,
         "protocol": (
-            f"PSNR and SSIM on rounded BT.601 luma, {run.config.scale} border pixels cut off; a "
-            "gray image stands for R = G = B"
+            f"PSNR and SSIM on BT.601 luma (not rounded, as BasicSR), {run.config.scale} border "
+            "pixels cut off; a gray image stands for R = G = B"
         ),
         "statistics": (
             "95 % bootstrap intervals over "

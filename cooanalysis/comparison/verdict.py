@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cooanalysis.comparison.statistics import Measure
+
+Row = Mapping[str, Any]
+Rows = dict[str, Row]
 
 CLEAN_TOLERANCE = 0.05
 """A manifold ratio within this of 1 counts as that of clean images."""
@@ -32,16 +36,17 @@ def verdict(
     lead
         Name of the manifold ratio that judges whether detail is that of clean images.
     """
-    rows = totals[totals["model"] == model].set_index("measure")
+    found = totals[totals["model"] == model].to_dict("records")
+    rows: Rows = {str(row["measure"]): row for row in found}  # type: ignore[misc]
     return [_alone(rows, lead), _against(rows, measures, model, baseline, lead)]
 
 
-def _alone(rows: pd.DataFrame, lead: str) -> str:
-    energy, collapse = rows.loc["detail_energy"], rows.loc["collapse_index"]
+def _alone(rows: Rows, lead: str) -> str:
+    energy, collapse = rows["detail_energy"], rows["collapse_index"]
     numbers = f"collapse index {_number(collapse)}, detail energy {_number(energy)} of the truth's"
-    if lead not in rows.index:
+    if lead not in rows:
         return f"{_amount(energy)}: {numbers}; the manifold ratio could not be measured."
-    ratio = rows.loc[lead]
+    ratio = rows[lead]
     if _inside(energy, 1.0) and _near_clean(ratio):
         return f"Neither over-smooth nor noisy: {numbers}, manifold ratio {_number(ratio)}."
     words = _amount(energy)
@@ -51,7 +56,7 @@ def _alone(rows: pd.DataFrame, lead: str) -> str:
     return f"{words}, and {kind}: {numbers}, manifold ratio {_number(ratio)}."
 
 
-def _amount(energy: pd.Series) -> str:
+def _amount(energy: Row) -> str:
     if energy["ci_high"] < 1.0:
         return "Over-smooths: less detail than the truth"
     if energy["ci_low"] > 1.0:
@@ -59,24 +64,23 @@ def _amount(energy: pd.Series) -> str:
     return "As much detail as the truth"
 
 
-def _against(
-    rows: pd.DataFrame, measures: Sequence[Measure], model: str, baseline: str, lead: str
-) -> str:
+def _against(rows: Rows, measures: Sequence[Measure], model: str, baseline: str, lead: str) -> str:
     if model == baseline:
         return "It is the baseline of the others."
-    better, worse = [], []
+    better: list[str] = []
+    worse: list[str] = []
     for measure in measures:
-        if measure.name not in rows.index:
+        if measure.name not in rows or not _judges(measure, lead):
             continue
-        change = _change(rows.loc[measure.name], measure)
+        change = _change(rows[measure.name], measure)
         if change:
             (better if change > 0 else worse).append(measure.title)
     if not better and not worse:
         return f"No measure differs from {baseline} beyond chance."
     text = f"Against {baseline}: better in {_list(better)}; worse in {_list(worse)}."
-    collapse = rows.loc["collapse_index"]
-    if lead in rows.index:
-        ratio = rows.loc[lead]
+    collapse = rows["collapse_index"]
+    if lead in rows:
+        ratio = rows[lead]
         if _significant(collapse) and collapse["difference"] < 0 and _farther(ratio):
             text += (
                 " It leaves the center, but away from clean images: what it adds is noise or "
@@ -85,7 +89,13 @@ def _against(
     return text
 
 
-def _change(row: pd.Series, measure: Measure) -> int:
+def _judges(measure: Measure, lead: str) -> bool:
+    # Other feature spaces may call noise clean, and the distance to the center says what the
+    # collapse index says.
+    return measure.name == lead or not measure.name.startswith(("manifold_", "center_distance"))
+
+
+def _change(row: Row, measure: Measure) -> int:
     """1 better, -1 worse, 0 not beyond chance."""
     if not _significant(row):
         return 0
@@ -100,28 +110,29 @@ def _change(row: pd.Series, measure: Measure) -> int:
     return int(np.sign(difference if measure.direction == "higher" else -difference))
 
 
-def _significant(row: pd.Series) -> bool:
+def _significant(row: Row) -> bool:
     excludes = row["difference_low"] > 0 or row["difference_high"] < 0
     return bool(row["p_adjusted"] < LEVEL and excludes)
 
 
-def _farther(ratio: pd.Series) -> bool:
-    """Whether a model is significantly farther from clean images than the baseline."""
+def _farther(ratio: Row) -> bool:
+    """Whether a model is farther from clean images than the baseline; to warn, less suffices."""
     before = ratio["value"] - ratio["difference"]
-    return _significant(ratio) and abs(ratio["value"] - 1.0) > abs(before - 1.0)
+    differs = ratio["difference_low"] > 0 or ratio["difference_high"] < 0
+    return bool(differs and abs(ratio["value"] - 1.0) > abs(before - 1.0))
 
 
-def _inside(row: pd.Series, value: float) -> bool:
+def _inside(row: Row, value: float) -> bool:
     return bool(row["ci_low"] <= value <= row["ci_high"])
 
 
-def _near_clean(ratio: pd.Series) -> bool:
+def _near_clean(ratio: Row) -> bool:
     return bool(
         ratio["ci_low"] <= 1.0 + CLEAN_TOLERANCE and ratio["ci_high"] >= 1.0 - CLEAN_TOLERANCE
     )
 
 
-def _number(row: pd.Series) -> str:
+def _number(row: Row) -> str:
     if not np.isfinite(row["ci_low"]):
         return f"{row['value']:.2f}"
     return f"{row['value']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
