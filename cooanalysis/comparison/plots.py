@@ -147,7 +147,8 @@ def collapse_manifold(comparison: Comparison, fig: Figure | None = None) -> Figu
         high = max(high, 1.1)
         ax.set_xlim(left - 0.08 * (right - left), max(right + 0.03, 1.03))
         ax.set_ylim(low - 0.12 * (high - low), high)
-        words = {"transform": ax.transAxes, "fontsize": 8.0, "color": GRAY, "fontweight": "bold"}
+        words: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 8.0, "color": GRAY}
+        words["fontweight"] = "bold"
         ax.text(0.985, 0.02, "over-smooth →", ha="right", va="bottom", **words)
         ax.text(0.012, 0.985, "unlike clean images: noise, artefacts, blur →", ha="left", va="top",
                 rotation=90, **words)  # fmt: skip
@@ -171,8 +172,8 @@ def _draw_points(comparison: Comparison, ax: Axes, across: str, up: str) -> list
         x, y = float(xs[name]["value"]), float(ys[name]["value"])
         ax.errorbar(
             [x], [y], xerr=base._error([{"e": xs[name]}], "e"),
-            yerr=base._error([{"e": ys[name]}], "e"), ecolor=to_rgba(look["color"], 0.45), elinewidth=0.8, capsize=0, ms=6.0,
-            **(look | {"ls": ""}), zorder=4,
+            yerr=base._error([{"e": ys[name]}], "e"), ecolor=to_rgba(look["color"], 0.45),
+            elinewidth=0.8, capsize=0, ms=6.0, **(look | {"ls": ""}), zorder=4,
         )  # fmt: skip
         points[name] = (_shown(name), x, y, look["color"])
     for name, (_, x, y, colour) in points.items():
@@ -195,7 +196,7 @@ def _label_points(ax: Axes, points: Sequence[Point]) -> None:
     places = ax.transData.transform([(x, y) for _, x, y, _ in points])
     arrows = [a for a in ax.texts if isinstance(a, Annotation) and a.arrow_patch is not None]
     pixel = figure.dpi / 72.0
-    frame = ax.get_window_extent().extents
+    frame = np.asarray(ax.get_window_extent().extents, np.float64)
     taken = [np.concatenate([p - 4.0 * pixel, p + 4.0 * pixel]) for p in places]
     for bar in itertools.chain.from_iterable(c.get_segments() for c in ax.collections):  # type: ignore[attr-defined]
         ends = ax.transData.transform(bar)

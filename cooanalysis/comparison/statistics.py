@@ -84,10 +84,10 @@ def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure
     found += [
         Measure("collapse_index", "collapse index", "", "lower", "patch", "model_center",
                 "truth_center", lambda ratio: 1.0 - ratio),
-        Measure("detail_energy", "detail energy", "of the truth's", "one", "patch",
+        Measure("detail_energy", "detail energy", "truth = 1", "one", "patch",
                 "model_energy", "truth_energy"),
         *(
-            Measure(f"manifold_{name}", f"manifold ratio ({name})", "of clean images'", "one",
+            Measure(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one",
                     "patch", f"manifold_{name}", f"clean_{name}")
             for name in features
         ),

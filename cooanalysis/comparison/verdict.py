@@ -77,7 +77,9 @@ def _against(rows: Rows, measures: Sequence[Measure], model: str, baseline: str,
             (better if change > 0 else worse).append(measure.title)
     if not better and not worse:
         return f"No measure differs from {baseline} beyond chance."
-    text = f"Against {baseline}: better in {_list(better)}; worse in {_list(worse)}."
+    sides = (("better", better), ("worse", worse))
+    text = "; ".join(f"{side} in {', '.join(found)}" for side, found in sides if found)
+    text = f"Against {baseline}: {text}."
     collapse = rows["collapse_index"]
     if lead in rows:
         ratio = rows[lead]
@@ -136,7 +138,3 @@ def _number(row: Row) -> str:
     if not np.isfinite(row["ci_low"]):
         return f"{row['value']:.2f}"
     return f"{row['value']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) if names else "nothing"

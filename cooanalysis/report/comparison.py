@@ -1,0 +1,290 @@
+"""The report of a comparison: one self-contained HTML page, and a card for notebooks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image
+
+from cooanalysis.comparison.plots import FIGURES, unavailable
+from cooanalysis.comparison.tables import differences, headline
+from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
+from cooanalysis.report import words
+from cooanalysis.report.html import LISTED
+from cooanalysis.report.words import Number
+
+if TYPE_CHECKING:
+    from cooanalysis.comparison.result import Comparison
+
+HEADINGS = {
+    "perception_distortion": "What sharpness costs in fidelity",
+    "collapse_manifold": "Over-smooth, or merely noisy?",
+    "against_entropy": "Where it happens: by entropy",
+    "power_spectra": "Which frequencies are missing",
+    "crops": "The most over-smoothed places",
+    "maps": "Where in the image",
+}
+
+
+def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
+    """Return the report of a comparison as HTML.
+
+    Parameters
+    ----------
+    comparison
+        The comparison.
+    figures
+        PNG files by the names of :data:`cooanalysis.comparison.plots.FIGURES`. A figure that is
+        missing is left out with the reason.
+
+    Returns
+    -------
+    str
+        One page that needs nothing else. Text that comes from files or from the names of models is
+        escaped, and the page's security policy allows no script but its own.
+    """
+    summary = comparison.summary
+    script = files("cooanalysis.report").joinpath("comparison.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    environment = Environment(
+        loader=PackageLoader("cooanalysis.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pictures = _pictures(comparison)
+    page = environment.get_template("comparison.html").render(
+        summary=summary,
+        words=words,
+        title=_title(summary),
+        asked=asked(summary),
+        level=LEVEL,
+        table=_table(comparison),
+        differences=_plain_table(differences(comparison)),
+        pictures=pictures,
+        shown=_shown_first(comparison, list(pictures[0]["pictures"]) if pictures else []),
+        sections=_sections(comparison, figures),
+        computed=_computed(summary),
+        timings=_timings(summary),
+        listed=LISTED,
+        script=script,
+        script_hash=f"sha256-{digest}",
+    )
+    # Names of files may hold bytes that are no text; they must not stop the report.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def write_report(comparison: Comparison, path: str | Path, figures: Mapping[str, bytes]) -> Path:
+    """Write the report of a comparison; see :func:`render_report`."""
+    target = Path(path)
+    target.write_text(render_report(comparison, figures), encoding="utf-8")
+    return target
+
+
+def card(comparison: Comparison) -> str:
+    """Return a small HTML fragment, the table and the verdicts, for notebooks."""
+    summary = comparison.summary
+    shown, best = headline(comparison)
+    cell = "padding:2px 12px 2px 0;text-align:left;border:0;background:none;white-space:nowrap"
+    head = "".join(f'<th scope="col" style="{cell}">{escape(str(c))}</th>' for c in shown.columns)
+    rows = []
+    for place, values in enumerate(shown.to_dict("records")):
+        cells = "".join(
+            f'<td style="{cell}{";font-weight:bold" if (place, key) in best else ""}">'
+            f"{escape(str(value))}</td>"
+            for key, value in values.items()
+        )
+        rows.append(f'<tr style="background:none">{cells}</tr>')
+    told = "".join(
+        f"<li><b>{escape(model['name'])}</b>: {escape(' '.join(model['verdict']))}</li>"
+        for model in summary["models"]
+    )
+    return (
+        '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4;'
+        "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:10px 14px;"
+        'overflow-x:auto">'
+        f'<div style="font-weight:bold;margin-bottom:6px">{escape(_title(summary))}</div>'
+        '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<div style="opacity:.75;margin-top:4px">± half of the 95 % interval</div>'
+        f'<ul style="margin:6px 0 0 1.2em;padding:0">{told}</ul></div>'
+    )
+
+
+# -- sentences ------------------------------------------------------------------------------
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    return f"{summary['dataset']['title']} ×{summary['scale']}: which model over-smooths"
+
+
+def asked(summary: Mapping[str, Any]) -> str:
+    """What was compared, in one paragraph."""
+    models = [model["name"] for model in summary["models"]]
+    return (
+        f"{len(models)} models ({', '.join(models)}) answered {summary['dataset']['n_images']} "
+        f"images of {summary['dataset']['title']}. At {words.count(summary['n_queries'])} patches, "
+        "each answer was held against the mean of all HR patches whose LR patch looks the same "
+        f"(found in {summary['reference']['title']}): a model that answers with this mean, the "
+        "center, over-smooths."
+    )
+
+
+def captions(comparison: Comparison) -> dict[str, str]:
+    """Captions of the figures, with the numbers of the run."""
+    summary = comparison.summary
+    ceiling = Number.of(summary["psnr_ceiling_db"])
+    lead = next((m["title"] for m in summary["measures"] if m["name"] == summary["lead"]), "")
+    compared = [m["name"] for m in summary["models"] if m["kind"] not in ("hr", "bicubic")]
+    arrows = " An arrow leads from a model to the same model trained with DECLoss."
+    bars = " Bars are 95 % intervals over images."
+    return {
+        "perception_distortion": (
+            "Each mark is a model: fidelity to the truth across, likeness to it up. No model can "
+            "have the best of both (the perception-distortion tradeoff, Blau and Michaeli, CVPR "
+            f"2018).{_only(arrows, comparison)}{bars}"
+        ),
+        "collapse_manifold": (
+            "Across: the collapse index, 0 where a model keeps as far from the center of the group "
+            "as the truth does, 1 where it answers with the center. It falls when detail returns, "
+            "but noise lowers it too. So, up: how far the answers are from clean patches, 1 where "
+            f"they are as near as the truth ({lead}; within {CLEAN_TOLERANCE:g} of 1 counts as "
+            "clean). A mended model moves toward the star; one that adds noise moves left and "
+            f"up.{_only(arrows, comparison)}{bars}"
+        ),
+        "against_entropy": (
+            "The query patches, split into equal parts by the entropy of their group: the more "
+            "different HR patches share an LR patch, the less a model can know, and the more a "
+            f"pixel loss drives it to the center.{bars}"
+        ),
+        "power_spectra": (
+            "Power of the answers over that of the truth at each frequency; 1 is the truth. Right "
+            f"of the dashed line (the LR Nyquist frequency, {0.5 / summary['scale']:.3g} cycles "
+            "per HR pixel) the LR image says nothing, and a model must invent. Bands are 95 % "
+            "intervals over images."
+        ),
+        "crops": (
+            f"Chosen by rule and not by taste: the patches at which {_together(compared)} give up "
+            "most of the truth's squared distance from the center, at most one from an image."
+        ),
+        "maps": (
+            "What each model gives up of the truth's squared distance from the center; below: its "
+            "share over the image. The images are those where the center loses most. An ideal "
+            "model has none of it, and the best possible guess of a pixel loss nearly all; on the "
+            f"query patches the ceiling of such guesses is {ceiling.text(2, ' dB')}."
+        ),
+    }
+
+
+def _only(arrows: str, comparison: Comparison) -> str:
+    names = set(comparison.names)
+    return arrows if any(f"{name}-decloss" in names for name in names) else ""
+
+
+def _together(names: list[str]) -> str:
+    if not names:
+        return "the models"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} together"
+
+
+# -- parts of the page ----------------------------------------------------------------------
+
+
+def _sections(comparison: Comparison, figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    missing, told = unavailable(comparison), captions(comparison)
+    return [
+        {
+            "name": name,
+            "heading": HEADINGS[name],
+            "caption": told[name],
+            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
+            "missing": missing.get(name, "The figure was not drawn."),
+        }
+        for name in FIGURES
+    ]
+
+
+def _table(comparison: Comparison) -> dict[str, Any]:
+    """The main table: texts, and the numbers by which they are sorted."""
+    shown, best = headline(comparison)
+    numbers = comparison.table().to_numpy(np.float64)
+    rows = []
+    for place, texts in enumerate(shown.itertuples(index=False)):
+        cells: list[dict[str, Any]] = [{"text": texts[0]}]
+        for column, text in enumerate(texts[1:]):
+            title = shown.columns[column + 1]
+            value = float(numbers[place, column])
+            cells.append({"text": text, "value": repr(value), "best": (place, title) in best})
+        rows.append(cells)
+    return {"columns": list(shown.columns), "rows": rows}
+
+
+def _plain_table(frame: Any) -> dict[str, Any]:
+    return {"columns": list(frame.columns), "rows": frame.to_numpy().tolist()}
+
+
+def _pictures(comparison: Comparison) -> list[dict[str, Any]]:
+    """The crops as the script takes them."""
+    return [
+        {
+            "image": crop.image.encode("utf-8", "replace").decode("utf-8"),
+            "left": crop.left,
+            "top": crop.top,
+            "width": crop.pictures["hr"].shape[1],
+            "height": crop.pictures["hr"].shape[0],
+            "pictures": {name: _data_url(picture) for name, picture in crop.pictures.items()},
+        }
+        for crop in comparison.crops
+    ]
+
+
+def _data_url(picture: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _shown_first(comparison: Comparison, names: list[str]) -> tuple[str, str]:
+    """What the view shows at first: a model and its twin with DECLoss, or a model and the truth."""
+    for name in names:
+        if f"{name}-decloss" in names:
+            return name, f"{name}-decloss"
+    models = [name for name in names if name not in ("bicubic", "hr")]
+    return (models or ["bicubic"])[0], "hr"
+
+
+def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    config = summary["config"]["analysis"]
+    return [
+        ("Groups", words.grouping({"config": config, "engine": config})),
+        ("Query patches", words.count(summary["n_queries"])),
+        ("PSNR ceiling", Number.of(summary["psnr_ceiling_db"]).text(2, " dB")),
+        (
+            "Two-sample AUC",
+            "; ".join(
+                f"{m['name']} {Number.of(m['two_sample_auc']).text(3)}" for m in summary["models"]
+            ),
+        ),
+        ("Outputs taken from the cache", words.count(summary["cached_outputs"])),
+        ("Time", words.seconds(summary["timings_s"].get("total"))),
+        ("Peak memory", words.size(summary["peak_rss_bytes"])),
+        ("Seed", str(summary["seed"])),
+    ]
+
+
+def _timings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    stages = {k: v for k, v in summary["timings_s"].items() if k != "total"}
+    return [
+        (name, words.seconds(value)) for name, value in sorted(stages.items(), key=lambda i: -i[1])
+    ]
