@@ -1,0 +1,69 @@
+"""``python -m figures``: regenerate figures and tables from images.
+
+    python -m figures                               # the embedded images, in minutes
+    python -m figures --dataset bsd100 --reference BSDS400
+    python -m figures --only psnr_ceiling --only power_spectra
+
+A figure that lacks its data says so and how to get it; the others are drawn nevertheless. A
+directory of results holds, for each figure, PDF, PNG, caption and the numbers behind it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from cooanalysis.errors import CooError
+from figures.contract import Inputs, MissingData
+from figures.registry import NAMES, module
+from figures.writing import write_figure, write_index
+
+
+def main(
+    dataset: Annotated[str, typer.Option(help="Data set or folder of images.")] = "sample",
+    reference: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Data set or folder of the reference patches."),
+    ] = None,
+    only: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help=f"A figure or table; may be repeated. One of: {', '.join(NAMES)}."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where results land.")] = Path("results/figures"),
+    queries: Annotated[int, typer.Option(help="Query patches of a run.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    data_root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
+    ] = None,
+) -> None:
+    """Regenerate all figures and tables, or those named."""
+    unknown = [name for name in only or [] if name not in NAMES]
+    if unknown:
+        raise typer.BadParameter(f"there is no {unknown[0]}; there are {', '.join(NAMES)}")
+    inputs = Inputs(dataset, reference, data_root, out / "runs", queries, seed)
+    written, missing = [], {}
+    for name in only or NAMES:
+        started = time.perf_counter()
+        try:
+            written += [write_figure(name, module(name), inputs, out)]
+        except MissingData as reason:
+            missing[name] = str(reason)
+            typer.echo(f"{name}: not drawn. {reason}", err=True)
+            continue
+        typer.echo(f"{name}: {time.perf_counter() - started:.0f} s")
+    write_index(out, written, missing)
+    typer.echo(f"{len(written)} written to {out}; open {out / 'index.html'}")
+    if not written:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except CooError as error:
+        sys.exit(f"figures: {error}")
