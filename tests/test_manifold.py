@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from cooanalysis.config import FEATURE_SPACE_NAMES
 from cooanalysis.data.datasets import Dataset, resolve
 from cooanalysis.data.loading import LoadedPair, iter_pairs
 from cooanalysis.data.patches import PatchStore
@@ -22,6 +23,7 @@ from cooanalysis.manifold import (
     contrast_normalised,
     feature_space,
     pixel_features,
+    sparsity_features,
     subband_features,
     two_sample_auc,
 )
@@ -336,7 +338,7 @@ def test_two_images_are_the_least() -> None:
 
 
 def test_unknown_space() -> None:
-    known = "known ones: subbands, pixels, deep"
+    known = "known ones: subbands, pixels, sparsity, deep"
     with pytest.raises(ConfigError, match=f"unknown feature space 'vgg'; {known}"):
         feature_space("vgg")
     with pytest.raises(ConfigError, match=known):
@@ -369,3 +371,86 @@ def test_patches_that_are_not_finite_are_refused() -> None:
     broken[3, 1, 1] = np.nan
     with pytest.raises(ConfigError, match="finite"):
         fit(noise(40), RAW).distance(broken)
+
+
+# -- Sparsity --------------------------------------------------------------------------------
+
+
+def edge(size: int = 20) -> np.ndarray:
+    step = np.add.outer(np.arange(size), 2 * np.arange(size)) < 1.5 * size
+    return np.where(step, 0.2, 0.8).astype(np.float32)[None, ..., None]
+
+
+def test_the_space_of_sparsity_is_registered() -> None:
+    assert "sparsity" in FEATURE_SPACE_NAMES
+    space = feature_space("sparsity")
+    assert space.function is sparsity_features
+    assert space.whiten and space.warning is None and space.missing() is None
+
+
+@pytest.mark.parametrize("size", [4, 8, 20, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_features_a_band(size: int, channels: int) -> None:
+    patches = np.repeat(0.5 + 0.1 * noise(7, size), channels, axis=3)
+    features = sparsity_features(patches)
+    assert features.shape == (7, 6) and features.dtype == np.float32
+    assert np.isfinite(features).all()
+    assert sparsity_features(patches, sigmas=(1.0,)).shape == (7, 2)
+    # Each patch by itself.
+    np.testing.assert_allclose(sparsity_features(patches[3:4]), features[3:4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25, 1.0])
+def test_a_flat_patch_has_only_the_floors(level: float) -> None:
+    features = sparsity_features(np.full((3, 8, 8, 1), level, np.float32))
+    np.testing.assert_allclose(features[:, ::2], np.log(1e-4), rtol=1e-3)
+    np.testing.assert_allclose(features[:, 1::2], np.log(0.05), rtol=1e-3)
+
+
+def test_sparsity_sees_neither_contrast_nor_brightness_nor_direction() -> None:
+    patches = np.concatenate([edge(), 0.5 + 0.1 * noise(10, 20)])
+    features = sparsity_features(patches)
+    for same in (
+        0.3 * patches + 0.2,
+        1.0 - patches,
+        np.rot90(patches, axes=(1, 2)),
+        patches[:, ::-1],
+        np.repeat(patches, 3, axis=3),
+    ):
+        np.testing.assert_allclose(sparsity_features(same), features, atol=1e-3)
+
+
+def test_noise_is_spread_evenly_and_an_edge_is_not() -> None:
+    uneven = sparsity_features(0.5 + 0.1 * noise(200, 20))[:, 1::2]
+    assert (uneven.max(0) < sparsity_features(edge())[0, 1::2]).all()
+    # One bright pixel is the most uneven detail there is.
+    dot = np.zeros((1, 20, 20, 1), np.float32)
+    dot[0, 10, 10] = 1.0
+    assert (sparsity_features(dot)[0, 1::2] > sparsity_features(edge())[0, 1::2]).all()
+
+
+def test_the_finest_band_is_where_fine_detail_is() -> None:
+    board = (np.add.outer(np.arange(20), np.arange(20)) % 2).astype(np.float32)[None, ..., None]
+    wave = np.cos(np.pi * (np.arange(20) + 0.5) / 7)
+    coarse = np.broadcast_to(wave[:, None], (20, 20)).astype(np.float32)[None, ..., None]
+    assert sparsity_features(board)[0, ::2].argmax() == 0
+    assert sparsity_features(coarse)[0, ::2].argmax() == 2
+
+
+def test_the_more_noise_an_edge_has_the_more_it_looks_like_noise() -> None:
+    grains = noise(100, 20)
+    wanted = sparsity_features(grains).mean(0)
+    features = [
+        sparsity_features(edge() + sigma * grains).mean(0) for sigma in (0, 0.02, 0.05, 0.1, 0.3, 1)
+    ]
+    distance = [float(np.linalg.norm(found - wanted)) for found in features]
+    assert distance == sorted(distance, reverse=True) and distance[-1] < 0.1 * distance[0]
+    finest = np.array(features)[:, :2]
+    assert (np.diff(finest[:, 0]) > 0).all() and (np.diff(finest[:, 1]) < 0).all()
+
+
+def test_sparsity_tells_noise_from_detail_where_mean_energies_do_not(photos: Photographs) -> None:
+    assert photos.ratio("sparsity", photos.clean) == pytest.approx(1.0, abs=0.08)
+    assert photos.ratio("sparsity", photos.noisy) > 1.2
+    # Compare test_noise_is_for_the_classifier_to_find: subbands give 1.0 there.
+    assert 1.4 < photos.ratio("sparsity", photos.bicubic) < photos.ratio("sparsity", photos.blurred)

@@ -247,6 +247,12 @@ def test_loading_refuses_what_is_not_a_run(tmp_path: Path) -> None:
         coo.load(tmp_path)
 
 
+def test_groups_too_small_for_an_estimator_are_refused_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="k = 16 .* gaussian .* 24 dimensions; .* at least 26"):
+        coo.analyze("sample", k=16)
+    coo.Study.plan(coo.AnalysisConfig("sample", k=16, subspace_dim=8))
+
+
 def test_users_mistakes_are_named(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="scale must be one of"):
         coo.analyze(photos, scale=5)

@@ -12,7 +12,7 @@ from cooanalysis.comparison.config import FEATURES, CompareConfig
 from cooanalysis.comparison.result import Comparison, load_comparison
 from cooanalysis.comparison.run import run_comparison
 from cooanalysis.comparison.sources import Source, Specification, open_source, parse
-from cooanalysis.config import AnalysisConfig
+from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.progress import Progress, ProgressBars, Silent
 from cooanalysis.rundir import check_target, checkpoints, finished_run
@@ -84,7 +84,7 @@ def compare(
     analysis = AnalysisConfig(
         dataset=str(dataset),
         reference=None if reference is None else str(reference),
-        **({"features": FEATURES} | options),
+        **({"features": FEATURES, "estimators": ESTIMATOR_NAMES[:1]} | options),
     )
     config = CompareConfig(
         analysis, tuple(named), baseline, tuple(chosen), strata=strata, crops=crops

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,10 @@ from cooanalysis.study.inputs import (
 )
 from cooanalysis.study.plan import Study
 from cooanalysis.study.prepare import prepare
+
+CENTERS_BYTES = 2**28
+"""Centers are kept for the next model only below this size."""
+_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,25 @@ class QueryGroups:
     def entropy(self) -> NDArray[np.float64]:
         """(q,) entropy of each group by the first estimator, nats per dimension."""
         return self.measures[f"entropy_{self.run.config.estimators[0]}"]
+
+    def centers(self, rows: slice) -> NDArray[np.float32]:
+        """(n, values) centers of the groups of some queries, in units of the LR contrast."""
+        kept = self._centers
+        return self._gather_centers(rows) if kept is None else kept[rows]
+
+    @cached_property
+    def _centers(self) -> NDArray[np.float32] | None:
+        """All centers, which every model is held against; None if they would fill the memory."""
+        if len(self.queries) * self.run.reference.patch_dim * 4 > CENTERS_BYTES:
+            return None
+        starts = range(0, len(self.queries), _BATCH)
+        return np.concatenate([self._gather_centers(slice(s, s + _BATCH)) for s in starts])
+
+    def _gather_centers(self, rows: slice) -> NDArray[np.float32]:
+        weights = 1.0 / self.reference.std
+        return self.run.reference.group_centers(
+            self.reference.patches, self.members[rows], weights
+        ).center
 
 
 def find_query_groups(

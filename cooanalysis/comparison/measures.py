@@ -43,10 +43,7 @@ def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
         patches = queries.patches[rows]
         truth = groups.store.details(patches) / std[rows]
         output = model.details(patches) / std[rows]
-        reference = groups.run.reference
-        center = reference.group_centers(
-            groups.reference.patches, groups.members[rows], 1.0 / groups.reference.std
-        ).center
+        center = groups.centers(rows)
         parts.append(
             {
                 "model_center": _mean_square(output - center),

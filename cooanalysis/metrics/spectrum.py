@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,16 @@ def _rings(luma: Floats, bins: int) -> Floats:
     # spreads over its neighbours.
     centred = (luma - np.sum(luma * window) / window.sum()) * window
     power = np.abs(np.fft.rfft2(centred)) ** 2 / np.sum(window**2)
+    ring, weight, count = _layout(height, width, bins)
+    return np.bincount(ring, power.ravel() * weight, minlength=bins) / count
+
+
+@lru_cache(maxsize=4)
+def _layout(height: int, width: int, bins: int) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Ring and weight of each frequency of ``rfft2``, and the sum of weights of each ring.
+
+    Kept, because data sets hold many images of few sizes, each compared for several models.
+    """
     vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     radius = np.hypot(vertical, horizontal)
     # rfft2 keeps one of each pair of opposite frequencies, but for the first column and, of an
@@ -100,8 +111,8 @@ def _rings(luma: Floats, bins: int) -> Floats:
     weight[0, 0] = 0.0  # the mean is no detail
     weight[radius > 0.5] = 0.0
     ring = np.minimum((radius * (2 * bins)).astype(np.intp), bins - 1).ravel()
-    total = np.bincount(ring, (power * weight).ravel(), minlength=bins)
-    return total / np.bincount(ring, weight.ravel(), minlength=bins)
+    count = np.bincount(ring, weight.ravel(), minlength=bins).astype(np.float64)
+    return ring, weight.ravel(), count
 
 
 def _hann(size: int) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, resolve
 from cooanalysis.environment import versions
+from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors import available_engine
 from cooanalysis.progress import Progress, Silent
 from cooanalysis.result import SCHEMA_VERSION, Result
@@ -54,8 +55,11 @@ class Study:
             If a data set is not there and cannot be downloaded.
         MissingDependencyError
             If the engine asked for cannot run here.
+        ConfigError
+            If groups are too small for an estimator.
         """
         available_engine(config.engine, config.device)
+        _check_group_size(config)
         options: dict[str, Any] = {
             "scale": config.scale, "data_root": data_root, "download": download,
             "progress": progress,
@@ -112,3 +116,17 @@ class Study:
         from cooanalysis.study.run import run_study
 
         return run_study(self, progress or Silent(), checkpoints or Checkpoints())
+
+
+def _check_group_size(config: AnalysisConfig) -> None:
+    from cooanalysis.entropy import ESTIMATORS
+
+    channels = 1 if config.colour == "y" else 3
+    dim = min(config.subspace_dim, (config.scale * config.patch_width) ** 2 * channels)
+    for name in config.estimators:
+        needed = ESTIMATORS[name].min_samples(dim)
+        if config.k < needed:
+            raise ConfigError(
+                f"k = {config.k} members are too few for the {name} entropy in {dim} dimensions; "
+                f"take k of at least {needed}, or a smaller subspace_dim"
+            )

@@ -40,9 +40,9 @@ def main(
         return
     models = {path.stem.removeprefix("edsr-small-x4-"): str(path) for path in shipped().values()}
     # Once, untimed: imports and compiled functions are paid for by whoever comes first.
-    coo.compare("sample", ["bicubic"], metrics=metrics.split(","), queries=50, k=16,
+    coo.compare("sample", ["bicubic"], metrics=metrics.split(","), queries=50, k=32,
                 manifold_reference=500, map_images=0)  # fmt: skip
-    coo.analyze("sample", queries=50, k=16, manifold_reference=500, map_images=0)
+    coo.analyze("sample", queries=50, k=32, manifold_reference=500, map_images=0)
     start = time.perf_counter()
     for path in models.values():
         network = load_weights(path)

@@ -1,0 +1,345 @@
+"""Totals, tests and strata against answers that are known; what chance alone may do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+pytest.importorskip("torch")  # a comparison imports it
+
+from cooanalysis.comparison import statistics  # noqa: E402
+from cooanalysis.comparison.statistics import (  # noqa: E402
+    Measure,
+    auc,
+    ceiling_db,
+    measures,
+    strata,
+    totals,
+)
+from cooanalysis.metrics import METRICS  # noqa: E402
+from cooanalysis.stats import ImageBootstrap  # noqa: E402
+from cooanalysis.summary import LabelledScores  # noqa: E402
+
+Floats = NDArray[np.float64]
+
+SCORE = Measure("score", "score", "dB", "higher", "image", "score")
+SHARE = Measure("share", "share", "", "lower", "patch", "part", "whole")
+NO_ROWS = pd.DataFrame({"model": [], "image": []})
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "PERMUTATIONS", 299)
+
+
+def scores(**models: ArrayLike) -> pd.DataFrame:
+    """A row a model and image."""
+    table = pd.DataFrame({name: np.asarray(values, np.float64) for name, values in models.items()})
+    table["image"] = [f"{i:03}" for i in range(len(table))]
+    return table.melt("image", var_name="model", value_name="score")
+
+
+def of_images(baseline: str = "a", seed: int = 0, **models: ArrayLike) -> pd.DataFrame:
+    found = totals([SCORE], scores(**models), NO_ROWS, baseline=baseline, seed=seed)
+    return found.set_index("model")
+
+
+def patches(seed: int = 0, n_images: int = 12, per_image: int = 20) -> pd.DataFrame:
+    """Models a (the baseline), b and c; images have unequal numbers of patches."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, n_images, n_images * per_image)
+    image[:n_images] = np.arange(n_images)
+    common = {
+        "image": [f"{i:03}" for i in image],
+        "whole": rng.gamma(2.0, 1.0, len(image)),
+        "entropy": rng.normal(size=len(image)),
+    }
+    frames = [
+        pd.DataFrame({"model": name} | common | {"part": rng.gamma(2.0, factor, len(image))})
+        for name, factor in (("a", 1.0), ("b", 0.9), ("c", 0.4))
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def of_patches(frame: pd.DataFrame, wanted: Measure = SHARE) -> pd.DataFrame:
+    return totals([wanted], NO_ROWS, frame, baseline="a", seed=0).set_index("model")
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def test_values_are_ratios_of_sums() -> None:
+    frame = patches()
+    found = of_patches(frame)
+    sums = frame.groupby("model")[["part", "whole"]].sum()
+    assert list(found.index) == ["a", "b", "c"]
+    assert found["value"].to_numpy() == pytest.approx((sums["part"] / sums["whole"]).to_numpy())
+    means = frame.groupby("model")["part"].mean() / frame.groupby("model")["whole"].mean()
+    ratios = (frame["part"] / frame["whole"]).groupby(frame["model"]).mean()
+    # Not the mean of ratios, which is another number.
+    assert found["value"].to_numpy() == pytest.approx(means.to_numpy())
+    assert abs(found["value"] - ratios).min() > 0.1
+    assert (found["ci_low"] < found["value"]).all() and (found["value"] < found["ci_high"]).all()
+    assert found.loc["c", "difference"] == pytest.approx(
+        found.loc["c", "value"] - found.loc["a", "value"]
+    )
+
+
+def test_without_a_denominator_rows_are_counted() -> None:
+    wanted = Measure("rms", "RMS", "", "lower", "patch", "part", transform=np.sqrt)
+    frame = patches()
+    found = of_patches(frame, wanted)
+    mean = frame.groupby("model")["part"].mean()
+    assert found["value"].to_numpy() == pytest.approx(np.sqrt(mean.to_numpy()))
+
+
+def test_missing_patches_leave_both_sums() -> None:
+    frame = patches()
+    lost = frame.groupby("model").cumcount() % 7 == 0
+    whole = of_patches(frame[~lost])
+    frame.loc[lost, "part"] = np.nan
+    assert of_patches(frame)["value"].to_numpy() == pytest.approx(whole["value"].to_numpy())
+
+
+def test_the_measures_of_a_comparison() -> None:
+    found = {m.name: m for m in measures([METRICS["psnr_y"], METRICS["ssim_y"]], ["sparsity"])}
+    assert list(found) == [
+        "psnr_y", "ssim_y", "collapse_index", "detail_energy", "manifold_sparsity",
+        "center_distance", "truth_distance", "below_ceiling",
+    ]  # fmt: skip
+    assert [m.direction for m in found.values()] == [
+        "higher", "higher", "lower", "one", "one", "higher", "lower", "lower",
+    ]  # fmt: skip
+    assert found["psnr_y"].label == "PSNR-Y [dB]" and found["ssim_y"].label == "SSIM-Y"
+    rows = pd.DataFrame(
+        {"model_center": [1.0, 3.0], "truth_center": [10.0, 6.0], "model_error": [0.1, 0.1],
+         "mmse_floor": [0.05, 0.15]}
+    )  # fmt: skip
+
+    def value(name: str) -> float:
+        top, bottom = found[name].sums(rows)
+        return float(found[name].transform(top.sum() / bottom.sum()))
+
+    assert value("collapse_index") == pytest.approx(0.75)
+    assert value("center_distance") == pytest.approx(np.sqrt(2.0))
+    assert value("below_ceiling") == pytest.approx(0.0, abs=1e-9)
+
+
+@given(
+    st.floats(1e-6, 1e6),
+    st.lists(st.tuples(st.floats(0, 1e3), st.floats(1e-3, 1e3)), min_size=2, max_size=20),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_unit_of_both_sums_cancels(factor: float, rows: list[tuple[float, float]]) -> None:
+    frame = pd.DataFrame(rows, columns=["part", "whole"])
+    bootstrap = ImageBootstrap(np.arange(len(frame)) % 6, n_resamples=20)
+    plain = bootstrap.ratio(*SHARE.sums(frame))
+    scaled = bootstrap.ratio(*SHARE.sums(frame * factor))
+    assert scaled.value == pytest.approx(plain.value, rel=1e-9)
+    assert scaled.ci_low == pytest.approx(plain.ci_low, rel=1e-9)
+    assert plain.value == pytest.approx(frame["part"].sum() / frame["whole"].sum())
+
+
+def test_the_order_of_images_does_not_matter() -> None:
+    frame = patches()
+    found = of_patches(frame)
+    order = np.random.default_rng(1).permutation((frame["model"] == "a").sum())
+    mixed = frame.groupby("model", group_keys=False)[frame.columns.tolist()].apply(
+        lambda part: part.iloc[order]
+    )
+    renamed = frame.assign(image=frame["image"].map(lambda name: f"{999 - int(name)}"))
+    for other in (of_patches(mixed.reset_index(drop=True)), of_patches(renamed)):
+        for column in ("value", "difference"):
+            expected = found[column].to_numpy()
+            assert other[column].to_numpy() == pytest.approx(expected, nan_ok=True)
+        assert (other["p"] < 0.01).tolist() == (found["p"] < 0.01).tolist()
+
+
+def test_a_seed_gives_the_same_numbers_again() -> None:
+    frame = patches()
+    pd.testing.assert_frame_equal(of_patches(frame), of_patches(frame))
+
+
+# --- differences --------------------------------------------------------------------------------
+
+
+def test_a_model_does_not_differ_from_itself() -> None:
+    values = np.random.default_rng(0).normal(30, 3, 20)
+    twin = of_images(a=values, b=values).loc["b"]
+    assert twin["difference"] == twin["difference_low"] == twin["difference_high"] == 0.0
+    assert twin["p"] == twin["p_adjusted"] == 1.0
+
+
+def test_the_baseline_has_no_difference() -> None:
+    values = np.random.default_rng(0).normal(30, 3, 20)
+    found = of_images(baseline="b", a=values + 1, b=values)
+    columns = ["difference", "difference_low", "difference_high", "p", "p_adjusted"]
+    assert found.loc["b", columns].isna().all() and found.loc["a", columns].notna().all()
+
+
+def test_a_shift_is_found_and_its_interval_covers_it() -> None:
+    """Images differ by far more than the models do: only pairing finds the shift."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(30, 5, 40)
+    found = of_images(a=values, b=values - 0.3 + rng.normal(0, 0.2, 40)).loc["b"]
+    assert found["difference_low"] < -0.3 < found["difference_high"] < 0
+    assert found["difference_high"] - found["difference_low"] < 0.3
+    assert found["p"] < 0.001
+    exact = of_images(a=values, b=values - 0.3).loc["b"]
+    assert exact["difference_low"] == pytest.approx(-0.3)
+    assert exact["difference_high"] == pytest.approx(-0.3)
+
+
+def test_p_of_few_images_is_exact() -> None:
+    """Of the 2^6 ways to swap the values of six images, two are as extreme as one-sided data."""
+    values = np.random.default_rng(0).normal(30, 3, 6)
+    assert of_images(a=values, b=values + [1, 2, 3, 1, 2, 3]).loc["b", "p"] == 2 / 2**6
+    # + 1 + 2 - 3 = 0 is nothing at all.
+    assert of_images(a=values, b=values + [1, 2, -3, 0, 0, 0]).loc["b", "p"] == 1.0
+
+
+def test_one_image_cannot_be_tested() -> None:
+    found = of_images(a=[30.0], b=[31.0]).loc["b"]
+    assert found["difference"] == 1.0 and np.isnan(found["p"]) and np.isnan(found["p_adjusted"])
+
+
+def test_adjusted_p_values_are_never_smaller() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(30, 3, 20)
+    others = {f"m{i}": values + rng.normal(0.1 * i, 0.5, 20) for i in range(6)}
+    found = of_images(a=values, **others).drop("a")
+    assert (found["p_adjusted"] >= found["p"]).all() and (found["p_adjusted"] <= 1).all()
+    assert (found["p_adjusted"] > found["p"]).any()
+    # By hand: Benjamini and Yekutieli multiply by the sum of 1, 1/2, … 1/6 what is usual.
+    p = np.sort(found["p"].to_numpy())
+    factor = 6 * np.sum(1 / np.arange(1, 7)) / np.arange(1, 7)
+    wanted = np.minimum(np.minimum.accumulate((p * factor)[::-1])[::-1], 1)
+    assert np.sort(found["p_adjusted"]) == pytest.approx(wanted)
+
+
+def test_all_measures_are_adjusted_together() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(30, 3, 20)
+    images = scores(a=values, b=values + rng.normal(0.4, 0.6, 20))
+    images["other"] = images["score"] + rng.normal(0, 1, len(images))
+    other = Measure("other", "other", "", "higher", "image", "other")
+    alone = totals([SCORE], images, NO_ROWS, baseline="a", seed=0)
+    both = totals([SCORE, other], images, NO_ROWS, baseline="a", seed=0)
+    assert both["p"].iloc[1] == alone["p"].iloc[1]
+    assert both["p_adjusted"].iloc[1] > alone["p_adjusted"].iloc[1]
+
+
+@pytest.mark.parametrize("baseline", ["a", "truth"])
+def test_the_infinite_psnr_of_the_truth(baseline: str) -> None:
+    values = np.random.default_rng(0).normal(30, 3, 20)
+    found = of_images(baseline, a=values, b=values + 1, truth=np.full(20, np.inf))
+    assert found.loc["truth", "value"] == np.inf
+    assert found.loc["truth", ["ci_low", "ci_high"]].isna().all()
+    columns = ["difference", "difference_low", "difference_high", "p", "p_adjusted"]
+    assert found.loc[["truth", "a"], columns].isna().all(axis=None)
+    assert found.loc["b", columns].isna().all() == (baseline == "truth")
+    assert found.loc["a", "value"] == pytest.approx(values.mean())
+
+
+# --- what chance does ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("fast")
+def test_models_that_differ_by_chance_only() -> None:
+    """Two models against a third, all alike, in 200 data sets of 30 images with 6 patches each.
+
+    What is common to the patches of an image differs between models, as it does in practice; a
+    bootstrap or a test of single patches would call most of these data sets significant.
+    """
+    rng = np.random.default_rng(0)
+    n_sets, n_images, n_patches = 200, 30, 6
+    image = np.repeat([f"{i:02}" for i in range(n_images)], n_patches)
+    any_adjusted = raw = covered = 0
+    for _ in range(n_sets):
+        whole = rng.gamma(4.0, 0.25, len(image))
+        frames = []
+        for name in "abc":
+            of_image = np.repeat(rng.gamma(4.0, 0.25, n_images), n_patches)
+            part = of_image * rng.gamma(8.0, 1 / 8, len(image))
+            frames.append(pd.DataFrame({"model": name, "image": image, "part": part}))
+            frames[-1]["whole"] = whole
+        found = of_patches(pd.concat(frames, ignore_index=True)).drop("a")
+        any_adjusted += bool((found["p_adjusted"] < 0.05).any())
+        raw += int((found["p"] < 0.05).sum())
+        covered += int(((found["difference_low"] < 0) & (found["difference_high"] > 0)).sum())
+    # 99.9 % of binomial draws with 5 % of 200 are below 21, of 400 within 8 … 35.
+    assert any_adjusted <= 20
+    assert 8 <= raw <= 35
+    assert covered >= 0.88 * 2 * n_sets
+
+
+# --- strata -------------------------------------------------------------------------------------
+
+
+def test_strata_hold_the_quantiles_of_entropy() -> None:
+    frame = patches()
+    found = strata([SHARE, SCORE], frame, n_strata=4, seed=0)
+    assert len(found) == 3 * 4 and set(found["measure"]) == {"share"}, "of patches only"
+    for model, rows in found.groupby("model"):
+        part = frame[frame["model"] == model].sort_values("entropy")
+        assert rows["stratum"].tolist() == [1, 2, 3, 4]
+        for number, (_, row) in enumerate(rows.iterrows()):
+            inside = part.iloc[len(part) // 4 * number : len(part) // 4 * (number + 1)]
+            assert row["n"] == len(inside)
+            assert row["value"] == pytest.approx(inside["part"].sum() / inside["whole"].sum())
+            assert (row["entropy_low"], row["entropy_high"]) == (
+                inside["entropy"].min(), inside["entropy"].max(),
+            )  # fmt: skip
+            assert row["ci_low"] < row["value"] < row["ci_high"]
+
+
+def test_one_stratum_is_the_whole() -> None:
+    frame = patches()
+    found = strata([SHARE], frame, n_strata=1, seed=0).set_index("model")
+    whole = of_patches(frame)
+    for column in ("value", "ci_low", "ci_high"):
+        assert found[column].to_numpy() == pytest.approx(whole[column].to_numpy())
+
+
+def test_more_strata_than_patches() -> None:
+    frame = patches(n_images=2, per_image=2)
+    found = strata([SHARE], frame[frame["model"] == "a"], n_strata=20, seed=0)
+    assert len(found) == 4 and (found["n"] == 1).all()
+
+
+# --- two-sample test, ceiling -------------------------------------------------------------------
+
+
+def test_areas_of_known_scores() -> None:
+    labels = np.tile([0, 1], 100).astype(np.int8)
+    image = np.repeat(np.arange(20), 10)
+    chance = np.random.default_rng(0).random(200)
+    found = auc(
+        {
+            "told apart": LabelledScores(labels + 0.1 * chance, labels, image),
+            "mistaken": LabelledScores(-labels.astype(float), labels, image),
+            "alike": LabelledScores(chance, labels, image),
+            "tied": LabelledScores(np.zeros(200), labels, image),
+        },
+        seed=0,
+    )
+    assert {name: area.value for name, area in found.items() if name != "alike"} == {
+        "told apart": 1.0, "mistaken": 0.0, "tied": 0.5,
+    }  # fmt: skip
+    assert found["alike"].ci_low < 0.5 < found["alike"].ci_high
+
+
+def test_the_ceiling_is_that_of_the_mean_floor() -> None:
+    frame = patches().query("model == 'a'")
+    rng = np.random.default_rng(0)
+    floor = rng.gamma(2.0, 1e-3, len(frame))
+    floor[rng.random(len(frame)) < 0.3] = np.nan
+    found = ceiling_db(frame.assign(mmse_floor=floor), seed=0)
+    assert found.value == pytest.approx(-10 * np.log10(np.nanmean(floor)))
+    assert found.ci_low < found.value < found.ci_high
+    nothing = ceiling_db(frame.assign(mmse_floor=np.nan), seed=0)
+    assert np.isnan([nothing.value, nothing.ci_low, nothing.ci_high]).all()
