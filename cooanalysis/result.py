@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
+from cooanalysis.explored import Explored
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cooanalysis.plotting import Plots
+    from cooanalysis.report.explorer import Explorer
 
 SCHEMA_VERSION = 1
 """Version of the files in a run directory; raised when a key or column changes its meaning."""
@@ -26,6 +28,7 @@ SUMMARY_FILE = "summary.json"
 GROUPS_FILE = "groups.parquet"
 MAPS_FILE = "maps.parquet"
 EXAMPLES_FILE = "examples.npz"
+EXPLORED_FILE = "explored.npz"
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
 
@@ -72,6 +75,8 @@ class Result:
         Groups with the highest and lowest entropy as pictures.
     images
         HR images behind the maps: name to (height, width, channels) uint8.
+    explored
+        Patches that the report lets its reader point at; None in runs of older versions.
     """
 
     summary: dict[str, Any]
@@ -79,6 +84,7 @@ class Result:
     maps: pd.DataFrame
     examples: tuple[ExampleGroup, ...]
     images: dict[str, NDArray[np.uint8]]
+    explored: Explored | None = None
 
     @cached_property
     def plot(self) -> Plots:
@@ -108,6 +114,18 @@ class Result:
         from cooanalysis.rundir import write_run
 
         return write_run(self, Path(directory), overwrite=overwrite)
+
+    def explore(self) -> Explorer:
+        """An interactive view for notebooks: point at a patch, see its group, center and truth.
+
+        Raises
+        ------
+        CooError
+            If the run is of a version that kept no pictures of patches.
+        """
+        from cooanalysis.report.html import explore
+
+        return explore(self)
 
     def _repr_html_(self) -> str:
         from cooanalysis.report import summary_card
@@ -139,11 +157,21 @@ def load(directory: str | Path) -> Result:
         maps = pd.read_parquet(folder / MAPS_FILE)
         with np.load(folder / EXAMPLES_FILE, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        explored = load_explored(folder)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunDirectoryError(
             f"{folder} is damaged ({error}); run the analysis again with --overwrite"
         ) from error
-    return Result(summary, groups, maps, *unpack_examples(arrays))
+    return Result(summary, groups, maps, *unpack_examples(arrays), explored)
+
+
+def load_explored(folder: Path) -> Explored | None:
+    """Read the explored patches of a run directory; None where an older version wrote none."""
+    path = folder / EXPLORED_FILE
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        return Explored.unpack({name: archive[name] for name in archive.files})
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

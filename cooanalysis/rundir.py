@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.result import (
     EXAMPLES_FILE,
+    EXPLORED_FILE,
     FIGURES_FOLDER,
     GROUPS_FILE,
     MAPS_FILE,
@@ -49,6 +50,10 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
             allow_pickle=False,
             **pack_examples(result.examples, result.images),
         )
+        if result.explored is not None:
+            np.savez_compressed(
+                building / EXPLORED_FILE, allow_pickle=False, **result.explored.pack()
+            )
         drawn = save_figures(result, building / FIGURES_FOLDER)
         pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
         write_report(result, building / REPORT_FILE, pictures)

@@ -13,13 +13,21 @@ from numpy.typing import NDArray
 
 from cooanalysis.comparison.crops import Crop
 from cooanalysis.errors import RunDirectoryError
-from cooanalysis.result import FIGURES_FOLDER, REPORT_FILE, read_summary
+from cooanalysis.explored import Explored
+from cooanalysis.result import (
+    EXPLORED_FILE,
+    FIGURES_FOLDER,
+    REPORT_FILE,
+    load_explored,
+    read_summary,
+)
 from cooanalysis.rundir import write_summary, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cooanalysis.comparison.plots import Plots
+    from cooanalysis.report.explorer import Explorer
 
 KIND = "comparison"
 TABLES_FOLDER = "tables"
@@ -51,6 +59,8 @@ class Comparison:
         The most over-smoothed places, as every model shows them.
     images
         HR images behind the maps: name to (height, width, channels) uint8.
+    explored
+        Patches that the report lets its reader point at; None in runs of older versions.
     """
 
     summary: dict[str, Any]
@@ -62,6 +72,7 @@ class Comparison:
     maps: pd.DataFrame
     crops: tuple[Crop, ...]
     images: dict[str, NDArray[np.uint8]]
+    explored: Explored | None = None
 
     @cached_property
     def plot(self) -> Plots:
@@ -103,6 +114,10 @@ class Comparison:
             for name in FRAMES:
                 getattr(self, name).to_parquet(building / f"{name}.parquet", index=False)
             np.savez_compressed(building / PICTURES_FILE, allow_pickle=False, **self._pictures())
+            if self.explored is not None:
+                np.savez_compressed(
+                    building / EXPLORED_FILE, allow_pickle=False, **self.explored.pack()
+                )
             write_tables(self, building / TABLES_FOLDER)
             drawn = save_figures(self, building / FIGURES_FOLDER)
             pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
@@ -123,6 +138,18 @@ class Comparison:
             for place, picture in enumerate(crop.pictures.values()):
                 arrays[f"crop_{number}_{place}"] = picture
         return arrays
+
+    def explore(self) -> Explorer:
+        """An interactive view for notebooks: point at a patch, see what every model answers.
+
+        Raises
+        ------
+        CooError
+            If the comparison is of a version that kept no pictures of patches.
+        """
+        from cooanalysis.report.comparison import explore
+
+        return explore(self)
 
     def _repr_html_(self) -> str:
         from cooanalysis.report.comparison import card
@@ -163,8 +190,9 @@ def load_comparison(directory: str | Path) -> Comparison:
                 for place, model in enumerate(arrays[f"crop_{number}_names"])
             }
             crops.append(Crop(str(name), top, left, pictures))
+        explored = load_explored(folder)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunDirectoryError(
             f"{folder} is damaged ({error}); run the comparison again with --overwrite"
         ) from error
-    return Comparison(summary, **frames, crops=tuple(crops), images=images)
+    return Comparison(summary, **frames, crops=tuple(crops), images=images, explored=explored)

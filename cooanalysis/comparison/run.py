@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from cooanalysis.comparison.config import CompareConfig
 from cooanalysis.comparison.crops import cut_crops, find_places, oversmoothing
 from cooanalysis.comparison.groups import QueryGroups, dense_groups, groups_of
 from cooanalysis.comparison.images import ImageMeasures, measure_images
+from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.comparison.patches import CleanPatches, measure_patches, scores_of
 from cooanalysis.comparison.result import KIND, Comparison
 from cooanalysis.comparison.sources import Source
 from cooanalysis.comparison.statistics import Measure, auc, ceiling_db, measures, strata, totals
 from cooanalysis.comparison.verdict import verdict
 from cooanalysis.environment import peak_rss_bytes, versions
+from cooanalysis.explored import Explored
 from cooanalysis.metrics import Metric
 from cooanalysis.progress import Progress
 from cooanalysis.result import SCHEMA_VERSION
@@ -29,6 +32,7 @@ from cooanalysis.rundir import Arrays, Checkpoints
 from cooanalysis.stats import MIN_IMAGES, Estimate, ImageBootstrap
 from cooanalysis.study import Study
 from cooanalysis.study.ceiling import mmse_floors
+from cooanalysis.study.explore import MeasuredGroups, explore
 from cooanalysis.summary import jsonable
 
 MAP_PATCHES = 1500
@@ -75,6 +79,8 @@ def run_comparison(
     score = np.sum([oversmoothing(groups, found[name]) for name in compared or list(found)], axis=0)
     places = find_places(groups, score, config.crops)
     crops = cut_crops(groups, study.queries, places, sources, cache)
+    with run.clock.time("pictures"):
+        explored = _explored(groups, maps, sources, images)
     lead = f"manifold_{next(iter(clean.manifolds), '')}"
     if len(run.queries.names) < MIN_IMAGES:
         run.warnings.append(
@@ -101,7 +107,22 @@ def run_comparison(
         tuple(crops),
         {groups.store.names[int(m.image[0])]: groups.store.hr_image(int(m.image[0])).copy()
          for m in maps},
+        explored,
     )  # fmt: skip
+
+
+def _explored(
+    groups: QueryGroups, maps: Sequence[QueryGroups], sources: Sequence[Source],
+    images: ImageMeasures,
+) -> Explored:  # fmt: skip
+    """Patches that a reader can point at, with the answers of the models."""
+    parts = [MeasuredGroups(g.queries, g.members, g.measures) for g in (groups, *maps)]
+    stores = {
+        source.name: partial(with_outputs, groups.store, images.outputs[source.name])
+        for source in sources
+        if source.kind not in ("hr", "bicubic")
+    }
+    return explore(groups.run, groups.reference, parts[0], parts[1:], stores)
 
 
 def _map_groups(groups: QueryGroups, n: int) -> list[QueryGroups]:

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("crops-data").textContent);
+  for (const crop of data) crop.pictures = new Map(crop.pictures);
   const view = document.getElementById("view");
   if (view && data.length) {
     const get = (id) => document.getElementById(id);
@@ -17,8 +18,8 @@
     };
     const draw = () => {
       const crop = data[Number(place.value)];
-      before.src = crop.pictures[left.value];
-      after.src = crop.pictures[right.value];
+      before.src = crop.pictures.get(left.value);
+      after.src = crop.pictures.get(right.value);
       before.alt = `${left.value}, ${crop.image}`;
       after.alt = `${right.value}, ${crop.image}`;
       get("left-name").textContent = left.value;
@@ -28,7 +29,7 @@
       cut();
     };
     data.forEach((crop, number) => place.append(new Option(`${number + 1}: ${crop.image}`, number)));
-    const names = Object.keys(data[0].pictures);
+    const names = [...data[0].pictures.keys()];
     fill(left, names, view.dataset.left);
     fill(right, names, view.dataset.right);
     for (const select of [place, left, right]) select.addEventListener("change", draw);

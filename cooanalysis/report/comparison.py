@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
-from PIL import Image
 
 from cooanalysis.comparison.plots import FIGURES, unavailable
 from cooanalysis.comparison.tables import differences, headline
 from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
 from cooanalysis.report import words
+from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.html import LISTED
+from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 from cooanalysis.report.words import Number
 
 if TYPE_CHECKING:
@@ -54,35 +50,30 @@ def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
         escaped, and the page's security policy allows no script but its own.
     """
     summary = comparison.summary
-    script = files("cooanalysis.report").joinpath("comparison.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    environment = Environment(
-        loader=PackageLoader("cooanalysis.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pictures = _pictures(comparison)
-    page = environment.get_template("comparison.html").render(
-        summary=summary,
-        words=words,
-        title=_title(summary),
-        asked=asked(summary),
-        level=LEVEL,
-        table=_table(comparison),
-        differences=_plain_table(differences(comparison)),
-        pictures=pictures,
-        shown=_shown_first(comparison, list(pictures[0]["pictures"]) if pictures else []),
-        sections=_sections(comparison, figures),
-        computed=_computed(summary),
-        timings=_timings(summary),
-        listed=LISTED,
-        script=script,
-        script_hash=f"sha256-{digest}",
+    page = (
+        environment()
+        .get_template("comparison.html")
+        .render(
+            summary=summary,
+            words=words,
+            title=_title(summary),
+            asked=asked(summary),
+            level=LEVEL,
+            table=_table(comparison),
+            differences=_plain_table(differences(comparison)),
+            pictures=pictures,
+            shown=_shown_first(list(comparison.crops[0].pictures) if pictures else []),
+            sections=_sections(comparison, figures),
+            computed=_computed(summary),
+            timings=_timings(summary),
+            listed=LISTED,
+            script=Script.read("comparison.js", "explorer.js"),
+            explorer=_explorer_data(comparison),
+            explorer_models=models_shown(comparison.explored),
+        )
     )
-    # Names of files may hold bytes that are no text; they must not stop the report.
-    return page.encode("utf-8", "replace").decode("utf-8")
+    return without_surrogates(page)
 
 
 def write_report(comparison: Comparison, path: str | Path, figures: Mapping[str, bytes]) -> Path:
@@ -90,6 +81,12 @@ def write_report(comparison: Comparison, path: str | Path, figures: Mapping[str,
     target = Path(path)
     target.write_text(render_report(comparison, figures), encoding="utf-8")
     return target
+
+
+def explore(comparison: Comparison) -> Explorer:
+    """The explorer of a comparison alone."""
+    data = _explorer_data(comparison)
+    return explorer_page(comparison.explored, _title(comparison.summary), data)
 
 
 def card(comparison: Comparison) -> str:
@@ -238,24 +235,26 @@ def _pictures(comparison: Comparison) -> list[dict[str, Any]]:
     """The crops as the script takes them."""
     return [
         {
-            "image": crop.image.encode("utf-8", "replace").decode("utf-8"),
+            "image": without_surrogates(crop.image),
             "left": crop.left,
             "top": crop.top,
             "width": crop.pictures["hr"].shape[1],
             "height": crop.pictures["hr"].shape[0],
-            "pictures": {name: _data_url(picture) for name, picture in crop.pictures.items()},
+            # Pairs, for an object of JavaScript would put names that are numbers first.
+            "pictures": [[name, data_url(picture)] for name, picture in crop.pictures.items()],
         }
         for crop in comparison.crops
     ]
 
 
-def _data_url(picture: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _explorer_data(comparison: Comparison) -> dict[str, Any] | None:
+    maps = comparison.maps
+    first = maps[maps["model"] == comparison.names[0]]
+    config = comparison.summary["config"]["analysis"]
+    return explorer_data(comparison.explored, comparison.summary, config, first)
 
 
-def _shown_first(comparison: Comparison, names: list[str]) -> tuple[str, str]:
+def _shown_first(names: list[str]) -> tuple[str, str]:
     """What the view shows at first: a model and its twin with DECLoss, or a model and the truth."""
     for name in names:
         if f"{name}-decloss" in names:

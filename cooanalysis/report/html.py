@@ -1,17 +1,17 @@
-"""The report as one self-contained HTML page: no network, no scripts, pictures inside."""
+"""The report as one self-contained HTML page: no network, pictures inside."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from cooanalysis.report import words
+from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
+from cooanalysis.report.pages import Script, environment, without_surrogates
 from cooanalysis.report.words import Number
 from cooanalysis.result import Result
 from cooanalysis.stats import ImageBootstrap
@@ -63,20 +63,28 @@ def render_report(result: Result, figures: Mapping[str, bytes] | None = None) ->
         }
         for name, caption in captions.items()
     ]
-    page = _template().render(
-        summary=summary,
-        words=words,
-        verdict=words.verdict(summary, gaps),
-        sections=sections,
-        estimators=_estimator_rows(summary),
-        deciles=_decile_rows(summary),
-        distances=_distance_rows(summary),
-        computed=words.computed(summary),
-        timings=_timing_rows(summary),
-        listed=LISTED,
+    page = (
+        environment()
+        .get_template("template.html")
+        .render(
+            summary=summary,
+            words=words,
+            script=Script.read("explorer.js"),
+            explorer=explorer_data(
+                result.explored, summary, summary.get("config") or {}, result.maps
+            ),
+            explorer_models=models_shown(result.explored),
+            verdict=words.verdict(summary, gaps),
+            sections=sections,
+            estimators=_estimator_rows(summary),
+            deciles=_decile_rows(summary),
+            distances=_distance_rows(summary),
+            computed=words.computed(summary),
+            timings=_timing_rows(summary),
+            listed=LISTED,
+        )
     )
-    # Names of files may hold bytes that are no text; they must not stop the report.
-    return page.encode("utf-8", "replace").decode("utf-8")
+    return without_surrogates(page)
 
 
 def write_report(
@@ -99,6 +107,15 @@ def write_report(
     target = Path(path)
     target.write_text(render_report(result, figures), encoding="utf-8")
     return target
+
+
+def explore(result: Result) -> Explorer:
+    """The explorer of a run alone; see :meth:`cooanalysis.result.Result.explore`."""
+    summary = result.summary
+    config = summary.get("config") or {}
+    title = f"{summary['dataset']['title']} ×{summary['scale']}: groups, centers, truth"
+    data = explorer_data(result.explored, summary, config, result.maps)
+    return explorer_page(result.explored, title, data)
 
 
 def paired_gaps(result: Result) -> dict[str, Number]:
@@ -150,18 +167,6 @@ def share_below_bound(result: Result) -> dict[str, float]:
             power = np.exp(2.0 * entropy[valid]) / (2.0 * np.pi * np.e)
             shares[name] = float(np.mean(distance[valid] ** 2 < power))
     return shares
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("cooanalysis.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html")
 
 
 def _estimator_rows(summary: words.Summary) -> list[dict[str, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,43 +13,47 @@ from numpy.typing import NDArray
 from cooanalysis.result import ExampleGroup
 from cooanalysis.rundir import Arrays
 from cooanalysis.study.context import Context
+from cooanalysis.study.explore import MeasuredGroups, as_pictures, member_pictures
 from cooanalysis.study.groups import Grouping, find_members, measure_groups
-from cooanalysis.study.inputs import QueryPatches, ReferencePatches, describe, square
+from cooanalysis.study.inputs import QueryPatches, ReferencePatches, describe
 from cooanalysis.summary import entropy_column
 
 MAP_PATCHES = 1500
 EXAMPLES = 4
-EXAMPLE_MEMBERS = 8
 EXAMPLE_CONTRAST = 8.0 / 255.0
 """Example groups are shown only from this LR contrast on, so that there is something to see."""
 
 
-def entropy_maps(
+@dataclass(frozen=True)
+class DenseMap:
+    """All patches on a grid of one query image, with their groups."""
+
+    image: int
+    groups: MeasuredGroups
+
+
+def dense_maps(
     run: Context,
     grouping: Grouping,
     reference: ReferencePatches,
     table: Arrays,
     excluded: NDArray[np.bool_],
-) -> tuple[pd.DataFrame, dict[str, NDArray[np.uint8]]]:
-    """Dense entropies of the images with the lowest, middle and highest mean entropy."""
+) -> list[DenseMap]:
+    """Measure the images with the lowest, middle and highest mean entropy densely."""
     store = run.queries
     method = run.config.estimators[0]
-    column = entropy_column(method)
-    columns = ("entropy", "entropy_abs", "center_rms", "center_energy")
-    empty = {name: np.empty(0) for name in ("y", "x", *columns)}
-    frames = [pd.DataFrame({"image": np.empty(0, np.str_), **empty})]
-    images: dict[str, NDArray[np.uint8]] = {}
-    totals = np.bincount(table["image"], table[column], len(store.names))
+    totals = np.bincount(table["image"], table[entropy_column(method)], len(store.names))
     counts = np.bincount(table["image"], minlength=len(store.names))
     present = np.flatnonzero(counts)
     ranked = present[np.argsort(totals[present] / counts[present], kind="stable")]
     n_maps = min(run.config.map_images, len(ranked))
     places = np.unique(np.linspace(0, len(ranked) - 1, n_maps).round().astype(int))
-    for number in ranked[places]:
+    found = []
+    for number in map(int, ranked[places]):
         area = (store.heights[number]) * store.widths[number]
         step = max(1, math.ceil(math.sqrt(area / MAP_PATCHES)))
-        queries = describe(run, store.grid(step, [int(number)]))
-        members, distance = find_members(run, f"map-{number}", grouping, queries, excluded)
+        queries = describe(run, store.grid(step, [number]))
+        members, _ = find_members(run, f"map-{number}", grouping, queries, excluded)
         full = members[:, 0] >= 0
         if not full.any():
             continue
@@ -55,8 +61,22 @@ def entropy_maps(
         measured = measure_groups(
             run, f"map-groups-{number}", reference, queries, members, (method,)
         )
-        name = store.names[number]
-        values = measured[f"entropy_{method}"]
+        found.append(DenseMap(number, MeasuredGroups(queries, members, measured)))
+    return found
+
+
+def entropy_maps(
+    run: Context, maps: Sequence[DenseMap]
+) -> tuple[pd.DataFrame, dict[str, NDArray[np.uint8]]]:
+    """A row a patch of the densely measured images, and these images by name."""
+    columns = ("entropy", "entropy_abs", "center_rms", "center_energy")
+    empty = {name: np.empty(0) for name in ("y", "x", *columns)}
+    frames = [pd.DataFrame({"image": np.empty(0, np.str_), **empty})]
+    images: dict[str, NDArray[np.uint8]] = {}
+    for dense in maps:
+        name, queries = run.queries.names[dense.image], dense.groups.queries
+        measured = dense.groups.measures
+        values = measured[f"entropy_{run.config.estimators[0]}"]
         frames.append(
             pd.DataFrame(
                 {
@@ -70,9 +90,8 @@ def entropy_maps(
                 }
             )
         )
-        images[name] = store.hr_image(int(number)).copy()
-    kept = frames[1:] or frames
-    return pd.concat(kept, ignore_index=True), images
+        images[name] = run.queries.hr_image(dense.image).copy()
+    return pd.concat(frames[1:] or frames, ignore_index=True), images
 
 
 def example_groups(
@@ -112,24 +131,18 @@ def _example(
     measures: Arrays,
 ) -> ExampleGroup:
     store = run.queries
-    one = queries.patches[np.array([row])]
-    hr = store.hr_patches(one)
-    bicubic = hr - store.details(one)
-    shown = members[row, :: max(1, run.config.k // EXAMPLE_MEMBERS)][:EXAMPLE_MEMBERS]
-    details = run.reference.details(reference.patches[shown])
-    potential = bicubic + details / reference.std[shown, None] * queries.std[row]
-
-    def picture(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-        return np.rint(np.clip(square(run, values), 0.0, 1.0) * 255.0).astype(np.uint8)
-
-    number, y, x = int(one.image[0]), int(one.y[0]), int(one.x[0])
+    one = queries[np.array([row])]
+    hr = store.hr_patches(one.patches)
+    bicubic = hr - store.details(one.patches)
+    center = measures["center_patch"][row : row + 1].astype(np.float32) / 255.0
+    number, y, x = (int(v[0]) for v in (one.patches.image, one.patches.y, one.patches.x))
     width = run.config.patch_width
     return ExampleGroup(
         row=row,
         kind=kind,
         lr=store.lr_image(number)[y : y + width, x : x + width].copy(),
-        truth=picture(hr)[0],
-        bicubic=picture(bicubic)[0],
-        center=picture(measures["center_patch"][row : row + 1].astype(np.float32) / 255.0)[0],
-        members=picture(potential),
+        truth=as_pictures(run, hr)[0],
+        bicubic=as_pictures(run, bicubic)[0],
+        center=as_pictures(run, center)[0],
+        members=member_pictures(run, reference, one, members[row : row + 1])[0],
     )

@@ -18,6 +18,7 @@ from cooanalysis.stats import MIN_IMAGES
 from cooanalysis.study.ceiling import mmse_floors
 from cooanalysis.study.cleanness import manifold_distances
 from cooanalysis.study.context import Context
+from cooanalysis.study.explore import MeasuredGroups, explore
 from cooanalysis.study.groups import (
     Grouping,
     estimator_reliability,
@@ -27,7 +28,7 @@ from cooanalysis.study.groups import (
 from cooanalysis.study.inputs import (
     ReferencePatches,
 )
-from cooanalysis.study.pictures import entropy_maps, example_groups
+from cooanalysis.study.pictures import dense_maps, entropy_maps, example_groups
 from cooanalysis.study.plan import Study
 from cooanalysis.study.prepare import prepare
 from cooanalysis.summary import Measured, entropy_column, jsonable, summarise
@@ -48,7 +49,11 @@ def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Res
         run, queries, measures["center_patch"], found.excluded, table
     )
     with clock.time("maps"):
-        maps, images = entropy_maps(run, grouping, reference, table, found.excluded)
+        dense = dense_maps(run, grouping, reference, table, found.excluded)
+        maps, images = entropy_maps(run, dense)
+    with clock.time("pictures"):
+        groups = MeasuredGroups(queries, members, measures)
+        explored = explore(run, reference, groups, [each.groups for each in dense])
     with clock.time("summary"):
         examples = example_groups(run, reference, queries, members, measures)
         leading = table[entropy_column(config.estimators[0])]
@@ -61,8 +66,8 @@ def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Res
     clock.seconds["total"] = time.perf_counter() - started
     summary |= jsonable(_provenance(study, run, grouping, reference, leaks))
     names = np.array(run.queries.names, dtype=object)
-    groups = pd.DataFrame(table | {"image": names[table["image"]]})
-    return Result(summary, groups, maps, tuple(examples), images)
+    frame = pd.DataFrame(table | {"image": names[table["image"]]})
+    return Result(summary, frame, maps, tuple(examples), images, explored)
 
 
 def _warn(run: Context, summary: dict[str, Any]) -> None:

@@ -1,0 +1,194 @@
+"""Figures and report of a comparison: what they show, that nothing hostile gets into them."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+import cooanalysis as coo
+from cooanalysis.comparison.plots import FIGURES, save_figures, unavailable
+from cooanalysis.data import upsample
+from cooanalysis.report.comparison import captions, card, render_report
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+Image = NDArray[np.uint8]
+
+
+def smooth(lr: Image) -> Image:
+    large = np.clip(np.rint(upsample(lr, 4)), 0, 255)
+    return gaussian_filter(large, (1.0, 1.0, 0.0)).astype(np.uint8)
+
+
+def sharpened(lr: Image) -> Image:
+    large = upsample(lr, 4).astype(np.float64)
+    sharp = large + 0.8 * (large - gaussian_filter(large, (1.5, 1.5, 0.0)))
+    return np.rint(np.clip(sharp, 0, 255)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def comparison() -> coo.Comparison:
+    return coo.compare(
+        "sample",
+        {"bicubic": "bicubic", "net": smooth, "net-decloss": sharpened, HOSTILE: smooth,
+         "hr": "hr"},
+        baseline="net", metrics=["psnr_y"], queries=200, k=32, manifold_reference=800,
+        map_images=1, crops=2, features=("sparsity",), cache=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(comparison: coo.Comparison, tmp_path_factory: pytest.TempPathFactory) -> str:
+    drawn = save_figures(comparison, tmp_path_factory.mktemp("figures"))
+    return render_report(
+        comparison, {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
+    )
+
+
+def without(comparison: coo.Comparison) -> coo.Comparison:
+    """The same comparison with nothing to draw but the totals."""
+    return dataclasses.replace(
+        comparison,
+        strata=comparison.strata.iloc[:0],
+        spectra=comparison.spectra.iloc[:0],
+        maps=comparison.maps.iloc[:0],
+        crops=(),
+        images={},
+    )
+
+
+def test_every_figure_is_drawn_the_same_twice(comparison: coo.Comparison, tmp_path: Path) -> None:
+    first = save_figures(comparison, tmp_path / "a")
+    second = save_figures(comparison, tmp_path / "b")
+    assert [path.name for path in first] == [
+        f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
+    ]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_a_figure_without_data_says_so(comparison: coo.Comparison, tmp_path: Path) -> None:
+    bare = without(comparison)
+    assert set(unavailable(bare)) == {"against_entropy", "power_spectra", "crops", "maps"}
+    for name, reason in unavailable(bare).items():
+        figure = FIGURES[name](bare, None)
+        assert reason in "".join(text.get_text() for text in figure.texts)
+    names = {path.stem for path in save_figures(bare, tmp_path)}
+    assert names == {"perception_distortion", "collapse_manifold"}
+
+
+def test_points_lie_where_the_numbers_say(comparison: coo.Comparison) -> None:
+    axes = comparison.plot.collapse_manifold().axes[0]
+    found = {(round(float(x), 6), round(float(y), 6)) for line in axes.lines
+             for x, y in line.get_xydata()[:1]}  # fmt: skip
+    table = comparison.table()
+    for name in ("net", "net-decloss", "bicubic"):
+        row = table.loc[name]
+        assert (round(row["collapse_index"], 6), round(row["manifold_sparsity"], 6)) in found
+
+
+def test_figures_are_listed_for_completion(comparison: coo.Comparison) -> None:
+    assert set(FIGURES) <= set(dir(comparison.plot))
+    with pytest.raises(AttributeError, match="there are perception_distortion"):
+        _ = comparison.plot.nothing
+
+
+def test_crops_are_enlarged_without_interpolation(comparison: coo.Comparison) -> None:
+    canvas = comparison.plot.crops().axes[0].images[0].get_array()
+    crop = comparison.crops[0].pictures["bicubic"]
+    factor = -(-160 // max(crop.shape[:2]))
+    tile = np.asarray(canvas)[: factor * crop.shape[0], : factor * crop.shape[1]]
+    assert np.array_equal(tile[::factor, ::factor], crop)
+    assert np.array_equal(tile[factor - 1 :: factor, ::factor], crop)
+
+
+# -- the page -------------------------------------------------------------------------------
+
+
+class Elements(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_needs_nothing_from_outside(page: str) -> None:
+    for tag, attributes in Elements(page).found:
+        for key in ("src", "href"):
+            value = attributes.get(key)
+            assert value is None or value.startswith(("data:", "#")), (tag, value)
+    assert "http://" not in page and "@import" not in page
+    assert len(page) < 10_000_000
+
+
+def test_hostile_names_are_text(page: str) -> None:
+    assert HOSTILE not in page
+    assert not [tag for tag, attributes in Elements(page).found if "onerror" in attributes]
+    assert len(re.findall("<script", page)) == 2
+
+
+def test_only_the_pages_own_script_may_run(page: str) -> None:
+    script = page[page.rindex("<script>") + len("<script>") : page.rindex("</script>")]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(
+        str(attributes["content"])
+        for tag, attributes in Elements(page).found
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_page_holds_all_pictures_and_verdicts(comparison: coo.Comparison, page: str) -> None:
+    start = page.index('id="crops-data">') + len('id="crops-data">')
+    data = json.loads(page[start : page.index("</script>", start)])
+    assert [place["image"] for place in data] == [crop.image for crop in comparison.crops]
+    for place in data:
+        assert [name for name, _ in place["pictures"]] == [
+            "bicubic", "net", "net-decloss", HOSTILE, "hr",
+        ]  # fmt: skip
+        assert all(url.startswith("data:image/png;base64,") for _, url in place["pictures"])
+    assert 'data-left="net" data-right="net-decloss"' in page
+    sentences = [text for model in comparison.summary["models"] for text in model["verdict"]]
+    plain = re.sub(r"&[#\w]+;", "'", page)
+    for sentence in sentences:
+        assert sentence.replace(HOSTILE, "")[:40].replace(">", "'") in plain
+
+
+def test_a_page_without_pictures_says_so(comparison: coo.Comparison) -> None:
+    page = render_report(without(comparison), {})
+    assert "no places were cut out" in page
+    assert page.count("Not available:") >= 6
+
+
+def test_captions_say_arrows_only_where_there_are_any(comparison: coo.Comparison) -> None:
+    assert "An arrow leads" in captions(comparison)["collapse_manifold"]
+    summary = json.loads(json.dumps(comparison.summary))
+    summary["models"] = [m for m in summary["models"] if m["name"] != "net-decloss"]
+    single = dataclasses.replace(comparison, summary=summary)
+    assert "An arrow leads" not in captions(single)["collapse_manifold"]
+
+
+def test_the_card_is_escaped_and_whole(comparison: coo.Comparison) -> None:
+    text = card(comparison)
+    assert HOSTILE not in text and "net-decloss" in text
+    assert text == comparison._repr_html_()
+
+
+def test_the_table_sorts_by_numbers_and_not_by_texts(comparison: coo.Comparison, page: str) -> None:
+    values = re.findall(r'data-value="([^"]*)"', page)
+    expected = comparison.table().to_numpy(np.float64).ravel()
+    assert np.array_equal([float(value) for value in values], expected, equal_nan=True)
+    assert isinstance(comparison.table(), pd.DataFrame)
