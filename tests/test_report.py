@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -74,7 +76,18 @@ class TestPage:
         links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
         assert links == ["https://arxiv.org/abs/2201.01034"]
         assert not re.search(r"@import|url\(", rendered)
-        assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed"}
+        assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed"}
+        assert sum(tag == "script" for tag, _ in page.tags) == 1
+
+    def test_allows_no_script_but_its_own(self, rendered: str) -> None:
+        script = rendered[rendered.rindex("<script>") + 8 : rendered.rindex("</script>")]
+        policy = next(
+            str(attributes["content"])
+            for _, attributes in Page(rendered).tags
+            if attributes.get("http-equiv") == "Content-Security-Policy"
+        )
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
 
     def test_is_accessible(self, rendered: str) -> None:
         page = Page(rendered)
@@ -111,7 +124,7 @@ class TestPage:
         summary["entropy"]["gaussian"]["reliability"] |= {"trusted": False, "reason": HOSTILE}
         result = replace(result, summary=summary)
         for text in (render_report(result, {}), summary_card(summary)):
-            assert "<script" not in text
+            assert "<script>alert" not in text
             assert "&lt;script&gt;alert(1)" in text
             assert not any("onerror" in attributes for _, attributes in Page(text).tags)
         assert "{{ 7*7 }}" in render_report(result, {})

@@ -21,7 +21,7 @@ QUERIES = 360
 IMAGES = 60
 MAP_PATCHES = 80
 MEMBERS = 8
-BYTES = 4_000_000
+BYTES = 3_000_000
 """Pictures take at most this much, so that a report stays small whatever the patch size."""
 THUMBNAIL = 360
 """Pixels of the longest side."""
