@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench figures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coo-analyze --dataset sample --out runs/sample-x4
@@ -18,6 +18,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/main_job.py
+
+# Figures of models need torch: pip install '.[cpu,models,train]'; without it they say so.
+figures: $(VENV)/.installed
+	$(BIN)/python -m figures
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

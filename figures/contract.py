@@ -112,7 +112,7 @@ class Inputs:
     @cached_property
     def comparison(self) -> coo.Comparison:
         """The comparison of the shipped models, bicubic and truth, on the data set."""
-        options = {"queries": self.queries, "seed": self.seed}
+        options: dict[str, Any] = {"queries": self.queries, "seed": self.seed}
         return coo.compare(
             self.dataset, {"hr": "hr", "bicubic": "bicubic"} | SHIPPED, baseline="l1",
             reference=self.reference, data_root=self.data_root, strata=10,

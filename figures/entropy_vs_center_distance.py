@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
@@ -176,10 +175,11 @@ def data(inputs: Inputs) -> Data:
     ratio = np.exp(np.log(frame["distance"]) - 0.5 * np.log(entropy_power(frame["entropy"])))
     d = int(summary["entropy"][method]["reliability"]["d"])
     methods = tuple(summary["entropy"])
+    k = int(summary["config"]["k"])
     facts = {
         "estimator": method,
         "estimators": list(methods),
-        "k": int(summary["config"]["k"]),
+        "k": k,
         "dimensions": d,
         "n_queries": len(frame),
         "spearman": bootstrap.spearman(frame["entropy"], frame["distance"]).as_dict(),
@@ -188,7 +188,7 @@ def data(inputs: Inputs) -> Data:
         "intervals": style.intervals(bootstrap),
         "trusted": bool(summary["entropy"][method]["reliability"]["trusted"]),
     }
-    known = measure_known(facts["k"], d, methods, inputs.seed)
+    known = measure_known(k, d, methods, inputs.seed)
     return Data({"patches": frame, "medians": pd.DataFrame(medians), "known": known}, facts=facts)
 
 
@@ -227,8 +227,8 @@ def draw(data: Data) -> Figure:
             ax.plot(curve, np.sqrt(entropy_power(curve)), color=plotting.BLACK, ls="--", lw=1.1)
             ax.set_xlabel("entropy (nats per dimension)")
         real.set(xlim=(left, right), ylim=(bottom, top))
-        ends = np.concatenate([placed["x_exact"], placed["x_estimates"].map(max)])
-        exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(ends.max()) + 1.75)
+        # Room for the names on the right.
+        exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(placed["x_bound"].max()) + 2.2)
         plotting._plain_log_axis(real)
         real.set_ylabel("distance of the center to the members\n(RMS per dimension, log scale)")
         style.letter(real, "a", "Groups of real patches")
@@ -272,18 +272,20 @@ def place_known(known: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
     heights = np.geomspace(bottom * 1.25, top / 1.25, len(known))
     factor = heights / known["exact_distance"].to_numpy()
     shift = np.log(factor)
-    methods = [name for name in known if f"{name}_sd" in known]
-    return known.assign(
+    methods = [str(name) for name in known if f"{name}_sd" in known]
+    placed = known.assign(
         y_exact=heights,
         y=known["distance"].to_numpy() * factor,
         x_exact=known["exact_entropy"].to_numpy() + shift,
-        x_estimates=[
-            tuple(row) for row in known[methods].to_numpy() + shift[:, None]
-        ],
-    )  # fmt: skip
+        # A Gaussian of this distance, which is where the bound lies.
+        x_bound=np.log(heights) + GAUSSIAN_UNIT_ENTROPY,
+    )
+    for method in methods:
+        placed[f"x_{method}"] = known[method].to_numpy() + shift
+    return placed
 
 
-MARKS = (
+MARKS: tuple[style.Look, ...] = (
     {"marker": "s", "color": plotting.BLUE},
     {"marker": "^", "color": plotting.PURPLE},
     {"marker": "o", "color": plotting.ORANGE},
@@ -295,16 +297,15 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
     for number, method in enumerate(methods):
         look = MARKS[number % len(MARKS)]
         ax.errorbar(
-            [values[number] for values in placed["x_estimates"]], placed["y"],
-            xerr=placed[f"{method}_sd"], ls="", ms=4.0, capsize=0, elinewidth=0.9,
-            markerfacecolor="white", zorder=4, **look,
+            placed[f"x_{method}"], placed["y"],
+            xerr=placed[f"{method}_sd"], ls="", ms=3.6, capsize=0, elinewidth=0.9,
+            markerfacecolor="white", zorder=4 + number, **look,
         )  # fmt: skip
-    ax.plot(placed["x_exact"], placed["y_exact"], ls="", marker="D", ms=4.5, zorder=5,
+    ax.plot(placed["x_exact"], placed["y_exact"], ls="", marker="D", ms=5.5, zorder=3,
             color=plotting.BLACK)  # fmt: skip
-    for _, row in placed.iterrows():
-        reach = max(row["x_exact"], *row["x_estimates"], math.log(row["y_exact"])
-                    + GAUSSIAN_UNIT_ENTROPY)  # fmt: skip
-        ax.text(reach + 0.12, row["y_exact"], row["distribution"], va="center", fontsize=6.5)
+    reach = placed[[name for name in placed if str(name).startswith("x_")]].max(axis=1)
+    for x, y, title in zip(reach, placed["y_exact"], placed["distribution"], strict=True):
+        ax.text(x + 0.12, y, title, va="center", fontsize=6.5)
     handles = [style.handle("exact", color=plotting.BLACK, marker="D", ls="")]
     for number, method in enumerate(methods):
         look = MARKS[number % len(MARKS)]
@@ -332,24 +333,23 @@ def caption(data: Data) -> str:
     }
     errors = style.listed(f"{value:.2f} ({estimator_title(n)})" for n, value in worst.items())
     doubt = "" if facts["trusted"] else " (its absolute values are not to be trusted here)"
-    trivial = (
-        "which a Gaussian fit cannot cross but by chance; so the line is a frame there, and the "
-        "test is panel b"
+    bound = (
+        "which a Gaussian fit cannot cross but by chance, so there it is a frame and no test"
         if method == "gaussian"
-        else f"{100.0 * facts['share_below_bound'][method]:.0f} % of the groups lie below it by "
+        else f"which {100.0 * facts['share_below_bound'][method]:.0f} % of the groups cross by "
         "errors of the estimate"
     )
     return (
-        f"(a) {count(facts['n_queries'])} groups of {facts['k']} high-resolution patches that "
-        "share nearly one low-resolution patch; across is how uncertain the true patch is "
-        f"(entropy of the group, {estimator_title(method)}{doubt}), up is how far the members lie "
-        "from their center, which is what a model trained with a pixel loss aims at. "
+        f"(a) {count(facts['n_queries'])} groups of {facts['k']} high-resolution patches behind "
+        "(nearly) one low-resolution patch: how uncertain the true patch is (entropy, "
+        f"{estimator_title(method)}{doubt}), against how far the members lie from their center, "
+        "the answer that a pixel loss asks for. "
         f"Rank correlation {spearman.text(3)}: {law} (gray: density; bars: {facts['intervals']}). "
-        "No distribution can lie below the dashed line, the square root of the entropy power, "
-        f"{trivial}; the median group lies {facts['median_over_bound']:.2f} times as high as it. "
-        f"(b) Groups of the same size ({facts['k']} members, {facts['dimensions']} dimensions) "
-        "drawn from distributions whose entropy is known exactly, each scaled to a height of its "
-        "own (which moves it along the line): all obey the bound, a Gaussian of equal variances "
-        f"reaches it, and the estimates (mean and standard deviation of {REPEATS} groups) miss "
-        f"the exact value by at most {errors} nats per dimension."
+        "No distribution lies below the dashed line, the square root of the entropy power, "
+        f"{bound}; the median group lies {facts['median_over_bound']:.2f} times as high. "
+        f"(b) The test: groups of the same size ({facts['k']} members, {facts['dimensions']} "
+        "dimensions) whose entropy is known exactly, each moved along the line to a height of its "
+        "own. All obey the bound, a Gaussian of equal variances reaches it, and the estimates "
+        f"(mean of {REPEATS} groups, bars: standard deviation) miss the exact value by at most "
+        f"{errors} nats per dimension."
     )

@@ -14,12 +14,6 @@ NAMES = (
     "manifold_vs_entropy",
     "patch_embedding",
     "oversmoothing_maps",
-    "decloss_effect",
-    "oversmoothed_crops",
-    "power_spectra",
-    "estimator_validation",
-    "benchmark_table",
-    "ablation_table",
 )
 
 

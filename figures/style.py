@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,15 +18,15 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from cooanalysis import plotting
-from cooanalysis.comparison.cache import OutputCache, default_folder
-from cooanalysis.comparison.images import usable_pairs
-from cooanalysis.comparison.sources import Source, open_source
 from cooanalysis.data import Dataset
-from cooanalysis.errors import ConfigError, MissingDependencyError, ModelError
+from cooanalysis.errors import ConfigError, ModelError
 from cooanalysis.report.words import Number
 from cooanalysis.stats import Estimate, ImageBootstrap
 from cooanalysis.study.context import Context
 from figures.contract import SHIPPED, MissingData
+
+if TYPE_CHECKING:
+    from cooanalysis.comparison.sources import Source
 
 SINGLE, DOUBLE = 3.35, 7.0
 """Inches: one and two columns of a page."""
@@ -41,6 +41,9 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 """Marks of the models, as in the figures of a comparison."""
+
+Look = Mapping[str, Any]
+"""Keywords of matplotlib: colour, marker, line."""
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -93,7 +96,7 @@ def handle(label: str, **look: Any) -> Line2D:
 # -- numbers --------------------------------------------------------------------------------
 
 
-def number(row: Mapping[str, Any]) -> Number:
+def number(row: Any) -> Number:
     """A row with ``value``, ``ci_low`` and ``ci_high`` as words take it."""
     return Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
 
@@ -141,9 +144,9 @@ def binned_medians(
 # -- answers of models ----------------------------------------------------------------------
 
 
-def open_models(dataset: Dataset, *, scale: int, names: Sequence[str] = tuple(SHIPPED)) -> list[
-    Source
-]:
+def open_models(
+    dataset: Dataset, *, scale: int, names: Sequence[str] = tuple(SHIPPED)
+) -> list[Source]:
     """The shipped models, ready to be asked.
 
     Raises
@@ -152,11 +155,14 @@ def open_models(dataset: Dataset, *, scale: int, names: Sequence[str] = tuple(SH
         If they cannot run here.
     """
     try:
+        # Only here, so that figures without models need no torch.
+        from cooanalysis.comparison.sources import open_source
+
         return [open_source(name, SHIPPED[name], dataset.pairs, scale=scale) for name in names]
-    except (MissingDependencyError, ModelError, ConfigError) as error:
+    except (ImportError, ModelError, ConfigError) as error:
         raise MissingData(
-            f"the answers of the shipped models are needed ({error}); install torch and "
-            "safetensors with `pip install '.[models]'` and take scale 4"
+            f"the answers of the shipped models are needed ({error}); install what "
+            "models need with `pip install '.[models]'`"
         ) from error
 
 
@@ -167,6 +173,9 @@ def answers(
 
     Outputs are kept in the same cache as those of a comparison, so nothing is upscaled twice.
     """
+    from cooanalysis.comparison.cache import OutputCache, default_folder
+    from cooanalysis.comparison.images import usable_pairs
+
     wanted, cache = set(images), OutputCache(default_folder())
     found: dict[str, dict[int, Image]] = {source.name: {} for source in sources}
     for place, pair in enumerate(usable_pairs(run, dataset)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -88,4 +89,5 @@ def _write(path: Path, image: Image) -> None:
     except OSError as error:
         raise RunDirectoryError(f"cannot write the output cache {path.parent}: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -19,8 +19,8 @@ def match_files(
 
     A file belongs to an image if its stem is the name of the image, of its HR or of its LR file,
     or begins with one of them, followed by ``_``, ``-``, ``.`` or ``x4`` (the scale), as in
-    ``baby_SwinIR.png`` or ``0001x4.png``; upper and lower case are the same. The longest name that
-    fits wins.
+    ``baby_SwinIR.png`` or ``0001x4.png``; upper and lower case are the same. A file with the whole
+    name of an HR file is its own; else the longest name that fits wins.
 
     Parameters
     ----------
@@ -54,8 +54,9 @@ def match_files(
             known.setdefault(stem.casefold(), pair.name)
     found: dict[str, list[Path]] = {}
     extra = []
+    exact = {name: pair.name for pair in pairs for name in (pair.name, pair.hr_path.name)}
     for path in files:
-        name = _image_of(path.stem.casefold(), known, scale)
+        name = exact.get(path.name) or _image_of(path.stem.casefold(), known, scale)
         if name is None:
             extra.append(path.name)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -101,6 +102,7 @@ def measure_patches(
     """
     groups = clean.groups
     run = groups.run
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def compute() -> Arrays:
         store = with_outputs(groups.store, outputs)
@@ -117,7 +119,7 @@ def measure_patches(
                 found |= {f"map_{number}_{key}": values for key, values in terms.items()}
         return found
 
-    return run.checkpoints.load_or_compute(f"patches-{name.encode().hex()[:64]}", compute)
+    return run.checkpoints.load_or_compute(f"patches-{digest}", compute)
 
 
 def scores_of(found: Arrays) -> LabelledScores:

@@ -55,6 +55,7 @@ def run_comparison(
     run, seed = groups.run, config.analysis.seed
     floors = mmse_floors(run, groups.reference, groups.queries, groups.members)["mmse_floor"]
     images = measure_images(run, study.queries, sources, metrics, cache)
+    reused = cache.reused  # of what follows everything is
     clean = CleanPatches.fit(groups, config.analysis.features)
     maps = _map_groups(groups, config.analysis.map_images)
     found: dict[str, Arrays] = {}
@@ -92,7 +93,7 @@ def run_comparison(
     summary |= {
         "fingerprint": fingerprint,
         "psnr_ceiling_db": ceiling_db(patches[patches["model"] == sources[0].name], seed),
-        "cached_outputs": cache.reused,
+        "cached_outputs": reused,
     }
     plain = jsonable(summary)
     assert isinstance(plain, dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from cooanalysis.comparison.folders import match_files
 from cooanalysis.data import ImagePair, LoadedPair
 from cooanalysis.data.degradation import modcrop
 from cooanalysis.data.images import read_image
-from cooanalysis.errors import ConfigError, MissingDependencyError, ModelError
+from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError, ModelError
 from cooanalysis.models.shipped import shipped
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Note = Callable[[str], None]
 Specification = str | Path | Callable[..., Any]
+
+_REFUSED = re.compile(
+    "GLOBAL|Unsupported (global|class)|reduce|build instruction|persistent|instantiat", re.I
+)
+"""How torch says that a pickle would call something; anything else is damage."""
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt")
 
@@ -126,7 +132,10 @@ class Folder:
     def answer(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`; a file as large as the uncropped HR image is cropped like it."""
         path = self.files[pair.name]
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            raise ModelError(f"model {self.name!r}, image {pair.name!r}: {error}") from error
         height, width = pair.hr.shape[:2]
         scale = height // pair.lr.shape[0]
         if image.shape[:2] != (height, width):
@@ -188,7 +197,15 @@ class Function:
             return Network(
                 self.name, module, self.scale, self.detail, None, self.device
             ).answer(pair, note)  # fmt: skip
-        output = np.asarray(self.function(pair.lr.copy()))
+        answer = self.function(pair.lr.copy())
+        try:
+            output = np.asarray(answer)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise ModelError(
+                f"model {self.name!r} answers {pair.name!r} with {type(answer).__name__}, which is "
+                f"no array ({_first_line(error)}); a callable must give uint8 of shape "
+                f"{pair.hr.shape}"
+            ) from error
         if output.shape != pair.hr.shape or output.dtype != np.uint8:
             raise ModelError(
                 f"model {self.name!r} answers {pair.name!r} with {output.dtype} of shape "
@@ -265,7 +282,12 @@ def open_source(
         return Bicubic(name)
     if text == "hr":
         return Truth(name)
-    path = shipped().get(text) or Path(text).expanduser()
+    if not name.strip() or not text.strip():
+        raise ConfigError(f"a model needs a name and a file or folder; got {name!r}: {text!r}")
+    try:
+        path = shipped().get(text) or Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"model {name!r}: {text}: {_first_line(error)}") from error
     if path.is_dir():
         return Folder(name, path, match_files(name, path, pairs, scale))
     if not path.is_file():
@@ -293,29 +315,34 @@ def load_network(name: str, path: Path, *, scale: int, device: str = "auto") -> 
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
         key = digest.hexdigest() if digest else hashlib.sha256(file.read()).hexdigest()
-    module, found, detail = _ours(path) or _spandrel(name, path)
+    module, found, detail = _ours(name, path) or _spandrel(name, path)
     if found != scale:
         raise ModelError(f"model {name!r}: {path} is a x{found} model; x{scale} was asked for")
     return Network(name, module, scale, detail, key, device)
 
 
-def _ours(path: Path) -> tuple[nn.Module, int, str] | None:
+def _ours(name: str, path: Path) -> tuple[nn.Module, int, str] | None:
     """A network that coo-train wrote, or None."""
     from cooanalysis import models
 
-    if path.suffix.lower() != ".safetensors" or not _says_ours(path):
+    if path.suffix.lower() != ".safetensors" or not _says_ours(name, path):
         return None
-    info = models.read_info(path)
-    return models.load_weights(path), info.scale, f"{info.name}, {path.name}"
+    try:
+        info = models.read_info(path)
+        return models.load_weights(path), info.scale, f"{info.name}, {path.name}"
+    except ModelError as error:
+        raise ModelError(f"model {name!r}: {error}") from error
 
 
-def _says_ours(path: Path) -> bool:
+def _says_ours(name: str, path: Path) -> bool:
     safetensors = _require("safetensors", "safetensors")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             return any(key.startswith("cooanalysis.") for key in file.metadata() or {})
     except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+        raise ModelError(
+            f"model {name!r}: {path} is not a safetensors file, or is damaged: {error}"
+        ) from error
 
 
 def _spandrel(name: str, path: Path) -> tuple[nn.Module, int, str]:
@@ -370,15 +397,22 @@ def _state_dict(name: str, path: Path) -> dict[str, Any]:
     import torch
 
     if path.suffix.lower() == ".safetensors":
-        return dict(_require("safetensors.torch", "safetensors").load_file(str(path)))
+        try:
+            return dict(_require("safetensors.torch", "safetensors").load_file(str(path)))
+        except Exception as error:
+            raise ModelError(f"model {name!r}: {path} is damaged ({_first_line(error)})") from error
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _REFUSED.search(str(error)):
+            raise ModelError(
+                f"model {name!r}: {path} cannot be read as a checkpoint; is it one, and whole?"
+            ) from error
         raise ModelError(
             f"model {name!r}: {path} holds more than weights, which could run code when loaded, "
             "and is refused; ask for a .safetensors file, or save its state_dict() alone"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged file fails in every way that unpickling can
         raise ModelError(
             f"model {name!r}: {path} cannot be read as a checkpoint ({_first_line(error)})"
         ) from error

@@ -147,7 +147,8 @@ def totals(
                 ("difference", "difference_low", "difference_high", "p"), float("nan")
             )
             if model != baseline and np.isfinite(value) and np.isfinite(reference[0]):
-                difference = bootstrap.interval(value - reference[0], resamples - reference[1])
+                own, other = _paired(measure, part, by_model[baseline], bootstrap)
+                difference = bootstrap.interval(own[0] - other[0], own[1] - other[1])
                 row |= {
                     "difference": difference.value,
                     "difference_low": difference.ci_low,
@@ -207,7 +208,11 @@ def strata(
 def auc(scores: Mapping[str, Any], seed: int) -> dict[str, Estimate]:
     """Area under the curve of each model's two-sample test, with its interval."""
     return {
-        name: ImageBootstrap(test.image, n_resamples=200, seed=seed).auc(test.scores, test.labels)
+        name: (
+            ImageBootstrap(test.image, n_resamples=200, seed=seed).auc(test.scores, test.labels)
+            if len(test.scores)
+            else Estimate(float("nan"), float("nan"), float("nan"))
+        )
         for name, test in scores.items()
     }
 
@@ -228,6 +233,29 @@ def _resampled(
         return float(measure.transform(value)), np.asarray(measure.transform(resamples))
 
 
+def _both(
+    measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame
+) -> list[tuple[Floats, Floats]]:
+    """The sums of two models, NaN in both where either is not finite: what pairs must share."""
+    found = [measure.sums(frame) for frame in (rows, baseline)]
+    shared = np.logical_and.reduce([np.isfinite(part) for sums in found for part in sums])
+    return [(np.where(shared, t, np.nan), np.where(shared, b, np.nan)) for t, b in found]
+
+
+def _paired(
+    measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame, bootstrap: ImageBootstrap
+) -> list[tuple[float, Floats]]:
+    """Value and resamples of two models over the rows that both have."""
+    found = []
+    for sums in _both(measure, rows, baseline):
+        value, resamples = bootstrap.resampled_ratio(*sums)
+        with np.errstate(invalid="ignore"):
+            found.append(
+                (float(measure.transform(value)), np.asarray(measure.transform(resamples)))
+            )
+    return found
+
+
 def _paired_p(
     measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame, image: NDArray[np.intp], seed: int
 ) -> float:
@@ -235,9 +263,8 @@ def _paired_p(
     from scipy.stats import permutation_test
 
     # The denominators are the same for both models, so their sums need not be resampled.
-    first, second = (
-        np.bincount(image, np.nan_to_num(measure.sums(frame)[0])) for frame in (rows, baseline)
-    )
+    tops = [sums[0] for sums in _both(measure, rows, baseline)]
+    first, second = (np.bincount(image, np.nan_to_num(top)) for top in tops)
     if np.array_equal(first, second):
         return 1.0
     if len(first) < 2:

@@ -86,7 +86,7 @@ def markdown(frame: pd.DataFrame, bold: Collection[tuple[int, str]] = ()) -> str
     for place, values in enumerate(frame.to_dict("records")):
         cells = []
         for key, value in values.items():
-            text = str(value).replace("|", "\\|")
+            text = str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
             cells.append(f"**{text}**" if (place, str(key)) in bold else text)
         lines.append(_row(cells))
     return "\n".join(lines) + "\n"
@@ -136,9 +136,12 @@ def _p(value: float) -> str:
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    PLUS_MINUS: r"$\pm$", DASH: "--", INFINITY: r"$\infty$", "<": r"$<$",
+    PLUS_MINUS: r"$\pm$", DASH: "--", INFINITY: r"$\infty$", "<": r"$<$", ">": r"$>$",
+    "|": r"\textbar{}", "\n": " ",
 }  # fmt: skip
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
+    plain = "".join(_TEX.get(character, character) for character in text)
+    # After a line break of a table, a bracket or star would be read as its argument.
+    return "{}" + plain if plain.startswith(("[", "*")) else plain

@@ -16,6 +16,8 @@ Rows = dict[str, Row]
 CLEAN_TOLERANCE = 0.05
 """A manifold ratio within this of 1 counts as that of clean images."""
 LEVEL = 0.05
+ENERGY_WIDTH, RATIO_WIDTH = 0.5, 0.25
+"""Intervals wider than this do not show that two numbers are equal, even where they hold both."""
 
 
 def verdict(
@@ -47,7 +49,7 @@ def _alone(rows: Rows, lead: str) -> str:
     if lead not in rows:
         return f"{_amount(energy)}: {numbers}; the manifold ratio could not be measured."
     ratio = rows[lead]
-    if _inside(energy, 1.0) and _near_clean(ratio):
+    if _inside(energy, 1.0) and _narrow(energy, ENERGY_WIDTH) and _near_clean(ratio):
         return f"Neither over-smooth nor noisy: {numbers}, manifold ratio {_number(ratio)}."
     words = _amount(energy)
     kind = "not like clean images" if ratio["ci_low"] > 1.0 + CLEAN_TOLERANCE else (
@@ -57,10 +59,14 @@ def _alone(rows: Rows, lead: str) -> str:
 
 
 def _amount(energy: Row) -> str:
+    if not np.isfinite([energy["ci_low"], energy["ci_high"]]).all():
+        return "Too few images to say whether it over-smooths"
     if energy["ci_high"] < 1.0:
         return "Over-smooths: less detail than the truth"
     if energy["ci_low"] > 1.0:
         return "Does not over-smooth: more detail than the truth"
+    if not _narrow(energy, ENERGY_WIDTH):
+        return "Too few images to say whether it over-smooths"
     return "As much detail as the truth"
 
 
@@ -128,8 +134,13 @@ def _inside(row: Row, value: float) -> bool:
     return bool(row["ci_low"] <= value <= row["ci_high"])
 
 
+def _narrow(row: Row, width: float) -> bool:
+    """Whether an interval is narrow enough to call a number equal to another."""
+    return bool(row["ci_high"] - row["ci_low"] <= width)
+
+
 def _near_clean(ratio: Row) -> bool:
-    return bool(
+    return _narrow(ratio, RATIO_WIDTH) and bool(
         ratio["ci_low"] <= 1.0 + CLEAN_TOLERANCE and ratio["ci_high"] >= 1.0 - CLEAN_TOLERANCE
     )
 

@@ -228,6 +228,7 @@ class Evil:
         return os.mkdir, (str(self.folder),)
 
 
+@NEEDS_SPANDREL
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt"])
 @pytest.mark.parametrize("layout", ["zip", "legacy", "plain pickle"])
 def test_a_checkpoint_that_would_run_code_is_refused(
@@ -252,6 +253,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(
     assert made.exists()
 
 
+@NEEDS_SPANDREL
 def test_a_whole_pickled_network_is_refused_too(tmp_path: Path) -> None:
     torch.save(torch.nn.Conv2d(3, 3, 3), tmp_path / "module.pth")
     with pytest.raises(ModelError, match="module.pth holds more than weights.*state_dict"):
@@ -262,7 +264,7 @@ def random_weights() -> dict[str, Any]:
     return {f"layer.{i}.weight": torch.randn(5, 5) for i in range(4)}
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("suffix", [pytest.param(".pth", marks=NEEDS_SPANDREL), ".safetensors"])
 @pytest.mark.parametrize("damage", ["empty", "garbage", "truncated"])
 def test_damaged_files_are_named(damage: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"damaged{suffix}"

@@ -1,0 +1,256 @@
+"""The idea in one picture: many sharp patches behind one low-resolution patch, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from cooanalysis import plotting
+from cooanalysis.comparison.groups import QueryGroups, groups_of
+from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.data.images import rgb_to_y
+from cooanalysis.entropy import entropy
+from cooanalysis.progress import Silent
+from cooanalysis.report.words import count
+from cooanalysis.rundir import Checkpoints
+from cooanalysis.study import Study
+from cooanalysis.study.explore import MEMBERS, as_pictures, member_pictures
+from figures import style
+from figures.contract import SHIPPED, Data, Inputs, MissingData
+
+TITLE = "Center-oriented optimization in one picture"
+
+QUANTILES = (0.1, 0.5, 0.9)
+NEIGHBOURHOOD = 0.05
+"""Share of the queries, nearest in entropy to a quantile, from which a patch is chosen."""
+SHOWN = 5
+"""Members that are drawn."""
+QUERIES = 2000
+SCALE = 4
+
+Floats = NDArray[np.float64]
+
+
+def data(inputs: Inputs) -> Data:
+    """Groups of a few patches, and what the models answer in their place."""
+    config = AnalysisConfig(
+        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
+        queries=min(inputs.queries, QUERIES), seed=inputs.seed,
+    )  # fmt: skip
+    study = Study.plan(config, data_root=inputs.data_root)
+    models = style.open_models(study.queries, scale=SCALE)
+    groups = groups_of(study, Silent(), Checkpoints())
+    rows = choose(groups.entropy, groups.queries.std, groups.image)
+    if not rows:
+        raise MissingData("no query patch has a finite entropy; take images with some detail")
+    images = {int(groups.image[row]) for row in rows}
+    outputs = style.answers(groups.run, study.queries, models, images)
+    arrays: dict[str, NDArray[Any]] = {}
+    patches, distances = [], []
+    for place, row in enumerate(rows):
+        pictures, relative, facts = _one(groups, row, outputs)
+        arrays |= {f"{place}_{name}": picture for name, picture in pictures.items()}
+        patches.append({"place": place} | facts)
+        distances += [{"place": place, "what": name, "relative": value}
+                      for name, value in relative.items()]  # fmt: skip
+    ranks = rankdata(groups.entropy) / len(groups.entropy)
+    frame = pd.DataFrame(patches).assign(entropy_rank=[float(ranks[row]) for row in rows])
+    shown = {"n_queries": len(groups.queries), "k": config.k, "width": config.patch_width,
+             "models": list(SHIPPED)}  # fmt: skip
+    return Data({"patches": frame, "distances": pd.DataFrame(distances)}, arrays, shown)
+
+
+def choose(values: Floats, contrast: NDArray[np.floating], image: NDArray[np.integer]) -> list[int]:
+    """For each entropy quantile the query of highest LR contrast near it, no image twice.
+
+    Parameters
+    ----------
+    values, contrast, image
+        (q,) entropy, LR contrast and image number of the queries.
+    """
+    finite = np.flatnonzero(np.isfinite(values))
+    order = finite[np.argsort(values[finite], kind="stable")]
+    half = max(1, int(round(NEIGHBOURHOOD * len(order) / 2.0)))
+    rows: list[int] = []
+    for quantile in QUANTILES:
+        middle = int(quantile * max(0, len(order) - 1))
+        near = order[max(0, middle - half) : middle + half + 1]
+        others = near[~np.isin(image[near], image[rows])]
+        # A set of one or two images cannot give three of them.
+        near = others if len(others) else near[~np.isin(near, rows)]
+        if len(near):
+            rows.append(int(near[np.argmax(contrast[near])]))
+    return rows
+
+
+def _one(
+    groups: QueryGroups, row: int, outputs: Mapping[str, Mapping[int, NDArray[np.uint8]]]
+) -> tuple[dict[str, NDArray[Any]], dict[str, float], dict[str, Any]]:
+    """Pictures of one group, how far each lies from the center, and what was measured."""
+    run, store, members = groups.run, groups.store, groups.members[row]
+    one = groups.queries[np.array([row])]
+    number, y, x = (int(v[0]) for v in (one.patches.image, one.patches.y, one.patches.x))
+    hr, detail, std = store.hr_patches(one.patches), store.details(one.patches), one.std[:, None]
+    bicubic = hr - detail
+    center = groups.centers(slice(row, row + 1))
+    width, size = store.width, store.patch_size
+    details = run.reference.details(groups.reference.patches[members])
+    details = details / groups.reference.std[members, None]
+    spread = _rms(details - center)
+    rms = float(np.sqrt(np.mean(spread**2)))
+    # The same members as in reports: evenly spaced by distance, nearest first.
+    shown = np.arange(0, len(members), max(1, run.config.k // MEMBERS))[:SHOWN]
+    drawn = member_pictures(run, groups.reference, one, members[None])[0][: len(shown)]
+    pictures: dict[str, NDArray[Any]] = {
+        "lr": store.lr_image(number)[y : y + width, x : x + width].copy(),
+        "members": drawn,
+        "center": as_pictures(run, bicubic + center * std)[0],
+        "truth": as_pictures(run, hr)[0],
+        "bicubic": as_pictures(run, bicubic)[0],
+    }
+    relative = {f"member {i + 1}": float(spread[m]) / rms for i, m in enumerate(shown)}
+    relative |= {"center": 0.0, "truth": float(_rms(detail / std - center)[0]) / rms,
+                 "bicubic": float(_rms(-center)[0]) / rms}  # fmt: skip
+    top, left = y * store.scale, x * store.scale
+    for name, images in outputs.items():
+        cut = rgb_to_y(images[number]).astype(np.uint8)[top : top + size, left : left + size]
+        answer = cut.reshape(1, -1).astype(np.float32) / np.float32(255.0)
+        pictures[name] = cut[:, :, None].copy()
+        relative[name] = float(_rms((answer - bicubic) / std - center)[0]) / rms
+    subspace = groups.reference.projected[members]
+    facts = {
+        "image": store.names[number], "y": y, "x": x, "lr_std": float(one.std[0]),
+        **{f"entropy {name}": float(entropy(subspace, name)) for name in ESTIMATOR_NAMES},
+        "center_rms": rms,
+        "nearest_member": float(spread.min()),
+        "energy_retained_by_center": float(np.sum(center**2) / np.sum((detail / std) ** 2)),
+    }  # fmt: skip
+    return pictures, relative, facts
+
+
+def _rms(rows: NDArray[np.floating]) -> Floats:
+    return np.sqrt(np.mean(rows.astype(np.float64) ** 2, axis=1))
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+GAP, WIDE, HEAD, FOOT = 0.07, 0.24, 0.4, 0.3
+"""Tiles between pictures and between kinds of them; height of the words above and below a row."""
+TITLES = 0.62
+
+
+def draw(data: Data) -> Figure:
+    """Draw a row a patch: LR, members, center, truth, models; below, distances to the center."""
+    frame, relative = data.frames["patches"], data.frames["distances"]
+    models = ["bicubic", *data.facts["models"]]
+    n_members = min(len(data.arrays[f"{place}_members"]) for place in frame["place"])
+    names = ["lr", *(f"member {i + 1}" for i in range(n_members)), "center", "truth", *models]
+    lefts = _lefts(names)
+    wide = lefts[-1] + 1.0
+    high = TITLES + len(frame) * (HEAD + 1.0 + FOOT)
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, 0.04 + high * (style.DOUBLE - 0.08) / wide)
+        ax = fig.add_subplot()
+        _titles(ax, names, lefts, n_members)
+        for number, row in enumerate(frame.to_dict("records")):
+            top = TITLES + number * (HEAD + 1.0 + FOOT) + HEAD
+            ax.text(0.0, top - 0.09, _numbers(row), va="bottom", fontsize=6.5)
+            pictures = _pictures(data, int(row["place"]), n_members, models)
+            black, white = _stretch([*pictures[1 : n_members + 1], pictures[n_members + 2]])
+            own = relative[relative["place"] == row["place"]].set_index("what")["relative"]
+            for name, left, picture in zip(names, lefts, pictures, strict=True):
+                shown = np.clip((picture.astype(np.float64) - black) / (white - black), 0.0, 1.0)
+                ax.imshow(shown[..., 0] if shown.shape[-1] == 1 else shown, cmap="gray", vmin=0.0,
+                          vmax=1.0, extent=(left, left + 1.0, top + 1.0, top),
+                          interpolation="nearest")  # fmt: skip
+                if name in own:
+                    ax.text(left + 0.5, top + 1.05, f"{own[name]:.2f}", ha="center", va="top",
+                            fontsize=6.0, color=_colour(name))  # fmt: skip
+        ax.set(xlim=(0.0, wide), ylim=(high, 0.0))
+        ax.set_aspect("equal")
+        ax.axis("off")
+        return style.laid_out(fig)
+
+
+def _lefts(names: Sequence[str]) -> list[float]:
+    lefts = [0.0]
+    for before, name in zip(names, names[1:], strict=False):
+        apart = before == "lr" or name in ("center", "truth", "bicubic")
+        lefts.append(lefts[-1] + 1.0 + (WIDE if apart else GAP))
+    return lefts
+
+
+def _titles(ax: Axes, names: Sequence[str], lefts: Sequence[float], n_members: int) -> None:
+    places = {name: (left + 0.5, "LR" if name == "lr" else name.replace("-", "\n+ "))
+              for name, left in zip(names, lefts, strict=True)
+              if not name.startswith("member")}  # fmt: skip
+    middle = (lefts[1] + lefts[n_members] + 1.0) / 2.0
+    places["members"] = middle, "members: details of real patches\nwith (nearly) this LR patch"
+    for name, (x, text) in places.items():
+        ax.text(x, TITLES - 0.05, text, ha="center", va="bottom", fontsize=6.5, linespacing=1.05,
+                fontweight="bold" if name == "center" else "normal",
+                color=_colour(name))  # fmt: skip
+
+
+def _colour(name: str) -> str:
+    return plotting.VERMILLION if name == "center" else plotting.BLACK
+
+
+def _pictures(
+    data: Data, place: int, n_members: int, models: Sequence[str]
+) -> list[NDArray[np.uint8]]:
+    arrays = data.arrays
+    members = list(arrays[f"{place}_members"][:n_members])
+    rest = [arrays[f"{place}_{name}"] for name in ("center", "truth", *models)]
+    return [arrays[f"{place}_lr"], *members, *rest]
+
+
+def _stretch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
+    """Black and white of a row: one stretch for all its pictures, so that they compare."""
+    low, high = np.quantile(np.concatenate([p.ravel() for p in pictures]), [0.01, 0.99])
+    return float(low), float(max(high, low + 8.0))
+
+
+def _numbers(row: Mapping[Any, Any]) -> str:
+    return plotting._minus(
+        f"{plotting._printable(str(row['image']), 30)}: entropy {row['entropy gaussian']:.2f}, "
+        f"higher than {100.0 * row['entropy_rank']:.0f} % of the patches; distance to the center: "
+        f"members {row['center_rms']:.2f} (root mean square), nearest {row['nearest_member']:.2f}"
+    )
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say what each picture is, how the patches were chosen, and what the numbers are."""
+    facts, frame = data.facts, data.frames["patches"]
+    relative = data.frames["distances"].pivot(index="what", columns="place", values="relative")
+    ranks = style.listed(f"{100.0 * rank:.0f} %" for rank in frame["entropy_rank"])
+    models = ["bicubic", *facts["models"]]
+    spans = style.listed(
+        f"{name} {relative.loc[name].min():.2f}–{relative.loc[name].max():.2f}" for name in models
+    )
+    truth = relative.loc["truth"]
+    return (
+        f"One low-resolution (LR) patch of {facts['width']}×{facts['width']} pixels a row, and "
+        f"the high-resolution patches that could stand behind it: some of the {facts['k']} "
+        "members of its group, their mean (the center, which a pixel loss asks for), the true "
+        "patch, and what the models answer. "
+        f"The patches are not picked by eye: out of {count(facts['n_queries'])} they have the "
+        f"highest LR contrast among the {NEIGHBOURHOOD:.0%} nearest in entropy to the "
+        f"{style.listed(f'{q:.0%}' for q in QUANTILES)} quantiles, no image twice (entropy ranks "
+        f"{ranks}). "
+        "Entropy is in nats per dimension, distances are in units of the LR contrast; below each "
+        "picture stands its own distance to the center over that of the members. "
+        f"The true patches lie at {truth.min():.2f}–{truth.max():.2f}, {spans}; models see more of "
+        "the image than this patch, so they need not answer with this center. "
+        f"These are {len(frame)} examples and prove nothing by themselves."
+    ).replace("%", " %").replace("  %", " %")  # fmt: skip

@@ -1,0 +1,219 @@
+"""How far centers lie from clean patches, by entropy and feature space, and the naive distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cooanalysis import plotting
+from cooanalysis.report.words import Number, count
+from cooanalysis.stats import ImageBootstrap, quantile_bin
+from figures import style
+from figures.contract import Data, Inputs, MissingData, generator
+
+TITLE = "Distance to clean patches against entropy"
+
+SPACES = ("sparsity", "subbands", "deep", "pixels")
+NAIVE = "pixels"
+"""The space that calls blur clean, shown as a warning."""
+QUERIES = 2000
+BINS = 10
+METHOD = "gaussian"
+KINDS = ("center", "bicubic", "clean")
+
+
+def data(inputs: Inputs) -> Data:
+    """Distances to clean patches over those of clean patches, by entropy decile and space."""
+    result = inputs.analysis(
+        queries=min(inputs.queries, QUERIES), estimators=(METHOD,), features=SPACES,
+        manifold_reference=6000, map_images=0, ceiling_queries=0,
+    )  # fmt: skip
+    table, spaces = result.groups, result.summary["manifold"]
+    measured = [name for name in SPACES if f"manifold_{name}_center" in table]
+    if not set(measured) - {NAIVE}:
+        missing = [str(spaces[name]["missing"]) for name in spaces if "missing" in spaces[name]]
+        raise MissingData(f"no feature space that can tell blur was measured: {'; '.join(missing)}")
+    image = np.unique(table["image"], return_inverse=True)[1]
+    bootstrap = ImageBootstrap(image, seed=inputs.seed)
+    half = _halves(image, inputs.seed)
+    decile = quantile_bin(table[f"entropy_{METHOD}"], BINS)
+    rows, overall = [], []
+    for name in measured:
+        for kind in KINDS:
+            key = {"space": name, "kind": kind}
+            overall.append(key | _ratio(table, name, kind, half, np.ones(len(table)), bootstrap))
+            for number in range(BINS):
+                mask = np.where(decile == number, 1.0, np.nan)
+                found = _ratio(table, name, kind, half, mask, bootstrap)
+                rows.append(key | {"decile": number + 1} | found)
+    facts = {
+        "titles": {name: str(spaces[name]["title"]) for name in measured},
+        "warnings": {name: spaces[name].get("warning") for name in measured},
+        "missing": {name: str(spaces[name]["missing"]) for name in spaces if name not in measured},
+        "n_queries": len(table),
+        "intervals": style.intervals(bootstrap),
+        "spearman": {name: _trend(table, name, bootstrap) for name in measured},
+    }
+    return Data({"deciles": pd.DataFrame(rows), "overall": pd.DataFrame(overall)}, facts=facts)
+
+
+def _halves(image: NDArray[np.intp], seed: int) -> NDArray[np.bool_]:
+    """One half of the patches of every image, by chance."""
+    order = np.lexsort((generator(seed).random(len(image)), image))
+    half = np.empty(len(image), np.bool_)
+    half[order] = np.arange(len(image)) % 2 == 0
+    return half
+
+
+def _ratio(
+    table: pd.DataFrame, space: str, kind: str, half: NDArray[np.bool_], mask: Any,
+    bootstrap: ImageBootstrap,
+) -> dict[str, float]:  # fmt: skip
+    """Mean distance over that of clean patches of the same entropy; clean: one half to the other.
+
+    Clean patches of high entropy lie farther from others, so each bin has its own yardstick.
+    """
+    values = table[f"manifold_{space}_{kind}"].to_numpy(np.float64) * mask
+    clean = table[f"manifold_{space}_clean"].to_numpy(np.float64)
+    if kind != "clean":
+        return bootstrap.ratio(values, clean).as_dict()
+    first, second = np.where(half, np.nan, values), np.where(half, values, np.nan)
+    return bootstrap.ratio_of_means(first, second).as_dict()
+
+
+def _trend(table: pd.DataFrame, space: str, bootstrap: ImageBootstrap) -> dict[str, float]:
+    """Rank correlation of entropy with the center's ratio, patch by patch."""
+    ratio = table[f"manifold_{space}_center"] / table[f"manifold_{space}_clean"].clip(lower=1e-9)
+    return bootstrap.spearman(table[f"entropy_{METHOD}"], ratio).as_dict()
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+LOOKS: Mapping[str, style.Look] = {
+    "center": plotting.CENTER,
+    "bicubic": plotting.BICUBIC | {"ls": "--"},
+    "clean": plotting.CLEAN | {"ls": ":"},
+}
+
+
+def draw(data: Data) -> Figure:
+    """Draw one panel a feature space; the naive one hatched and gray."""
+    titles = data.facts["titles"]
+    frame = data.frames["deciles"]
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, 2.6)
+        axes = fig.subplots(1, len(titles), sharex=True, squeeze=False)[0]
+        trusted = frame[frame["space"] != NAIVE]
+        top = float(trusted["ci_high"].max()) + 0.06
+        bottom = min(float(trusted["ci_low"].min()), 1.0) - 0.06
+        for ax, name, where in zip(axes, titles, "abcdef", strict=False):
+            _panel(ax, frame[frame["space"] == name], name == NAIVE)
+            style.letter(ax, where, titles[name])
+            if name != NAIVE:
+                ax.set_ylim(bottom, top)
+        axes[0].set_ylabel("distance to clean patches\n(held-out clean patches = 1)")
+        fig.supxlabel("entropy decile (10: most ambiguous)", fontsize=7.5)
+        handles = [
+            style.handle("center of the group", **LOOKS["center"]),
+            style.handle("bicubic", **LOOKS["bicubic"]),
+            style.handle("clean patches against clean patches (check)", **LOOKS["clean"]),
+        ]
+        fig.legend(handles=handles, loc="outside upper center", ncols=3)
+        return style.laid_out(fig)
+
+
+def _panel(ax: Axes, rows: pd.DataFrame, naive: bool) -> None:
+    if naive:
+        ax.patch.set(facecolor="#F3F3F3", hatch="////", edgecolor="#D5D5D5")
+        ax.text(0.5, 0.97, "warning: below 1,\nblur passes for clean", transform=ax.transAxes,
+                ha="center", va="top", fontsize=7.0, fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": plotting.GRAY, "lw": 0.5, "pad": 2.0},
+                zorder=9)  # fmt: skip
+    for number, kind in enumerate(KINDS):
+        one = rows[rows["kind"] == kind]
+        look = {**LOOKS[kind], **({"color": plotting.GRAY} if naive and kind != "clean" else {})}
+        ax.errorbar(one["decile"] + 0.16 * (number - 1), one["value"],
+                    yerr=style.errorbars(one), ms=3.4, lw=1.1, capsize=0, elinewidth=0.8,
+                    **look)  # fmt: skip
+    ax.axhline(1.0, color=plotting.BLACK, lw=0.8, zorder=1)
+    ax.set(xticks=(1, 4, 7, 10), xlim=(0.4, 10.6))
+    ax.grid(False, axis="x")
+    if naive:
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.3 * (high - low))  # room for the warning
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say where centers lie farther from clean patches, and what naive pixels say instead."""
+    facts, overall = data.facts, data.frames["overall"]
+    titles = facts["titles"]
+    told = [
+        f"{titles[name]} {_overall(overall, name, 'center').text(2)}, bicubic "
+        f"{_overall(overall, name, 'bicubic').text(2)}"
+        for name in titles
+        if name != NAIVE
+    ]
+    far = [n for n in titles if n != NAIVE and _overall(overall, n, "center").above(1.0)]
+    rest = [n for n in titles if n != NAIVE and n not in far]
+    verdict = "Centers lie farther from clean patches than clean patches from one another"
+    verdict += " in every space that can tell blur" if not rest else (
+        f" in {style.listed(titles[n] for n in far)}, but not surely in "
+        f"{style.listed(titles[n] for n in rest)}" if far else " in none of the spaces for sure"
+    )  # fmt: skip
+    sentences = [
+        f"Distance of {count(facts['n_queries'])} patches to the nearest clean patches of other "
+        "images, over the same distance of clean patches of the same entropy decile: 1 is like "
+        f"a clean image (bars: {facts['intervals']}). {verdict} (center over all patches: "
+        f"{'; '.join(told)}){_trends(data)}."
+    ]
+    if NAIVE in titles:
+        center = _overall(overall, NAIVE, "center")
+        says = (
+            "calls the center cleaner than clean patches"
+            if center.below(1.0)
+            else "does not tell the center from clean patches"
+            if not center.above(1.0)
+            else "puts the center far from clean patches here, which other images need not do"
+        )
+        sentences.append(
+            f"The hatched panel is a warning: the plain pixel distance {says} "
+            f"({center.text(2)}), because smooth patches lie near everything; it must not be used "
+            "to judge blur."
+        )
+    sentences += [f"{name} is left out: {why}." for name, why in facts["missing"].items()]
+    return " ".join(sentences)
+
+
+def _overall(overall: pd.DataFrame, space: str, kind: str) -> Number:
+    rows = overall[(overall["space"] == space) & (overall["kind"] == kind)]
+    return style.number(rows.to_dict("records")[0])
+
+
+def _trends(data: Data) -> str:
+    """In which spaces the ratio rises from the lowest to the highest entropy decile."""
+    frame = data.frames["deciles"]
+    rising: list[str] = []
+    others: list[str] = []
+    for name, title in data.facts["titles"].items():
+        if name == NAIVE:
+            continue
+        rows = frame[(frame["space"] == name) & (frame["kind"] == "center")].to_dict("records")
+        first, last = style.number(rows[0]), style.number(rows[-1])
+        text = f"{title} ({first.plain(2)} to {last.plain(2)})"
+        rises = first.high is not None and last.above(first.high)
+        (rising if rises else others).append(text)
+    words = []
+    if rising:
+        words.append(f"from the lowest to the highest decile it rises in {style.listed(rising)}")
+    if others:
+        words.append(f"no rise beyond the intervals is seen in {style.listed(others)}")
+    return "; " + "; ".join(words) if words else ""

@@ -1,0 +1,219 @@
+"""Where models over-smooth: whole images, their entropy, and the detail that is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cooanalysis import plotting
+from cooanalysis.comparison import plots as comparison_plots
+from cooanalysis.report.words import Number
+from cooanalysis.stats import ImageBootstrap, quantile_bin
+from figures import style
+from figures.contract import Data, Inputs, MissingData
+
+if TYPE_CHECKING:
+    from cooanalysis.comparison.result import Comparison
+
+TITLE = "Where models over-smooth"
+
+QUARTERS = 4
+
+
+def data(inputs: Inputs) -> Data:
+    """Maps of the comparison of the shipped models, and the share of detail that each gives up."""
+    try:
+        comparison = inputs.comparison
+    except ImportError as error:
+        raise MissingData(
+            f"the answers of the shipped models are needed ({error}); install "
+            "`pip install '.[models]'`"
+        ) from error
+    names, models = comparison_plots._mapped(comparison)
+    if not names:
+        raise MissingData("the comparison has no maps; run it with map_images of at least 1")
+    arrays: dict[str, NDArray[Any]] = {}
+    places, shares = [], []
+    for number, name in enumerate(names):
+        arrays[f"{number}_image"] = plotting._averaged_down(comparison.images[name])
+        entropies, extent = _entropy_grid(comparison, name, models[0])
+        arrays[f"{number}_entropy"] = entropies.astype(np.float32)
+        height, width = comparison.images[name].shape[:2]
+        ends = dict(zip(("left", "right", "bottom", "top"), extent, strict=True))
+        places.append({"place": number, "image": name, "height": height, "width": width, **ends})
+        for model in models:
+            grid, _, share = comparison_plots._loss_grid(comparison, name, model)
+            arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
+            shares.append({"image": name, "model": model, "share": share})
+    overall, quarters, by_image = _given_up(comparison, models, inputs.seed)
+    frames = {"places": pd.DataFrame(places), "images": pd.DataFrame(shares),
+              "overall": overall, "quarters": quarters}  # fmt: skip
+    facts = {
+        "models": models,
+        "intervals": "95 % intervals over "
+        + ("images" if by_image else "single patches (too few images)"),
+        "n_images": int(comparison.summary["dataset"]["n_images"]),
+    }
+    return Data(frames, arrays, facts)
+
+
+def _entropy_grid(
+    comparison: Comparison, image: str, model: str
+) -> tuple[NDArray[np.float64], tuple[float, float, float, float]]:
+    """Entropies of an image as a matrix, and its place in HR pixels."""
+    table = comparison.maps
+    settings = comparison_plots._analysis(comparison)
+    # The helper of an analysis, which has one row a patch and no models.
+    view: Any = SimpleNamespace(
+        summary={"scale": comparison.summary["scale"], "config": settings},
+        maps=table[(table["image"] == image) & (table["model"] == model)],
+    )
+    return plotting._map_grid(view, image)
+
+
+def _given_up(
+    comparison: Comparison, models: list[str], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Share of the truth's squared distance from the center that models give up, query patches.
+
+    In absolute units, as in the maps; over all patches, by quarter of the entropy, and, for a model
+    with DECLoss, less that of the same model without it.
+    """
+    overall, quarters = [], []
+    by_image = True
+    lost: dict[str, NDArray[np.float64]] = {}
+    for model in models:
+        rows = comparison.patches[comparison.patches["model"] == model]
+        image = np.unique(rows["image"], return_inverse=True)[1]
+        bootstrap = ImageBootstrap(image, seed=seed)
+        by_image = bootstrap.by_image
+        unit = rows["lr_std"].to_numpy(np.float64) ** 2
+        whole = rows["truth_center"].to_numpy(np.float64) * unit
+        lost[model] = whole - rows["model_center"].to_numpy(np.float64) * unit
+        found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
+        twin = model.removesuffix(comparison_plots.TWIN)
+        if twin != model and twin in lost:
+            change = bootstrap.ratio(lost[model] - lost[twin], whole)
+            found |= {"change": change.value, "change_low": change.ci_low,
+                      "change_high": change.ci_high}  # fmt: skip
+        overall.append(found)
+        quarter = quantile_bin(rows["entropy"], QUARTERS)
+        for number in range(QUARTERS):
+            inside = quarter == number
+            share = bootstrap.ratio(np.where(inside, lost[model], np.nan), whole)
+            # Part of all that is given up, whatever the share within the quarter.
+            part = float(lost[model][inside].sum() / lost[model].sum())
+            key = {"model": model, "quarter": number + 1, "part": part}
+            quarters.append(key | share.as_dict())
+    return pd.DataFrame(overall), pd.DataFrame(quarters), by_image
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+
+def draw(data: Data) -> Figure:
+    """Draw a row an image: the image, its entropy, and what each model gives up."""
+    places, models = data.frames["places"], list(data.facts["models"])
+    given = {
+        (place, model): data.arrays[f"{place}_given_up_{model}"]
+        for place in places["place"]
+        for model in models
+    }
+    values = np.concatenate([grid[np.isfinite(grid)] for grid in given.values()])
+    limit = max(float(np.quantile(np.abs(values), 0.98)), 1e-9) if len(values) else 1.0
+    entropies = [data.arrays[f"{place}_entropy"].ravel() for place in places["place"]]
+    low, high = np.nanquantile(np.concatenate(entropies), [0.02, 0.98])
+    heights = np.minimum(1.4, places["height"] / places["width"]).tolist()
+    panel = (style.DOUBLE - 0.25) / (2 + len(models))
+    share = data.frames["images"].set_index(["image", "model"])["share"]
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, sum(h * panel + 0.19 for h in heights) + 0.85)
+        axes = fig.subplots(len(places), 2 + len(models), squeeze=False, height_ratios=heights)
+        drawn: list[Any] = [None, None]
+        for line, row in zip(axes, places.to_dict("records"), strict=True):
+            place = int(row["place"])
+            size = (float(row["height"]), float(row["width"]))
+            extent = tuple(float(row[end]) for end in ("left", "right", "bottom", "top"))
+            line[0].imshow(data.arrays[f"{place}_image"], cmap="gray", vmin=0, vmax=255,
+                           extent=(0.0, size[1], size[0], 0.0))  # fmt: skip
+            line[0].set_ylabel(plotting._printable(str(row["image"]), 20), fontsize=6.5)
+            drawn[0] = line[1].imshow(data.arrays[f"{place}_entropy"], cmap="cividis", vmin=low,
+                                      vmax=max(high, low + 1e-6), extent=extent,
+                                      interpolation="nearest")  # fmt: skip
+            for ax, model in zip(line[2:], models, strict=True):
+                drawn[1] = ax.imshow(given[place, model], cmap="PuOr_r", vmin=-limit, vmax=limit,
+                                     extent=extent, interpolation="nearest")  # fmt: skip
+                text = plotting._minus(f"{100.0 * share[row['image'], model]:.0f} %")
+                ax.set_xlabel(text, fontsize=7.0, labelpad=1.5)
+            for ax in line:
+                _bare(ax, *size)
+        for ax, title in zip(axes[0], ["truth", "entropy", *models], strict=True):
+            ax.set_title(title.replace("-", "\n+ "), loc="center", fontsize=7.0)
+        first = fig.colorbar(drawn[0], ax=list(axes[-1, :2]), location="bottom", aspect=14,
+                             extend="both", pad=0.03, fraction=0.2)  # fmt: skip
+        first.set_label("nats per dimension")
+        second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
+                              extend="max", pad=0.03, fraction=0.2)  # fmt: skip
+        second.set_label("detail energy given up (below 0: added), gray levels squared")
+        # Where no model adds, half of the bar would show colours that are nowhere.
+        lowest = float(values.min()) if len(values) else -limit
+        second.ax.set_xlim(float(np.clip(lowest, -limit, -0.08 * limit)), limit)
+        for bar in (first, second):
+            bar.outline.set_visible(False)
+        return style.laid_out(fig)
+
+
+def _bare(ax: Axes, height: float, width: float) -> None:
+    ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say what is given up, how much by whom, and whether it happens where entropy is high."""
+    rows = data.frames["overall"].to_dict("records")
+    shares = style.listed(
+        f"{row['model']} {style.number(row).text(0, ' %', 100.0)}" for row in rows
+    )
+    quarters = data.frames["quarters"]
+    parts = quarters[quarters["quarter"] == QUARTERS]["part"]
+    n = len(data.frames["places"])
+    return (
+        f"The {n} images (of {data.facts['n_images']}) whose detail the center of the groups "
+        "misses most: the true image, the entropy of what could stand behind each patch, and what "
+        "each model gives up: the squared distance of the true patch from the center less that of "
+        "the model's answer. Orange: the truth stands out from the center and the model stays "
+        "near it; violet: the model strays farther than the truth; below each map, the share "
+        f"of the image's total. Over patches of all images the shares are {shares} "
+        f"({data.facts['intervals']}){_changes(rows)}. "
+        "The quarter of the patches with the highest entropy holds "
+        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of what is given up: entropy, "
+        "which is relative to the contrast of a patch, tells only a part of where detail is lost."
+    )
+
+
+def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """What DECLoss changes, from differences on the same patches."""
+    words = []
+    for row in rows:
+        change = Number.of({"value": row.get("change"), "ci_low": row.get("change_low"),
+                            "ci_high": row.get("change_high")})  # fmt: skip
+        if change.value is None or not np.isfinite(change.value):
+            continue
+        twin = str(row["model"]).removesuffix(comparison_plots.TWIN)
+        how = "less" if change.below(0.0) else "more" if change.above(0.0) else "no sure change"
+        points = change.text(0, " points", 100.0)
+        words.append(f"with DECLoss {twin} gives up {how} ({points})"
+                     if how != "no sure change"
+                     else f"with DECLoss {twin} shows {how} ({points})")  # fmt: skip
+    return "; " + style.listed(words) if words else ""

@@ -1,0 +1,298 @@
+"""Where centers and models' answers lie among clean patches, seen in a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.stats import gaussian_kde
+
+from cooanalysis import plotting
+from cooanalysis.comparison.groups import QueryGroups, groups_of
+from cooanalysis.comparison.outputs import with_outputs
+from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.manifold import CleanManifold, FeatureSpace, sparsity_features, subband_features
+from cooanalysis.progress import Silent
+from cooanalysis.report.words import Number, count
+from cooanalysis.rundir import Checkpoints
+from cooanalysis.stats import ImageBootstrap
+from cooanalysis.study import Study
+from cooanalysis.study.explore import as_pictures, member_pictures
+from cooanalysis.study.inputs import square
+from figures import style
+from figures.contract import Data, Inputs, generator
+
+TITLE = "Centers and models among clean patches"
+
+QUERIES = 1000
+REFERENCE = 5000
+"""Clean patches that span the plane and stand for the clean manifold."""
+INSIDE = 0.9
+"""Share of clean patches in the region that is drawn."""
+SCALE = 4
+
+Floats = NDArray[np.float64]
+
+
+def _features(patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.hstack([subband_features(patches), sparsity_features(patches)])
+
+
+SPACE = FeatureSpace("both", "log subband energies, energy and its sparsity", _features)
+
+
+def data(inputs: Inputs) -> Data:
+    """Features of clean patches, members, centers and answers, and their place in a plane."""
+    config = AnalysisConfig(
+        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
+        queries=min(inputs.queries, QUERIES), seed=inputs.seed,
+    )  # fmt: skip
+    study = Study.plan(config, data_root=inputs.data_root)
+    models = style.open_models(study.queries, scale=SCALE)
+    groups = groups_of(study, Silent(), Checkpoints())
+    run = groups.run
+    outputs = style.answers(run, study.queries, models, range(len(groups.store.names)))
+    kinds = _kinds(groups, outputs, inputs.seed)
+    sampled = run.reference.sample(REFERENCE, generator(inputs.seed))
+    clean = square(run, run.reference.hr_patches(sampled))
+    manifold = CleanManifold.fit(clean, SPACE, sampled.image)
+    plane = Plane.fit(SPACE.function(clean), inputs.seed)
+    bootstrap = ImageBootstrap(groups.image, seed=inputs.seed)
+    held_out = manifold.distance(kinds["clean"], groups.image, groups.excluded)
+    points, rows = [], []
+    for kind, patches in kinds.items():
+        place = plane.project(SPACE.function(patches))
+        inside = plane.inside(place)
+        distance = manifold.distance(patches, groups.image, groups.excluded)
+        points.append(pd.DataFrame({"kind": kind, "x": place[:, 0], "y": place[:, 1],
+                                    "inside": inside}))  # fmt: skip
+        ratio, share = bootstrap.ratio(distance, held_out), bootstrap.mean(inside)
+        rows.append({"kind": kind, **ratio.as_dict(), "inside": share.value,
+                     "inside_low": share.ci_low, "inside_high": share.ci_high})  # fmt: skip
+    background = plane.project(SPACE.function(clean))
+    frames = {"points": pd.concat(points, ignore_index=True), "kinds": pd.DataFrame(rows),
+              "background": pd.DataFrame(background, columns=["x", "y"])}  # fmt: skip
+    facts = {
+        "explained": [float(share) for share in plane.explained],
+        "n_features": int(SPACE.function(clean[:1]).shape[1]),
+        "n_queries": len(groups.queries),
+        "n_reference": len(clean),
+        "intervals": style.intervals(bootstrap),
+        "correlation_with_fine_energy": [
+            float(np.corrcoef(column, sparsity_features(clean)[:, 0])[0, 1])
+            for column in background.T
+        ],
+    }
+    grid, density = plane.region(background)
+    return Data(frames, {"grid": grid, "density": density}, facts)
+
+
+def _kinds(
+    groups: QueryGroups, outputs: Mapping[str, Mapping[int, NDArray[np.uint8]]], seed: int
+) -> dict[str, NDArray[np.float32]]:
+    """(q, s, s, channels) patches in [0, 1] in the place of every query, all of 8 bits."""
+    run, store, queries = groups.run, groups.store, groups.queries
+    hr = store.hr_patches(queries.patches)
+    drawn = generator(seed).integers(groups.members.shape[1], size=len(queries))
+    member = np.take_along_axis(groups.members, drawn[:, None], axis=1)
+    found: dict[str, NDArray[np.uint8]] = {
+        "clean": as_pictures(run, hr),
+        "member": member_pictures(run, groups.reference, queries, member)[:, 0],
+        "center": groups.measures["center_patch"].reshape(as_pictures(run, hr).shape),
+        "bicubic": as_pictures(run, hr - store.details(queries.patches)),
+    }
+    for name, images in outputs.items():
+        answered = with_outputs(store, [images[i] for i in range(len(store.names))])
+        found[name] = as_pictures(run, answered.hr_patches(queries.patches))
+    return {name: patches.astype(np.float32) / np.float32(255.0) for name, patches in found.items()}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The two directions in which clean patches vary most, and where clean patches lie in it.
+
+    The directions know nothing of centers and models, so they cannot be turned to show (or to
+    hide) a difference.
+
+    Attributes
+    ----------
+    mean, spread
+        (dim,) of the features of clean patches, which are brought to unit variance.
+    axes
+        (dim, 2) principal axes.
+    explained
+        (2,) share of the variance along each.
+    density, level
+        Density of clean patches, and its value around the region of :data:`INSIDE` of them.
+    """
+
+    mean: Floats
+    spread: Floats
+    axes: Floats
+    explained: Floats
+    density: Callable[[Floats], Floats]
+    level: float
+
+    @classmethod
+    def fit(cls, features: NDArray[np.float32], seed: int) -> Plane:
+        """The plane of clean features (n, dim)."""
+        from sklearn.decomposition import PCA
+
+        mean, spread = features.mean(0, np.float64), features.std(0, dtype=np.float64)
+        spread = np.maximum(spread, 1e-6)
+        scaled = (features - mean) / spread
+        pca = PCA(2, svd_solver="full").fit(scaled)
+        # The sign of an axis is arbitrary; with this one it is the same on every machine.
+        signs = np.where(pca.components_.sum(axis=1) < 0, -1.0, 1.0)
+        axes = (pca.components_ * signs[:, None]).T
+        half = generator(seed).permutation(len(scaled)) % 2 == 0
+        density = gaussian_kde((scaled[half] @ axes).T)
+        # The level is set on the other half, which the density has not seen.
+        level = float(np.quantile(density((scaled[~half] @ axes).T), 1.0 - INSIDE))
+        return cls(mean, spread, axes, pca.explained_variance_ratio_, density, level)
+
+    def project(self, features: NDArray[np.float32]) -> Floats:
+        """(n, dim) features to (n, 2) places."""
+        return ((features - self.mean) / self.spread) @ self.axes
+
+    def inside(self, places: Floats) -> Floats:
+        """1.0 where a place lies in the region of most clean patches, else 0.0."""
+        return (self.density(places.T) >= self.level).astype(np.float64)
+
+    def region(self, places: Floats, n: int = 80) -> tuple[Floats, Floats]:
+        """(2, n, n) grid around places, and the density over the level there (inside: > 1)."""
+        low, high = places.min(axis=0), places.max(axis=0)
+        margin = 0.2 * (high - low)
+        sides = (np.linspace(low[i] - margin[i], high[i] + margin[i], n) for i in range(2))
+        grid = np.stack(np.meshgrid(*sides))
+        return grid, self.density(grid.reshape(2, -1)).reshape(n, n) / self.level
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+LOOKS: Mapping[str, style.Look] = {
+    "clean": plotting.CLEAN,
+    "member": {"color": plotting.GREEN, "marker": "v"},
+    "center": plotting.CENTER,
+    **style.MODELS,
+}
+TITLES = {
+    "clean": "clean patches",
+    "member": "members of groups",
+    "center": "centers of groups",
+    "bicubic": "bicubic",
+}
+
+
+def draw(data: Data) -> Figure:
+    """Draw one panel a kind of patch, all over the same clean patches in gray."""
+    kinds = data.frames["kinds"].set_index("kind")
+    points, background = data.frames["points"], data.frames["background"]
+    everything = np.concatenate([points[["x", "y"]], background])
+    # A few far patches would squeeze all others; to the right and above clean patches crowd.
+    low, high = np.quantile(everything, 0.002, axis=0), everything.max(axis=0)
+    columns = 4
+    lines = -(-len(kinds) // columns)
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, 1.72 * lines + 0.3)
+        axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, kind in zip(axes, kinds.index, strict=False):
+            _panel(ax, data, str(kind))
+            row = kinds.loc[kind]
+            ax.set_title(TITLES.get(str(kind), str(kind).replace("-", " + ")))
+            # Room for the numbers below the lowest points.
+            ax.set(xlim=(low[0], high[0]), ylim=(low[1] - 0.28 * (high[1] - low[1]), high[1]))
+            text = f"inside {100.0 * row['inside']:.0f} %\ndistance {row['value']:.2f}"
+            ax.text(0.03, 0.03, text, transform=ax.transAxes, va="bottom", fontsize=6.5)
+        for ax in axes[len(kinds) :]:
+            ax.axis("off")
+        fig.supxlabel(_axis(data, 0), fontsize=7.5)
+        fig.supylabel(_axis(data, 1), fontsize=7.5)
+        return style.laid_out(fig)
+
+
+def _axis(data: Data, number: int) -> str:
+    """Name of an axis, with its meaning where it has one."""
+    name = ("first", "second")[number] + " principal axis of clean patches"
+    share = f"{100.0 * data.facts['explained'][number]:.0f} % of their variance"
+    leaning = float(data.facts["correlation_with_fine_energy"][number])
+    if abs(leaning) < 0.7:
+        return f"{name} ({share})"
+    return f"{name} ({share}; {'more fine detail →' if leaning > 0 else '← more fine detail'})"
+
+
+def _panel(ax: Axes, data: Data, kind: str) -> None:
+    background, look = data.frames["background"], LOOKS.get(kind, {})
+    ax.hexbin(background["x"], background["y"], gridsize=34, mincnt=1, cmap="Greys",
+              norm=LogNorm(0.5, 3000.0), linewidths=0.1, rasterized=True)  # fmt: skip
+    ax.contour(*data.arrays["grid"], data.arrays["density"], levels=[1.0],
+               colors=[plotting.BLACK], linewidths=0.8, linestyles="--")  # fmt: skip
+    points = data.frames["points"]
+    own = points[points["kind"] == kind]
+    colour = look.get("color", plotting.BLUE)
+    ax.plot(own["x"], own["y"], ls="", marker=".", ms=1.8, mew=0, color=colour, alpha=0.7,
+            rasterized=True)  # fmt: skip
+    ax.plot(own["x"].median(), own["y"].median(), ls="", marker=look.get("marker", "o"), ms=6.5,
+            color=look.get("markerfacecolor", colour), mec=colour if "markerfacecolor" in look
+            else "white", mew=1.0, zorder=5)  # fmt: skip
+    ax.grid(False)
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say what a point is, where centers lie, and what a plane cannot show."""
+    facts = data.facts
+    rows = data.frames["kinds"].set_index("kind")
+    inside = {str(kind): _inside(row) for kind, row in rows.iterrows()}
+    ratio = {str(kind): style.number(row) for kind, row in rows.iterrows()}
+    answers = [kind for kind in ratio if kind not in ("clean", "member", "center")]
+    shares = style.listed(f"{kind} {inside[kind].text(0, ' %', 100.0)}" for kind in answers)
+    return (
+        f"Each dot is one of {count(facts['n_queries'])} patches, described by "
+        f"{facts['n_features']} features of its fine detail and laid into the plane in which "
+        f"{count(facts['n_reference'])} clean patches (gray) vary most; centers and models had no "
+        f"part in choosing it, and large marks are medians. Inside the dashed line lie "
+        f"{100.0 * INSIDE:.0f} % of clean patches that did not draw it; of the query patches "
+        f"themselves {inside['clean'].text(0, ' %', 100.0)}, of members of their groups "
+        f"{inside['member'].text(0, ' %', 100.0)}, of the centers of these groups "
+        f"{inside['center'].text(0, ' %', 100.0)}; of the answers {shares} "
+        f"({facts['intervals']}). {_verdict(inside)} "
+        f"The plane holds {100.0 * sum(facts['explained']):.0f} % of the variance: what lies apart "
+        "in it is apart, but what lies together may still differ in the features that are not "
+        "seen, so each panel also gives the distance to clean patches in all features, over that "
+        f"of clean query patches ({_range(ratio, answers)})."
+    )
+
+
+def _inside(row: Any) -> Number:
+    return Number.of({"value": float(row["inside"]), "ci_low": float(row["inside_low"]),
+                      "ci_high": float(row["inside_high"])})  # fmt: skip
+
+
+def _verdict(inside: Mapping[str, Number]) -> str:
+    center, clean, member = inside["center"], inside["clean"], inside["member"]
+    if (
+        member.low is not None
+        and clean.low is not None
+        and center.below(min(member.low, clean.low))
+    ):
+        return "So the mean of patches that lie among clean ones need not lie there itself."
+    return "Their intervals do not tell centers from clean patches in this plane."
+
+
+def _range(ratio: Mapping[str, Number], answers: list[str]) -> str:
+    """Distances in all features: members, centers, and the models from lowest to highest."""
+    ends = sorted((n for n in answers if ratio[n].value is not None),
+                  key=lambda name: float(ratio[name].value or 0.0))  # fmt: skip
+    named = ["member", "center", *dict.fromkeys([*ends[:1], *ends[-1:]])]
+    words = {"member": "members", "center": "centers"}
+    return style.listed(f"{words.get(name, name)} {ratio[name].text(2)}" for name in named)
