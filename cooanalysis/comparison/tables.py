@@ -33,10 +33,11 @@ def headline(comparison: Comparison) -> tuple[pd.DataFrame, set[tuple[int, str]]
         candidates = {
             place: _badness(float(found.loc[name, "value"]), measure["direction"])
             for place, name in enumerate(names)
-            if kinds[name] not in ("hr", "bicubic") and math.isfinite(found.loc[name, "value"])
+            if kinds[name] not in ("hr", "bicubic") and not math.isnan(found.loc[name, "value"])
         }
         if len(candidates) > 1 and measure["direction"] != "none":
-            best.add((min(candidates, key=candidates.__getitem__), title))
+            least = min(candidates.values())
+            best |= {(place, title) for place, value in candidates.items() if value == least}
     return pd.DataFrame(columns), best
 
 
