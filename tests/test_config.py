@@ -106,7 +106,7 @@ def test_configurations_cannot_be_changed() -> None:
         ("engine", "scann", "auto, faiss-cpu, faiss-gpu, torch"),
         ("device", "tpu", "auto, cpu, cuda"),
         ("estimators", ("gaussian", "kde"), "gaussian, kozachenko-leonenko, copula"),
-        ("features", ("vgg",), "subbands, pixels, deep"),
+        ("features", ("vgg",), "subbands, sparsity, pixels, deep"),
     ],
     ids=str,
 )

@@ -206,7 +206,7 @@ def test_interrupted_runs_resume_to_the_same_result(
     from cooanalysis.study import run
 
     monkeypatch.setattr(groups, "_measure_shard", recompute)
-    monkeypatch.setattr(run, "entropy_maps", lambda *_: (result.maps, result.images))
+    monkeypatch.setattr(run, "dense_maps", lambda *_: [])
     resumed = coo.analyze(photos, **SMALL, out=out)
     pd.testing.assert_frame_equal(resumed.groups, result.groups, check_exact=True)
     assert not (tmp_path / "run.partial").exists()
@@ -232,7 +232,8 @@ def test_a_finished_run_is_reused_and_another_is_refused(
     assert (tmp_path / "again" / "groups.parquet").read_bytes() == bytes_before
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "summary.json", "groups.parquet", "maps.parquet", "examples.npz", "figures", "report.html",
+        "summary.json", "groups.parquet", "maps.parquet", "examples.npz", "explored.npz", "figures",
+        "report.html",
     }  # fmt: skip
 
 
