@@ -118,8 +118,8 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
                 valid = np.isfinite(x) & np.isfinite(distance) & (distance > 0)
                 if valid.sum() > 1:
                     panels[name] = x[valid], distance[valid]
-    with _style():
-        fig = _figure(fig, WIDTH if len(panels) > 1 else 4.2, 3.0)
+    with house_style():
+        fig = new_figure(fig, WIDTH if len(panels) > 1 else 4.2, 3.0)
         if not panels:
             return _nothing(fig, "No query has both an entropy and a center distance.")
         axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -134,7 +134,7 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
         values = np.concatenate([y for _, y in panels.values()])
         low, high = np.quantile(values, [0.001, 0.999])
         axes[0].set_ylim(low / 1.3, high * 2.2)
-        _plain_log_axis(axes[0])
+        plain_log_axis(axes[0])
         axes[0].set_ylabel("distance of the center to its group\n(RMS per dimension, log scale)")
         fig.supxlabel("entropy of the group (nats per dimension)", fontsize=8.0)
         bar = fig.colorbar(drawn[-1], ax=list(axes), pad=0.01, aspect=30)
@@ -146,7 +146,7 @@ def entropy_vs_center_distance(result: Result, fig: Figure | None = None) -> Fig
             Line2D([], [], color=BLACK, ls="--", label="lower bound √(entropy power)"),
         ]
         fig.legend(handles=handles, loc="outside upper right", ncols=2)
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
 def _law_panel(
@@ -218,8 +218,8 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
     """
     rows = result.summary.get("detail_energy_by_decile") or []
     rows = [row for row in rows if _value(row["retained"]) is not None]
-    with _style():
-        fig = _figure(fig, WIDTH, 2.6)
+    with house_style():
+        fig = new_figure(fig, WIDTH, 2.6)
         if not rows:
             return _nothing(fig, "The detail energy by entropy decile is not available.")
         decile = np.array([row["decile"] for row in rows])
@@ -239,7 +239,7 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
                 ha="center", va="center", fontsize=9.5, fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 3.0},
             )  # fmt: skip
-        error = _error(rows, "retained", 100.0)
+        error = error_lengths(rows, "retained", 100.0)
         zoom.errorbar(decile, kept, yerr=error, color=VERMILLION, marker="o")
         zoom.set_ylim(0.0, None)
         zoom.set_title("The same, magnified (bars: 95 % intervals)")
@@ -248,7 +248,7 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
             ax.set(xticks=range(1, 11), xlim=(0.4, 10.6))
             ax.set_xlabel("entropy decile (10: most ambiguous)")
             ax.grid(False, axis="x")
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
 # -- clean manifold -------------------------------------------------------------------------
@@ -271,9 +271,9 @@ def manifold_distances(result: Result, fig: Figure | None = None) -> Figure:
     """
     spaces = result.summary.get("manifold") or {}
     measured = {name: s for name, s in spaces.items() if "missing" not in s}
-    with _style():
+    with house_style():
         n_warned = sum(bool(s.get("warning")) for s in measured.values())
-        fig = _figure(fig, WIDTH, 2.1 + 0.45 * max(0, len(spaces) - 1) + 0.25 * n_warned)
+        fig = new_figure(fig, WIDTH, 2.1 + 0.45 * max(0, len(spaces) - 1) + 0.25 * n_warned)
         if not spaces:
             return _nothing(fig, "No feature space was asked for.")
         axes = fig.subplots(
@@ -293,7 +293,7 @@ def manifold_distances(result: Result, fig: Figure | None = None) -> Figure:
                  for s in measured.values() if s.get("warning")]  # fmt: skip
         if notes:
             fig.supxlabel("\n".join(notes), fontsize=7.0, color=GRAY)
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
 def _manifold_overall(ax: Axes, spaces: Mapping[str, Any]) -> None:
@@ -314,7 +314,7 @@ def _manifold_overall(ax: Axes, spaces: Mapping[str, Any]) -> None:
             if (value := _value(estimate)) is None:
                 continue
             look = look | {"color": GRAY} if warned else look
-            error = _error([{"e": estimate}], "e")
+            error = error_lengths([{"e": estimate}], "e")
             ax.errorbar([value], [place + offset], xerr=error, ls="", zorder=4, **look)
             ax.annotate(f"{value:.2f}", (value, place + offset), (0, 4.0), fontsize=6.5,
                         ha="center", textcoords="offset points", color=look["color"],
@@ -338,7 +338,7 @@ def _manifold_quartiles(ax: Axes, space: Mapping[str, Any]) -> None:
         if not np.isfinite(values).any():
             continue
         look = look | {"color": GRAY} if warned else look
-        error = _error([{"e": row} for row in rows], "e")
+        error = error_lengths([{"e": row} for row in rows], "e")
         ax.errorbar(np.arange(1, len(values) + 1), values, yerr=error, **look)
     ax.axhline(1.0, color=BLACK, lw=0.9)
     ax.set(xticks=range(1, 5), xlim=(0.6, 4.4), xlabel="entropy quartile")
@@ -366,14 +366,14 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
     names = [name for name in names if name in result.images]
     if len(names) > MAPS_SHOWN:
         names = [names[i] for i in np.linspace(0, len(names) - 1, MAPS_SHOWN).round().astype(int)]
-    with _style():
+    with house_style():
         if not names:
-            return _nothing(_figure(fig, WIDTH, 1.2), _no_maps(result))
+            return _nothing(new_figure(fig, WIDTH, 1.2), _no_maps(result))
         shapes = [result.images[name].shape for name in names]
         # Side by side two columns; tall images get a row no higher than it is wide.
         heights = [min(1.0, shape[0] / shape[1]) for shape in shapes]
         panel = 2.8
-        fig = _figure(fig, WIDTH, sum(h * panel + 0.25 for h in heights) + 0.1)
+        fig = new_figure(fig, WIDTH, sum(h * panel + 0.25 for h in heights) + 0.1)
         axes = fig.subplots(len(names), 2, squeeze=False, height_ratios=heights)
         entropies = result.maps["entropy"].to_numpy(np.float64)
         finite = entropies[np.isfinite(entropies)]
@@ -383,20 +383,20 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
             image = result.images[name]
             height, width = image.shape[:2]
             extent = (0.0, float(width), float(height), 0.0)
-            small = _averaged_down(image)
+            small = averaged_down(image)
             gray = small.mean(axis=2)
             plain.imshow(
                 gray if small.shape[2] == 1 else small, cmap="gray", vmin=0, vmax=255, extent=extent
             )
             laid.imshow(gray, cmap="gray", vmin=0, vmax=255, extent=extent)
-            grid, where = _map_grid(result, name)
+            grid, where = map_grid(result, name)
             drawn = laid.imshow(
                 grid, cmap="viridis", alpha=0.6, vmin=low, vmax=max(high, low + 1e-6), extent=where,
                 interpolation="nearest",
             )  # fmt: skip
             mean = float(np.nanmean(grid)) if np.isfinite(grid).any() else float("nan")
-            plain.set_title(_printable(name, 36), fontsize=8.0, fontweight="normal")
-            laid.set_title(_minus(f"mean entropy {mean:.2f}"), fontsize=8.0, fontweight="normal")
+            plain.set_title(printable(name, 36), fontsize=8.0, fontweight="normal")
+            laid.set_title(minus(f"mean entropy {mean:.2f}"), fontsize=8.0, fontweight="normal")
             for ax in (plain, laid):
                 ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
                 ax.grid(False)
@@ -406,10 +406,10 @@ def entropy_maps(result: Result, fig: Figure | None = None) -> Figure:
                 drawn, ax=list(axes[:, 1]), pad=0.02, aspect=40, extend="both", extendfrac=0.015
             )
             bar.set_label("entropy (nats per dimension)")
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
-def _map_grid(
+def map_grid(
     result: Result, name: str
 ) -> tuple[NDArray[np.float64], tuple[float, float, float, float]]:
     """Entropies of one image as a matrix (NaN where there is none) and its place in HR pixels."""
@@ -429,7 +429,7 @@ def _map_grid(
     return grid, (left, right, bottom, top)
 
 
-def _averaged_down(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def averaged_down(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image with its longest side at most :data:`LONGEST_SIDE` pixels."""
     step = max(1, math.ceil(max(image.shape[:2]) / LONGEST_SIDE))
     if step == 1 or min(image.shape[:2]) < step:
@@ -456,9 +456,9 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         chosen = [e for e in result.examples if e.kind == kind][:ROWS_PER_KIND]
         if chosen:
             rows.append((kind, chosen))
-    with _style():
+    with house_style():
         if not rows:
-            return _nothing(_figure(fig, WIDTH, 1.2), _no_examples())
+            return _nothing(new_figure(fig, WIDTH, 1.2), _no_examples())
         members = min(MEMBERS_SHOWN, *(len(e.members) for _, kind in rows for e in kind))
         # Everything is drawn as one picture: dozens of axes would take seconds.
         gap, section, wide = 0.08, 0.45, 0.28
@@ -471,7 +471,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         total_height = n_rows * (1.0 + gap) + section * (len(rows) - 1)
         label = 1.25  # tiles, for the numbers at the left
         tile = WIDTH / (total_width + label)
-        fig = _figure(fig, WIDTH, tile * (total_height + 0.62))
+        fig = new_figure(fig, WIDTH, tile * (total_height + 0.62))
         ax = fig.add_subplot()
         titles = ["LR patch", *[""] * members, "center", "truth", "bicubic"]
         for left, title in zip(columns, titles, strict=True):
@@ -500,7 +500,7 @@ def example_groups(result: Result, fig: Figure | None = None) -> Figure:
         ax.set(xlim=(-label, total_width), ylim=(total_height + 0.02, -0.5))
         ax.set_aspect("equal")
         ax.axis("off")
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
 def _example_entropy(result: Result, example: ExampleGroup) -> str:
@@ -510,7 +510,7 @@ def _example_entropy(result: Result, example: ExampleGroup) -> str:
         column = entropy_column(names[0])
     if column is None or not 0 <= example.row < len(result.groups):
         return ""
-    return _minus(f"{float(result.groups[column].iloc[example.row]):.2f}")
+    return minus(f"{float(result.groups[column].iloc[example.row]):.2f}")
 
 
 def _range_of(example: ExampleGroup) -> tuple[float, float]:
@@ -550,8 +550,8 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
         ("center of the group", summary.get("psnr_center_db"), CENTER),
         ("bicubic", summary.get("psnr_bicubic_db"), BICUBIC),
     ]
-    with _style():
-        fig = _figure(fig, 4.8, 1.9)
+    with house_style():
+        fig = new_figure(fig, 4.8, 1.9)
         if all(_value(estimate) is None for _, estimate, _ in rows):
             return _nothing(fig, "The PSNR ceiling was not computed.")
         ax = fig.add_subplot()
@@ -562,7 +562,7 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
                         va="center", color=GRAY, fontsize=7.0)  # fmt: skip
                 continue
             values.append(value)
-            ax.errorbar([value], [place], xerr=_error([{"e": estimate}], "e"), ls="", ms=6, **look)
+            ax.errorbar([value], [place], xerr=error_lengths([{"e": estimate}], "e"), ls="", ms=6, **look)
             ax.annotate(f"{value:.2f} dB", (value, place), (0, 7), textcoords="offset points",
                         ha="center", fontsize=7.5, color=look["color"], fontweight="bold",
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
@@ -583,7 +583,7 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
         ax.set_ylim(-0.5, 2.75)
         ax.grid(False, axis="y")
         ax.set_xlabel("PSNR on the query patches (dB; bars: 95 % intervals)")
-        return _laid_out(fig)
+        return laid_out(fig)
 
 
 def _ends(rows: list[tuple[str, Any, Any]]) -> list[float]:
@@ -661,7 +661,7 @@ def unavailable(result: Result) -> dict[str, str]:
 def png_bytes(fig: Figure) -> bytes:
     """Return a figure as a PNG file without date or program name: equal figures, equal bytes."""
     buffer = io.BytesIO()
-    _save(fig, buffer, "png")
+    save_figure(fig, buffer, "png")
     return buffer.getvalue()
 
 
@@ -698,17 +698,17 @@ def save_figures(result: Result, folder: str | Path) -> list[Path]:
         for kind in ("png", "pdf"):
             path = target / f"{name}.{kind}"
             with path.open("wb") as file:
-                _save(fig, file, kind)
+                save_figure(fig, file, kind)
             paths.append(path)
     return paths
 
 
-def _save(fig: Figure, file: Any, kind: str) -> None:
+def save_figure(fig: Figure, file: Any, kind: str) -> None:
     empty = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
-    with _style(), _any_script():
+    with house_style(), any_script():
         fig.savefig(file, format=kind, dpi=DPI, metadata=empty[kind])
 
 
@@ -719,20 +719,20 @@ _OURS = "cooanalysis"
 # -- helpers --------------------------------------------------------------------------------
 
 
-def _style() -> AbstractContextManager[None]:
+def house_style() -> AbstractContextManager[None]:
     style: Any = dict(STYLE)  # the stubs want every key to be a literal
     return mpl.rc_context(style)
 
 
 @contextmanager
-def _any_script() -> Iterator[None]:
+def any_script() -> Iterator[None]:
     """Names of files in scripts that the font lacks are drawn as boxes; no word about it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         yield
 
 
-def _figure(fig: Figure | None, width: float, height: float) -> Figure:
+def new_figure(fig: Figure | None, width: float, height: float) -> Figure:
     if fig is not None:
         return fig
     fig = Figure(figsize=(width, height), layout="constrained")
@@ -741,13 +741,13 @@ def _figure(fig: Figure | None, width: float, height: float) -> Figure:
     return fig
 
 
-def _laid_out(fig: Figure) -> Figure:
+def laid_out(fig: Figure) -> Figure:
     """Place everything once and for all: layout takes longer than drawing.
 
     A figure that was handed in keeps the layout of its owner.
     """
     if fig.get_label() == _OURS:
-        with _any_script():
+        with any_script():
             fig.draw_without_rendering()
         fig.set_layout_engine("none")
     return fig
@@ -788,7 +788,7 @@ def _interval(estimate: Any, form: str) -> str:
     return f"{value:{form}} ({low:{form}}–{high:{form}})"
 
 
-def _error(rows: list[dict[str, Any]], key: str, factor: float = 1.0) -> NDArray[np.float64]:
+def error_lengths(rows: list[dict[str, Any]], key: str, factor: float = 1.0) -> NDArray[np.float64]:
     """(2, n) lengths of error bars; none where an interval is missing."""
     out = np.zeros((2, len(rows)))
     for number, row in enumerate(rows):
@@ -802,7 +802,7 @@ def _error(rows: list[dict[str, Any]], key: str, factor: float = 1.0) -> NDArray
     return out
 
 
-def _plain_log_axis(ax: Axes) -> None:
+def plain_log_axis(ax: Axes) -> None:
     """Label a logarithmic axis that spans about a decade with plain numbers."""
     low, high = ax.get_ylim()
     subs = (1.0, 2.0, 5.0) if high / low < 300.0 else (1.0,)
@@ -822,14 +822,14 @@ def _estimator_title(name: str) -> str:
     return _ESTIMATOR_TITLES.get(name, name)
 
 
-def _printable(text: str, longest: int) -> str:
+def printable(text: str, longest: int) -> str:
     """Text that a font can draw: no control characters or lone surrogates, not too long."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     clean = "".join(c if c.isprintable() else "?" for c in clean)
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
-def _minus(text: str) -> str:
+def minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 

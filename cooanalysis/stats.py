@@ -76,6 +76,11 @@ class ImageBootstrap:
         n = int(self._cluster.max()) + 1
         return rng.multinomial(n, np.full(n, 1.0 / n), size=self.n_resamples).astype(np.float64)
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How often each resample draws each patch: (n_resamples, n)."""
+        return self._counts[:, self._cluster]
+
     def _sums(
         self, columns: list[NDArray[np.float64]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

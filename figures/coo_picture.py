@@ -219,8 +219,8 @@ def _stretch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
 
 
 def _numbers(row: Mapping[Any, Any]) -> str:
-    return plotting._minus(
-        f"{plotting._printable(str(row['image']), 30)}: entropy {row['entropy gaussian']:.2f}, "
+    return plotting.minus(
+        f"{plotting.printable(str(row['image']), 30)}: entropy {row['entropy gaussian']:.2f}, "
         f"higher than {100.0 * row['entropy_rank']:.0f} % of the patches; distance to the center: "
         f"members {row['center_rms']:.2f} (root mean square), nearest {row['nearest_member']:.2f}"
     )

@@ -337,7 +337,7 @@ def draw(data: Data) -> Figure:
             _lowest(data.frames[name]["value"]) for name in ("scale_deciles", "context_deciles")
         )
         scales.set_ylim(100.0 * lowest / 2.0, None)
-        plotting._plain_log_axis(scales)
+        plotting.plain_log_axis(scales)
         scales.set(xticks=range(1, BINS + 1), xlabel="entropy decile at that scale")
         scales.set_ylabel("detail energy kept by the center (%)")
         contexts.set_xlabel("entropy of the same 12×12 pixels (nats per dimension)".replace(

@@ -229,7 +229,7 @@ def draw(data: Data) -> Figure:
         real.set(xlim=(left, right), ylim=(bottom, top))
         # Room for the names on the right.
         exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(placed["x_bound"].max()) + 2.2)
-        plotting._plain_log_axis(real)
+        plotting.plain_log_axis(real)
         real.set_ylabel("distance of the center to the members\n(RMS per dimension, log scale)")
         style.letter(real, "a", "Groups of real patches")
         style.letter(exact, "b", "Groups of known entropy")

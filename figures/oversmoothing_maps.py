@@ -36,20 +36,20 @@ def data(inputs: Inputs) -> Data:
             f"the answers of the shipped models are needed ({error}); install "
             "`pip install '.[models]'`"
         ) from error
-    names, models = comparison_plots._mapped(comparison)
+    names, models = comparison_plots.mapped(comparison)
     if not names:
         raise MissingData("the comparison has no maps; run it with map_images of at least 1")
     arrays: dict[str, NDArray[Any]] = {}
     places, shares = [], []
     for number, name in enumerate(names):
-        arrays[f"{number}_image"] = plotting._averaged_down(comparison.images[name])
+        arrays[f"{number}_image"] = plotting.averaged_down(comparison.images[name])
         entropies, extent = _entropy_grid(comparison, name, models[0])
         arrays[f"{number}_entropy"] = entropies.astype(np.float32)
         height, width = comparison.images[name].shape[:2]
         ends = dict(zip(("left", "right", "bottom", "top"), extent, strict=True))
         places.append({"place": number, "image": name, "height": height, "width": width, **ends})
         for model in models:
-            grid, _, share = comparison_plots._loss_grid(comparison, name, model)
+            grid, _, share = comparison_plots.loss_grid(comparison, name, model)
             arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
             shares.append({"image": name, "model": model, "share": share})
     overall, quarters, by_image = _given_up(comparison, models, inputs.seed)
@@ -69,13 +69,13 @@ def _entropy_grid(
 ) -> tuple[NDArray[np.float64], tuple[float, float, float, float]]:
     """Entropies of an image as a matrix, and its place in HR pixels."""
     table = comparison.maps
-    settings = comparison_plots._analysis(comparison)
+    settings = comparison_plots.analysis_of(comparison)
     # The helper of an analysis, which has one row a patch and no models.
     view: Any = SimpleNamespace(
         summary={"scale": comparison.summary["scale"], "config": settings},
         maps=table[(table["image"] == image) & (table["model"] == model)],
     )
-    return plotting._map_grid(view, image)
+    return plotting.map_grid(view, image)
 
 
 def _given_up(
@@ -143,14 +143,14 @@ def draw(data: Data) -> Figure:
             extent = tuple(float(row[end]) for end in ("left", "right", "bottom", "top"))
             line[0].imshow(data.arrays[f"{place}_image"], cmap="gray", vmin=0, vmax=255,
                            extent=(0.0, size[1], size[0], 0.0))  # fmt: skip
-            line[0].set_ylabel(plotting._printable(str(row["image"]), 20), fontsize=6.5)
+            line[0].set_ylabel(plotting.printable(str(row["image"]), 20), fontsize=6.5)
             drawn[0] = line[1].imshow(data.arrays[f"{place}_entropy"], cmap="cividis", vmin=low,
                                       vmax=max(high, low + 1e-6), extent=extent,
                                       interpolation="nearest")  # fmt: skip
             for ax, model in zip(line[2:], models, strict=True):
                 drawn[1] = ax.imshow(given[place, model], cmap="PuOr_r", vmin=-limit, vmax=limit,
                                      extent=extent, interpolation="nearest")  # fmt: skip
-                text = plotting._minus(f"{100.0 * share[row['image'], model]:.0f} %")
+                text = plotting.minus(f"{100.0 * share[row['image'], model]:.0f} %")
                 ax.set_xlabel(text, fontsize=7.0, labelpad=1.5)
             for ax in line:
                 _bare(ax, *size)

@@ -14,6 +14,9 @@ NAMES = (
     "manifold_vs_entropy",
     "patch_embedding",
     "oversmoothing_maps",
+    "decloss_effect",
+    "benchmark_table",
+    "ablation_table",
 )
 
 

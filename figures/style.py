@@ -62,12 +62,12 @@ def publication() -> AbstractContextManager[None]:
 
 def canvas(width: float, height: float) -> Figure:
     """An empty figure of so many inches."""
-    return plotting._figure(None, width, height)
+    return plotting.new_figure(None, width, height)
 
 
 def laid_out(fig: Figure) -> Figure:
     """Place everything once and for all."""
-    return plotting._laid_out(fig)
+    return plotting.laid_out(fig)
 
 
 def letter(ax: Axes, name: str, title: str = "") -> None:
@@ -128,7 +128,7 @@ def binned_medians(
     """
     first, second = np.asarray(x, np.float64), np.asarray(y, np.float64)
     # The resamples of the bootstrap as weights of patches, so that whole images are drawn.
-    weights = bootstrap._counts[:, bootstrap._cluster]
+    weights = bootstrap.weights
     found = []
     for rows in np.array_split(np.argsort(first, kind="stable"), n_bins):
         ordered = rows[np.argsort(second[rows], kind="stable")]

@@ -39,7 +39,7 @@ def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> 
         return name
     for kind in ("png", "pdf"):
         with (out / f"{name}.{kind}").open("wb") as file:
-            plotting._save(figure, file, kind)
+            plotting.save_figure(figure, file, kind)
     return name
 
 

@@ -128,7 +128,7 @@ def test_colour_images_and_odd_names() -> None:
 def test_map_lies_where_the_patches_are() -> None:
     result = fake_result(n=300)
     name = next(iter(result.images))
-    grid, (left, right, bottom, top) = plotting._map_grid(result, name)
+    grid, (left, right, bottom, top) = plotting.map_grid(result, name)
     # Patches start at LR 0, 2, 4 ... and are 5 wide: the first cell is centred at LR 2.5.
     assert (left, top) == ((2.5 - 1) * 4, (2.5 - 1) * 4)
     assert (right - left) / grid.shape[1] == (bottom - top) / grid.shape[0] == 2 * 4
@@ -143,5 +143,5 @@ def test_style_is_left_alone(result: Result) -> None:
 
 
 def test_names_that_are_no_text_can_be_drawn() -> None:
-    assert plotting._printable("caf\udce9\n\x00.png", 20) == "caf???.png"
-    assert plotting._printable(30 * "x", 20) == 19 * "x" + "…"
+    assert plotting.printable("caf\udce9\n\x00.png", 20) == "caf???.png"
+    assert plotting.printable(30 * "x", 20) == 19 * "x" + "…"

@@ -69,10 +69,10 @@ def perception_distortion(comparison: Comparison, fig: Figure | None = None) -> 
     matplotlib.figure.Figure
     """
     across, up = _plane(comparison)
-    with base._style():
+    with base.house_style():
         if across is None or up is None or not _shared(comparison, across, up):
             return _without(fig, _NO_PLANE)
-        fig = base._figure(fig, 5.2, 3.7)
+        fig = base.new_figure(fig, 5.2, 3.7)
         ax = fig.add_subplot()
         points = _draw_points(comparison, ax, across["name"], up["name"])
         ax.margins(0.1)
@@ -82,7 +82,7 @@ def perception_distortion(comparison: Comparison, fig: Figure | None = None) -> 
         ax.set_ylabel(f"{up['title']}     {better[up['direction']]}")
         _mark_truth(comparison, ax, up["name"])
         _label_points(ax, points)
-        return base._laid_out(fig)
+        return base.laid_out(fig)
 
 
 def _plane(comparison: Comparison) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
@@ -113,7 +113,7 @@ def _mark_truth(comparison: Comparison, ax: Axes, measure: str) -> None:
     value, (low, high) = float(row["value"]), ax.get_ylim()
     # Drawn to scale, a truth far away would squeeze the models into a corner.
     far = value < low - (high - low) or value > high + (high - low)
-    text = base._minus(f"{_shown(str(name))}: {value:.3g}, at infinite PSNR")
+    text = base.minus(f"{_shown(str(name))}: {value:.3g}, at infinite PSNR")
     if far:
         side = 0.02 if value < low else 0.98
         ax.text(0.99, side, f"{text} (off the scale)", transform=ax.transAxes, ha="right",
@@ -132,10 +132,10 @@ def collapse_manifold(comparison: Comparison, fig: Figure | None = None) -> Figu
     Takes and returns what :func:`perception_distortion` does.
     """
     lead = str(comparison.summary["lead"])
-    with base._style():
+    with base.house_style():
         if not _totals(comparison, lead):
             return _without(fig, _NO_LEAD)
-        fig = base._figure(fig, 5.2, 3.7)
+        fig = base.new_figure(fig, 5.2, 3.7)
         ax = fig.add_subplot()
         ax.axvline(0.0, color=BLACK, lw=0.6, zorder=1)
         ax.axhline(1.0, color=BLACK, lw=0.6, zorder=1)
@@ -155,7 +155,7 @@ def collapse_manifold(comparison: Comparison, fig: Figure | None = None) -> Figu
         ax.set_xlabel("collapse index     (0: as far from the center as the truth, 1: in it)")
         ax.set_ylabel(f"{_title(comparison, lead)}     (1: as clean images)")
         _label_points(ax, points)
-        return base._laid_out(fig)
+        return base.laid_out(fig)
 
 
 Point = tuple[str, float, float, str]
@@ -171,8 +171,8 @@ def _draw_points(comparison: Comparison, ax: Axes, across: str, up: str) -> list
             continue
         x, y = float(xs[name]["value"]), float(ys[name]["value"])
         ax.errorbar(
-            [x], [y], xerr=base._error([{"e": xs[name]}], "e"),
-            yerr=base._error([{"e": ys[name]}], "e"), ecolor=to_rgba(look["color"], 0.45),
+            [x], [y], xerr=base.error_lengths([{"e": xs[name]}], "e"),
+            yerr=base.error_lengths([{"e": ys[name]}], "e"), ecolor=to_rgba(look["color"], 0.45),
             elinewidth=0.8, capsize=0, ms=6.0, **(look | {"ls": ""}), zorder=4,
         )  # fmt: skip
         points[name] = (_shown(name), x, y, look["color"])
@@ -191,7 +191,7 @@ def _label_points(ax: Axes, points: Sequence[Point]) -> None:
     """
     figure = ax.get_figure(root=True)
     assert figure is not None
-    with base._any_script():
+    with base.any_script():
         figure.draw_without_rendering()
     places = ax.transData.transform([(x, y) for _, x, y, _ in points])
     arrows = [a for a in ax.texts if isinstance(a, Annotation) and a.arrow_patch is not None]
@@ -242,10 +242,10 @@ def against_entropy(comparison: Comparison, fig: Figure | None = None) -> Figure
     Takes and returns what :func:`perception_distortion` does.
     """
     panels = _stratified(comparison)
-    with base._style():
+    with base.house_style():
         if not panels:
             return _without(fig, _NO_STRATA)
-        fig = base._figure(fig, WIDTH, 2.9)
+        fig = base.new_figure(fig, WIDTH, 2.9)
         axes = fig.subplots(1, len(panels), squeeze=False)[0]
         looks = _looks(comparison)
         for ax, (measure, part) in zip(axes, panels.items(), strict=True):
@@ -254,7 +254,7 @@ def against_entropy(comparison: Comparison, fig: Figure | None = None) -> Figure
                 rows = part[part["model"] == name].sort_values("stratum")
                 # Side by side, so that no bar hides another.
                 x = rows["stratum"].to_numpy(np.float64) + 0.06 * (number - (len(looks) - 1) / 2)
-                error = base._error([{"e": row} for row in rows.to_dict("records")], "e")
+                error = base.error_lengths([{"e": row} for row in rows.to_dict("records")], "e")
                 ax.errorbar(x, rows["value"], yerr=error, elinewidth=0.9, capsize=0, **look)
             ax.set_title(_title(comparison, measure))
             ax.set_xticks(sorted(part["stratum"].unique()))
@@ -262,7 +262,7 @@ def against_entropy(comparison: Comparison, fig: Figure | None = None) -> Figure
             ax.margins(y=0.08)
         fig.supxlabel("entropy of the group in equal parts (1: least ambiguous)", fontsize=8.0)
         _legend(fig, looks, Line2D([], [], color=BLACK, lw=1.2, label="truth"))
-        return base._laid_out(fig)
+        return base.laid_out(fig)
 
 
 def _stratified(comparison: Comparison) -> dict[str, pd.DataFrame]:
@@ -281,10 +281,10 @@ def power_spectra(comparison: Comparison, fig: Figure | None = None) -> Figure:
     Takes and returns what :func:`perception_distortion` does.
     """
     table = _positive_spectra(comparison)
-    with base._style():
+    with base.house_style():
         if not len(table):
             return _without(fig, _NO_SPECTRA)
-        fig = base._figure(fig, WIDTH, 3.2)
+        fig = base.new_figure(fig, WIDTH, 3.2)
         ax = fig.add_subplot()
         ax.set_yscale("log")
         ax.axhline(1.0, color=BLACK, lw=1.2)
@@ -305,11 +305,11 @@ def power_spectra(comparison: Comparison, fig: Figure | None = None) -> Figure:
                     xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
                     va="bottom", color=GRAY)  # fmt: skip
         ax.set_xlim(0.0, 1.01 * float(table["frequency"].max()))
-        base._plain_log_axis(ax)
+        base.plain_log_axis(ax)
         ax.set_xlabel("frequency (cycles per HR pixel)")
         ax.set_ylabel("power relative to the truth's (log scale)")
         _legend(fig, looks, Line2D([], [], color=BLACK, lw=1.2, label="truth"))
-        return base._laid_out(fig)
+        return base.laid_out(fig)
 
 
 def _positive_spectra(comparison: Comparison) -> pd.DataFrame:
@@ -331,7 +331,7 @@ def crops(comparison: Comparison, fig: Figure | None = None) -> Figure:
     Takes and returns what :func:`perception_distortion` does.
     """
     shown = comparison.crops[:CROPS_SHOWN]
-    with base._style():
+    with base.house_style():
         if not shown:
             return _without(fig, _NO_CROPS)
         columns = list(dict.fromkeys(name for crop in shown for name in crop.pictures))
@@ -339,7 +339,7 @@ def crops(comparison: Comparison, fig: Figure | None = None) -> Figure:
         height, width = canvas.shape[:2]
         left, top = 24, 40  # pixels for the names at the left and above
         if fig is None:
-            fig = base._figure(fig, (width + left) / DPI, (height + top) / DPI)
+            fig = base.new_figure(fig, (width + left) / DPI, (height + top) / DPI)
             fig.set_layout_engine("none")
         # One picture pixel is one pixel of the file: no other enlarging blurs or drops any.
         ax = fig.add_axes((left / (width + left), 0.0, width / (width + left),
@@ -349,7 +349,7 @@ def crops(comparison: Comparison, fig: Figure | None = None) -> Figure:
         size = 8.0 * max(1.0, width / (WIDTH * DPI))
         looks = _looks(comparison)
         for number, name in enumerate(columns):
-            title = base._printable(name, max(6, int(side / (1.25 * size))))
+            title = base.printable(name, max(6, int(side / (1.25 * size))))
             ax.text(number * (side + gap) + side / 2, -gap, title, ha="center", va="bottom",
                     fontsize=size, color=looks.get(name, {"color": BLACK})["color"])  # fmt: skip
         for number, crop in enumerate(shown):
@@ -380,28 +380,28 @@ def maps(comparison: Comparison, fig: Figure | None = None) -> Figure:
 
     Takes and returns what :func:`perception_distortion` does.
     """
-    names, models = _mapped(comparison)
-    with base._style():
+    names, models = mapped(comparison)
+    with base.house_style():
         if not names:
             return _without(fig, _NO_MAPS)
-        grids = {(i, m): _loss_grid(comparison, i, m) for i in names for m in models}
+        grids = {(i, m): loss_grid(comparison, i, m) for i in names for m in models}
         values = np.concatenate([grid[np.isfinite(grid)] for grid, _, _ in grids.values()])
         limit = max(float(np.quantile(np.abs(values), 0.99)), 1e-9) if len(values) else 1.0
         sizes = [comparison.images[name].shape for name in names]
         # No row is higher than it is wide, or tall images would fill pages.
         heights = [min(1.5, size[0] / size[1]) for size in sizes]
         panel = (WIDTH - 1.35) / (1 + len(models))
-        fig = base._figure(fig, WIDTH, sum(h * panel + 0.25 for h in heights) + 0.3)
+        fig = base.new_figure(fig, WIDTH, sum(h * panel + 0.25 for h in heights) + 0.3)
         axes = fig.subplots(len(names), 1 + len(models), squeeze=False, height_ratios=heights)
         drawn = None
         for row, name, size in zip(axes, names, sizes, strict=True):
             extent = (0.0, float(size[1]), float(size[0]), 0.0)
-            image = base._averaged_down(comparison.images[name])
+            image = base.averaged_down(comparison.images[name])
             row[0].imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent)
             row[0].set_ylabel(_shown(name), fontsize=6.5, color=GRAY)
             for ax, model in zip(row[1:], models, strict=True):
                 grid, where, share = grids[name, model]
-                ax.set_xlabel(base._minus(f"{share:.0%}"), fontsize=7.0, labelpad=1.0)
+                ax.set_xlabel(base.minus(f"{share:.0%}"), fontsize=7.0, labelpad=1.0)
                 drawn = ax.imshow(grid, cmap="PuOr_r", vmin=-limit, vmax=limit, extent=where,
                                   interpolation="nearest")  # fmt: skip
             for ax in row:
@@ -417,10 +417,10 @@ def maps(comparison: Comparison, fig: Figure | None = None) -> Figure:
             bar.ax.set_ylim(np.clip(lowest, -limit, -0.08 * limit), limit)
             bar.set_label("given up (below 0: added), gray levels squared")
             bar.outline.set_visible(False)
-        return base._laid_out(fig)
+        return base.laid_out(fig)
 
 
-def _mapped(comparison: Comparison) -> tuple[list[str], list[str]]:
+def mapped(comparison: Comparison) -> tuple[list[str], list[str]]:
     """Images and models of the maps; of too many models plain ones give way first."""
     if not len(comparison.maps):
         return [], []
@@ -439,7 +439,7 @@ def _mapped(comparison: Comparison) -> tuple[list[str], list[str]]:
     )
 
 
-def _loss_grid(
+def loss_grid(
     comparison: Comparison, image: str, model: str
 ) -> tuple[Floats, tuple[float, float, float, float], float]:
     """How much a model gives up, a matrix over an image; its place in HR pixels; the share."""
@@ -450,9 +450,9 @@ def _loss_grid(
     lost = whole - rows["model_center"].to_numpy(np.float64) * contrast
     total = float(np.nansum(whole))
     # The shared helper lays out a column called entropy.
-    summary = {"scale": comparison.summary["scale"], "config": _analysis(comparison)}
+    summary = {"scale": comparison.summary["scale"], "config": analysis_of(comparison)}
     view: Any = SimpleNamespace(summary=summary, maps=rows.assign(entropy=lost))
-    return *base._map_grid(view, image), float(np.nansum(lost)) / total if total > 0 else 0.0
+    return *base.map_grid(view, image), float(np.nansum(lost)) / total if total > 0 else 0.0
 
 
 # -- all figures ----------------------------------------------------------------------------
@@ -524,7 +524,7 @@ def unavailable(comparison: Comparison) -> dict[str, str]:
         ("against_entropy", _stratified(comparison), _NO_STRATA),
         ("power_spectra", len(_positive_spectra(comparison)), _NO_SPECTRA),
         ("crops", comparison.crops, _NO_CROPS),
-        ("maps", _mapped(comparison)[0], _NO_MAPS),
+        ("maps", mapped(comparison)[0], _NO_MAPS),
     )
     return {name: reason for name, there, reason in checks if not there}
 
@@ -556,7 +556,7 @@ def save_figures(comparison: Comparison, folder: str | Path) -> list[Path]:
         for kind in ("png", "pdf"):
             path = target / f"{name}.{kind}"
             with path.open("wb") as file:
-                base._save(fig, file, kind)
+                base.save_figure(fig, file, kind)
             paths.append(path)
     return paths
 
@@ -588,7 +588,7 @@ def _looks(comparison: Comparison) -> dict[str, dict[str, Any]]:
 
 def _without(fig: Figure | None, reason: str) -> Figure:
     """A figure that says why there is none."""
-    blank = base._figure(fig, WIDTH, 1.2)
+    blank = base.new_figure(fig, WIDTH, 1.2)
     if fig is None:
         blank.set_layout_engine("none")  # constrained layout warns where there are no axes
     return base._nothing(blank, reason)
@@ -614,9 +614,9 @@ def _title(comparison: Comparison, measure: str) -> str:
     return str(next(m["title"] for m in comparison.summary["measures"] if m["name"] == measure))
 
 
-def _analysis(comparison: Comparison) -> Mapping[str, Any]:
+def analysis_of(comparison: Comparison) -> Mapping[str, Any]:
     return (comparison.summary.get("config") or {}).get("analysis") or {}
 
 
 def _shown(name: str) -> str:
-    return base._printable(name, LONGEST_NAME)
+    return base.printable(name, LONGEST_NAME)

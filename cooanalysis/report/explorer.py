@@ -151,7 +151,7 @@ def _map(
     view: Any = SimpleNamespace(
         summary={"scale": summary["scale"], "config": config}, maps=rows
     )  # the shared helper reads no more of a result
-    grid, (left, right, bottom, top) = plotting._map_grid(view, name)
+    grid, (left, right, bottom, top) = plotting.map_grid(view, name)
     finite = grid[np.isfinite(grid)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
     shade = np.clip((grid - low) / max(high - low, 1e-9), 0.0, 1.0)

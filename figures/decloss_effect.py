@@ -1,0 +1,281 @@
+"""What DECLoss changes: perception and distortion, collapse, spread, entropy, training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cooanalysis import plotting
+from cooanalysis.report.words import Number, count
+from cooanalysis.stats import Estimate
+from figures import measured, style
+from figures.contract import SHIPPED, Data, Inputs, MissingData
+
+TITLE = "With and without DECLoss"
+
+TWINS = {"l1": "l1-decloss", "ragan": "ragan-decloss"}
+LINES: Mapping[float, str] = {0.05: ":", 0.1: "-", 0.2: "--"}
+"""Temperatures of the ablation."""
+CLAIM = {
+    "spread_ratio": "spread of answers within\ngroups  [truth = 1]",
+    "entropy_given_features": "entropy of the truth given the\nfeatures  [nats per dimension]",
+}
+"""Measures of the claim behind the loss, and what their axes say."""
+COLLAPSE = "collapse_index"
+
+
+def data(inputs: Inputs) -> Data:
+    """Trained models from the experiment's folder; deciles from the comparison of shipped ones."""
+    table = measured.models()
+    curves = training_cost(measured.training())
+    try:
+        comparison = inputs.comparison
+    except ImportError as error:
+        raise MissingData(
+            f"the answers of the shipped models are needed ({error}); install "
+            "`pip install '.[models]'`"
+        ) from error
+    lead = str(comparison.summary["lead"])
+    strata = comparison.strata
+    deciles = strata[strata["measure"].isin([COLLAPSE, lead]) & strata["model"].isin(SHIPPED)]
+    small = table[table["experiment"] == "small"]
+    ablation = table[table["experiment"] == "ablation"]
+    plane = ["variant", "seed", "weight", "temperature", "psnr_y", "st_lpips"]
+    claim = small[small["variant"].isin(SHIPPED)][["variant", "seed", *CLAIM]]
+    changes = [
+        {"measure": measure, "variant": variant, "twin": twin}
+        | measured.paired(table, variant, twin, measure).as_dict()
+        for twin, variant in TWINS.items()
+        for measure in ("psnr_y", "st_lpips", COLLAPSE, *CLAIM)
+    ]
+    origin = [run for name, run in measured.provenance().items() if name.startswith("small/")]
+    facts = {
+        "lead": lead,
+        "lead_title": next(m["title"] for m in comparison.summary["measures"] if m["name"] == lead),
+        "dataset": str(comparison.summary["dataset"]["title"]),
+        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "seeds": int(claim["seed"].nunique()),
+        "iterations": int(curves["iteration"].max()),
+        "parameters": int(origin[0]["parameters"]),
+    }
+    frames = {
+        "plane": pd.concat([small[plane], ablation[plane]], ignore_index=True),
+        "deciles": deciles.reset_index(drop=True),
+        "claim": claim.sort_values(["variant", "seed"], ignore_index=True),
+        "changes": pd.DataFrame(changes),
+        "training": curves,
+    }
+    return Data(frames, facts=facts)
+
+
+def training_cost(log: pd.DataFrame) -> pd.DataFrame:
+    """L1 loss of each training over that of plain L1 at the same step, with intervals over seeds.
+
+    Trainings of one seed see the same crops, so a ratio is free of how hard the crops are.
+    """
+    loss = log[log["quantity"] == "L1Loss"].pivot(
+        index=["seed", "iteration"], columns="variant", values="value"
+    )
+    rows = []
+    for variant in [name for name in SHIPPED if name != "l1"]:
+        ratio = loss[variant] / loss["l1"]
+        for iteration, values in ratio.groupby(level="iteration"):
+            if len(values.dropna()):
+                found = measured.over_seeds(values).as_dict()
+                rows.append({"variant": variant, "iteration": iteration} | found)
+    return pd.DataFrame(rows)
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+
+def draw(data: Data) -> Figure:
+    """Draw six panels; see the caption."""
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, 4.9)
+        axes = fig.subplots(2, 3)
+        _plane(axes[0, 0], data.frames["plane"])
+        deciles, lead = data.frames["deciles"], data.facts["lead"]
+        _deciles(axes[0, 1], deciles[deciles["measure"] == COLLAPSE], 0.0)
+        _deciles(axes[0, 2], deciles[deciles["measure"] == lead], 1.0)
+        for ax, (measure, label) in zip(axes[1], CLAIM.items(), strict=False):
+            _claim(ax, data.frames["claim"], measure)
+            ax.set_ylabel(label)
+        _training(axes[1, 2], data.frames["training"])
+        axes[0, 1].set_ylabel("collapse index  [truth = 0]")
+        axes[0, 2].set_ylabel(f"{data.facts['lead_title']}  [clean = 1]")
+        titles = ("perception and distortion", "collapse by entropy", "distance to clean images",
+                  "spread of answers", "entropy given features", "training")  # fmt: skip
+        for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
+            style.letter(ax, name, title)
+        handles = [style.handle(name, **style.MODELS[name]) for name in SHIPPED]
+        handles.append(style.handle("truth, clean images", color=plotting.BLACK, lw=1.0))
+        fig.legend(handles=handles, loc="outside upper center", ncols=5)
+        return style.laid_out(fig)
+
+
+def _plane(ax: Axes, table: pd.DataFrame) -> None:
+    ablation = table[table["weight"] > 0.0]
+    handles = []
+    for temperature, rows in ablation.groupby("temperature"):
+        ordered = rows.sort_values("weight")
+        line = {"color": plotting.GRAY, "lw": 0.9, "ls": LINES.get(float(str(temperature)), "-.")}
+        ax.plot(ordered["psnr_y"], ordered["st_lpips"], zorder=2, **line)
+        handles.append(style.handle(f"temp. {temperature:g}", **line))
+    for place, (weight, rows) in enumerate(ablation.groupby("weight")):
+        dot = {
+            "color": plotting.GRAY,
+            "ls": "",
+            "marker": "o",
+            "mec": "none",
+            "ms": 2.0 + 1.5 * place,
+        }
+        ax.plot(rows["psnr_y"], rows["st_lpips"], zorder=3, **dot)
+        handles.append(style.handle(f"weight {weight:g}", **dot))
+    seeds = table[table["weight"].isna()]
+    for name in SHIPPED:
+        rows = seeds[seeds["variant"] == name]
+        look = {**style.MODELS[name], "ls": ""}
+        ax.plot(rows["psnr_y"], rows["st_lpips"], ms=4.0, zorder=4, **look)
+    ax.margins(x=0.08, y=0.08)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.36 * (high - low))  # room for the legend
+    ax.legend(handles=handles, loc="upper left", fontsize=6.0, ncols=2, handlelength=1.6,
+              columnspacing=1.0, borderaxespad=0.1)  # fmt: skip
+    ax.set(xlabel="PSNR-Y [dB]     better →", ylabel="ST-LPIPS     ← better")
+
+
+def _deciles(ax: Axes, rows: pd.DataFrame, goal: float) -> None:
+    ax.axhline(goal, color=plotting.BLACK, lw=1.0, zorder=1)
+    for number, name in enumerate(SHIPPED):
+        one = rows[rows["model"] == name].sort_values("stratum")
+        ax.errorbar(one["stratum"] + 0.12 * (number - 1.5), one["value"], yerr=style.errorbars(one),
+                    ms=3.0, lw=1.0, capsize=0, elinewidth=0.7, **style.MODELS[name])  # fmt: skip
+    ax.set(xticks=(1, 4, 7, 10), xlabel="entropy decile (10: highest)")
+    ax.grid(False, axis="x")
+
+
+def _claim(ax: Axes, table: pd.DataFrame, measure: str) -> None:
+    for place, (twin, variant) in enumerate(TWINS.items()):
+        by_seed = table.pivot(index="seed", columns="variant", values=measure)
+        for pair in by_seed[[twin, variant]].to_numpy(np.float64):
+            ax.plot([2.6 * place, 2.6 * place + 1], pair, color=style.MODELS[twin]["color"],
+                    lw=0.8, zorder=2)  # fmt: skip
+        for step, name in enumerate((twin, variant)):
+            values = by_seed[name].to_numpy(np.float64)
+            look = {**style.MODELS[name], "ls": ""}
+            ax.plot(np.full(len(values), 2.6 * place + step), values, ms=4.0, zorder=3, **look)
+    ax.set_xticks([0, 1, 2.6, 3.6], ["without", "with"] * 2, fontsize=6.5)
+    ax.set_xlim(-0.5, 4.1)
+    ax.grid(False, axis="x")
+    for place, twin in enumerate(TWINS):
+        ax.text(2.6 * place + 0.5, 0.97, twin, transform=ax.get_xaxis_transform(), ha="center",
+                va="top", fontsize=7.0, color=style.MODELS[twin]["color"])  # fmt: skip
+    ax.margins(y=0.16)
+
+
+def _training(ax: Axes, rows: pd.DataFrame) -> None:
+    ax.axhline(0.0, color=style.MODELS["l1"]["color"], lw=1.0, zorder=1)
+    for name in [name for name in SHIPPED if name != "l1"]:
+        one = rows[rows["variant"] == name].sort_values("iteration")
+        percent = [100.0 * (one[key].to_numpy(np.float64) - 1.0)
+                   for key in ("value", "ci_low", "ci_high")]  # fmt: skip
+        look = style.MODELS[name]
+        ax.fill_between(one["iteration"], *percent[1:], color=look["color"], alpha=0.1, lw=0)
+        ax.plot(one["iteration"], percent[0], ms=3.5, lw=1.0, **look)
+    # Three seeds make wide bands; lines decide what is shown.
+    shown = 100.0 * (rows["value"] - 1.0)
+    ax.set_ylim(min(0.0, float(shown.min())) - 1.5, 1.6 * float(shown.max()))
+    ax.set(
+        xlabel="iteration of fine-tuning", ylabel="L1 loss on the same crops,\nover plain L1 [%]"
+    )
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say what is gained, what is lost, and what the claim behind the loss is worth."""
+    facts, deciles = data.facts, data.frames["deciles"]
+    return " ".join(
+        [
+            f"Networks of {count(facts['parameters'])} parameters, fine-tuned for "
+            f"{count(facts['iterations'])} iterations from one start with L1 or L1 + RaGAN, with "
+            "and without DECLoss; "
+            f"{count(facts['seeds'])} seeds, differences between twins of the same seed with "
+            "95 % intervals over seeds (Student's t). Trained on BSDS400, "
+            "measured on BSD100 and Set14 (a) and BSD100 (d, e) by `experiments/decloss`.",
+            f"(a) Fidelity against perception; gray: one seed of L1 + DECLoss for each weight and "
+            f"temperature. {_pair(data, 'st_lpips', 'ST-LPIPS', 4)}; "
+            f"{_pair(data, 'psnr_y', 'PSNR-Y', 2, ' dB')}.",
+            f"(b, c) The shipped models on {facts['dataset']} ({count(facts['n_images'])} images), "
+            f"by decile of entropy. {_by_decile(deciles, facts['lead'], facts['lead_title'])}",
+            "(d) How much answers differ between patches that look alike at low resolution, as "
+            "energy over that of the true details. "
+            f"{_pair(data, 'spread_ratio', 'The spread', 3)}.",
+            "(e) Entropy of the true details among patches whose features in the network are "
+            "alike; it would fall if the features knew more about the truth. "
+            f"{_pair(data, 'entropy_given_features', 'It', 3, ' nats per dimension')}.",
+            f"(f) The price in training: {_price(data.frames['training'])}",
+        ]
+    )
+
+
+def _pair(data: Data, measure: str, name: str, digits: int, unit: str = "") -> str:
+    """What DECLoss changes in a measure, for both twins, and whether that is sure."""
+    table = data.frames["changes"]
+    told = []
+    for twin, variant in TWINS.items():
+        row = table[(table["measure"] == measure) & (table["variant"] == variant)].iloc[0]
+        change = Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
+        sure = change.above(0.0) or change.below(0.0)
+        text = f"{_signed(row, digits)}{unit} for {twin}"
+        told.append(text if sure else f"{text}, not surely")
+    return f"{name} changes by {style.listed(told)}"
+
+
+def _signed(row: Any, digits: int) -> str:
+    text = (
+        f"{row['value']:+.{digits}f} ({row['ci_low']:+.{digits}f} to {row['ci_high']:+.{digits}f})"
+    )
+    return plotting.minus(text)
+
+
+def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
+    """Ends of the curves, and in how many deciles the intervals of twins are apart."""
+    sentences = []
+    for measure, name in ((COLLAPSE, "collapse index"), (lead, title)):
+        rows = deciles[deciles["measure"] == measure]
+        told = []
+        for twin, variant in TWINS.items():
+            a, b = (rows[rows["model"] == one].set_index("stratum") for one in (twin, variant))
+            lower = int((b["ci_high"] < a["ci_low"]).sum())
+            first, last = int(a.index.min()), int(a.index.max())
+            told.append(
+                f"{a.loc[first, 'value']:.2f} to {a.loc[last, 'value']:.2f} for {twin}, "
+                f"{b.loc[first, 'value']:.2f} to {b.loc[last, 'value']:.2f} with DECLoss "
+                f"(surely lower in {lower} of {len(a)} deciles)"
+            )
+        start = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
+        sentences.append(f"{start}: {'; '.join(told)}.")
+    return plotting.minus(" ".join(sentences))
+
+
+def _price(rows: pd.DataFrame) -> str:
+    """L1 loss at the end of the training, over that of plain L1."""
+    last = rows[rows["iteration"] == rows["iteration"].max()]
+    told = []
+    for row in last.to_dict("records"):
+        value = Estimate(
+            *(100.0 * (float(row[key]) - 1.0) for key in ("value", "ci_low", "ci_high"))
+        )
+        told.append(f"{row['variant']} {_signed(value.as_dict(), 1)} %")
+    return (
+        "L1 loss over that of plain L1 with the same crops; shades are 95 % intervals over seeds. "
+        f"At the end: {style.listed(told)}."
+    )
