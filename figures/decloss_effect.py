@@ -124,11 +124,15 @@ def _plane(ax: Axes, table: pd.DataFrame) -> None:
     handles = []
     for temperature, rows in ablation.groupby("temperature"):
         ordered = rows.sort_values("weight")
-        line = {"color": plotting.GRAY, "lw": 0.9, "ls": LINES.get(float(str(temperature)), "-.")}
+        line: dict[str, Any] = {
+            "color": plotting.GRAY,
+            "lw": 0.9,
+            "ls": LINES.get(float(str(temperature)), "-."),
+        }
         ax.plot(ordered["psnr_y"], ordered["st_lpips"], zorder=2, **line)
         handles.append(style.handle(f"temp. {temperature:g}", **line))
     for place, (weight, rows) in enumerate(ablation.groupby("weight")):
-        dot = {
+        dot: dict[str, Any] = {
             "color": plotting.GRAY,
             "ls": "",
             "marker": "o",
@@ -183,11 +187,12 @@ def _training(ax: Axes, rows: pd.DataFrame) -> None:
     ax.axhline(0.0, color=style.MODELS["l1"]["color"], lw=1.0, zorder=1)
     for name in [name for name in SHIPPED if name != "l1"]:
         one = rows[rows["variant"] == name].sort_values("iteration")
-        percent = [100.0 * (one[key].to_numpy(np.float64) - 1.0)
-                   for key in ("value", "ci_low", "ci_high")]  # fmt: skip
+        value, low, high = (
+            100.0 * (one[key].to_numpy(np.float64) - 1.0) for key in ("value", "ci_low", "ci_high")
+        )
         look = style.MODELS[name]
-        ax.fill_between(one["iteration"], *percent[1:], color=look["color"], alpha=0.1, lw=0)
-        ax.plot(one["iteration"], percent[0], ms=3.5, lw=1.0, **look)
+        ax.fill_between(one["iteration"], low, high, color=look["color"], alpha=0.1, lw=0)
+        ax.plot(one["iteration"], value, ms=3.5, lw=1.0, **look)
     # Three seeds make wide bands; lines decide what is shown.
     shown = 100.0 * (rows["value"] - 1.0)
     ax.set_ylim(min(0.0, float(shown.min())) - 1.5, 1.6 * float(shown.max()))
@@ -255,14 +260,15 @@ def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
         for twin, variant in TWINS.items():
             a, b = (rows[rows["model"] == one].set_index("stratum") for one in (twin, variant))
             lower = int((b["ci_high"] < a["ci_low"]).sum())
-            first, last = int(a.index.min()), int(a.index.max())
-            told.append(
-                f"{a.loc[first, 'value']:.2f} to {a.loc[last, 'value']:.2f} for {twin}, "
-                f"{b.loc[first, 'value']:.2f} to {b.loc[last, 'value']:.2f} with DECLoss "
-                f"(surely lower in {lower} of {len(a)} deciles)"
+            (first, *_, last), (start, *_, end) = (
+                one["value"].sort_index().to_numpy(np.float64) for one in (a, b)
             )
-        start = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
-        sentences.append(f"{start}: {'; '.join(told)}.")
+            told.append(
+                f"{first:.2f} to {last:.2f} for {twin}, {start:.2f} to {end:.2f} with DECLoss "
+                f"(intervals apart, and lower, in {lower} of {len(a)} deciles)"
+            )
+        what = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
+        sentences.append(f"{what}: {'; '.join(told)}.")
     return plotting.minus(" ".join(sentences))
 
 
