@@ -46,6 +46,7 @@ __all__ = [
     "ESTIMATORS",
     "NULLS",
     "RESOLUTION",
+    "TOLERANCE",
     "Estimator",
     "Reliability",
     "copula_entropy",
@@ -71,6 +72,9 @@ RESOLUTION = 1e-6
 
 GAUSSIAN_UNIT_ENTROPY = 0.5 * math.log(2.0 * math.pi * math.e)
 """Entropy of a Gaussian of unit variance, in nats."""
+
+TOLERANCE = 0.02
+"""Largest bias at which an absolute entropy is trusted, in nats per dimension."""
 
 _CHUNK_BYTES = 16 * 2**20
 _SPACING = 2
@@ -757,7 +761,7 @@ def reliability(
     covariance: ArrayLike | None = None,
     n_trials: int = 200,
     seed: int = 0,
-    tolerance: float = 0.02,
+    tolerance: float = TOLERANCE,
     null: str = "gaussian",
     **options: Any,
 ) -> Reliability:

@@ -14,7 +14,7 @@ from cooanalysis import plotting
 from cooanalysis.report.words import Number, count
 from cooanalysis.stats import Estimate
 from figures import measured, style
-from figures.contract import SHIPPED, Data, Inputs, MissingData
+from figures.contract import SHIPPED, Data, Inputs
 
 TITLE = "With and without DECLoss"
 
@@ -33,13 +33,7 @@ def data(inputs: Inputs) -> Data:
     """Trained models from the experiment's folder; deciles from the comparison of shipped ones."""
     table = measured.models()
     curves = training_cost(measured.training())
-    try:
-        comparison = inputs.comparison
-    except ImportError as error:
-        raise MissingData(
-            f"the answers of the shipped models are needed ({error}); install "
-            "`pip install '.[models]'`"
-        ) from error
+    comparison = style.comparison(inputs)
     lead = str(comparison.summary["lead"])
     strata = comparison.strata
     deciles = strata[strata["measure"].isin([COLLAPSE, lead]) & strata["model"].isin(SHIPPED)]

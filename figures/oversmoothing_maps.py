@@ -29,13 +29,7 @@ QUARTERS = 4
 
 def data(inputs: Inputs) -> Data:
     """Maps of the comparison of the shipped models, and the share of detail that each gives up."""
-    try:
-        comparison = inputs.comparison
-    except ImportError as error:
-        raise MissingData(
-            f"the answers of the shipped models are needed ({error}); install "
-            "`pip install '.[models]'`"
-        ) from error
+    comparison = style.comparison(inputs)
     names, models = comparison_plots.mapped(comparison)
     if not names:
         raise MissingData("the comparison has no maps; run it with map_images of at least 1")

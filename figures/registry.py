@@ -15,6 +15,9 @@ NAMES = (
     "patch_embedding",
     "oversmoothing_maps",
     "decloss_effect",
+    "oversmoothed_crops",
+    "power_spectra",
+    "estimator_validation",
     "benchmark_table",
     "ablation_table",
 )

@@ -23,9 +23,10 @@ from cooanalysis.errors import ConfigError, ModelError
 from cooanalysis.report.words import Number
 from cooanalysis.stats import Estimate, ImageBootstrap
 from cooanalysis.study.context import Context
-from figures.contract import SHIPPED, MissingData
+from figures.contract import SHIPPED, Inputs, MissingData
 
 if TYPE_CHECKING:
+    from cooanalysis.comparison.result import Comparison
     from cooanalysis.comparison.sources import Source
 
 SINGLE, DOUBLE = 3.35, 7.0
@@ -142,6 +143,23 @@ def binned_medians(
 
 
 # -- answers of models ----------------------------------------------------------------------
+
+
+def comparison(inputs: Inputs) -> Comparison:
+    """The comparison of the shipped models.
+
+    Raises
+    ------
+    MissingData
+        If they cannot run here.
+    """
+    try:
+        return inputs.comparison
+    except ImportError as error:
+        raise MissingData(
+            f"the answers of the shipped models are needed ({error}); install "
+            "`pip install '.[models]'`"
+        ) from error
 
 
 def open_models(

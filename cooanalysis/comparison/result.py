@@ -52,7 +52,8 @@ class Comparison:
     strata
         A row a model, entropy quantile and measure.
     spectra
-        A row a model and frequency: radial power over that of the truth, with its interval.
+        A row a model and frequency: mean radial power of the luma (levels squared), and its ratio
+        to that of the truth with its interval.
     maps
         A row a model and patch of the densely measured images.
     crops

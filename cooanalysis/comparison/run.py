@@ -204,7 +204,7 @@ def _map_table(
 
 
 def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.DataFrame:
-    """Radial power over that of the truth: ratio of sums over images."""
+    """Radial power, and over that of the truth: mean over images, ratio of sums over images."""
     frames = []
     bootstrap = ImageBootstrap(np.arange(images.spectra.shape[1]), seed=seed)
     truth = images.spectra[-1]
@@ -218,6 +218,10 @@ def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.
                 {
                     "model": source.name,
                     "frequency": images.frequency,
+                    "power": [
+                        bootstrap.mean(images.spectra[row, :, ring]).value
+                        for ring in range(truth.shape[1])
+                    ],
                     "power_ratio": [ratio.value for ratio in ratios],
                     "ci_low": [ratio.ci_low for ratio in ratios],
                     "ci_high": [ratio.ci_high for ratio in ratios],

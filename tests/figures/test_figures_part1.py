@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import multivariate_t
+from scipy.stats import multivariate_normal, multivariate_t
 
 from cooanalysis.stats import ImageBootstrap
 from figures import (
     coo_picture,
     detail_energy_vs_entropy,
     entropy_vs_center_distance,
+    known_answers,
     manifold_vs_entropy,
     oversmoothing_maps,
     patch_embedding,
@@ -99,15 +100,19 @@ def test_known_entropies_obey_the_bound_and_are_right() -> None:
     )
     assert (known["exact_distance"] >= known["bound"] - 1e-9).all()
     assert known.loc["Gaussian", "bound"] == pytest.approx(1.0)
-    student = multivariate_t(np.zeros(d), np.eye(d), df=entropy_vs_center_distance.FREEDOM)
+    student = multivariate_t(np.zeros(d), np.eye(d), df=known_answers.FREEDOM)
     found = known.loc["Student, 5 degrees", "exact_entropy"]
     assert found == pytest.approx(student.entropy() / d, abs=1e-9)
+    correlated = known_answers.CORRELATION ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
+    found = known.loc["Gaussian, neighbours correlated 0.9", "exact_entropy"]
+    truth = multivariate_normal(np.zeros(d), correlated).entropy() / d
+    assert found == pytest.approx(truth, abs=1e-9)
     # Two far clusters add a little less than one bit to the axis on which they lie.
     added = known.loc["two clusters, every axis", "exact_entropy"] - 0.5 * math.log(
         2.0 * math.pi * math.e
     )
     rng = np.random.default_rng(0)
-    side = entropy_vs_center_distance.SEPARATION
+    side = known_answers.SEPARATION
     x = rng.normal(size=200_000) + side * rng.choice((-1.0, 1.0), size=200_000)
     density = 0.5 * (np.exp(-0.5 * (x - side) ** 2) + np.exp(-0.5 * (x + side) ** 2))
     sampled = -np.log(density / math.sqrt(2.0 * math.pi)).mean()

@@ -1,0 +1,130 @@
+"""Which frequencies are missing: radial power spectra of the truth and of what models answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cooanalysis import plotting
+from cooanalysis.report.words import count
+from figures import style
+from figures.contract import SHIPPED, Data, Inputs, MissingData
+
+TITLE = "Power spectra"
+
+TRUTH = "hr"
+SHOWN = ("bicubic", *SHIPPED)
+
+
+def data(inputs: Inputs) -> Data:
+    """Spectra of the comparison of the shipped models."""
+    comparison = style.comparison(inputs)
+    table = comparison.spectra
+    table = table[table["model"].isin([TRUTH, *SHOWN])]
+    if not np.isfinite(table["power_ratio"].to_numpy(np.float64)).any():
+        raise MissingData(
+            "the images are too small for a power spectrum; take some of at least 128 pixels a side"
+        )
+    scale = int(comparison.summary["scale"])
+    facts = {
+        "dataset": str(comparison.summary["dataset"]["title"]),
+        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "scale": scale,
+        "nyquist": 0.5 / scale,
+        "missing": missing_power(table, 0.5 / scale),
+    }
+    return Data({"spectra": table.reset_index(drop=True)}, facts=facts)
+
+
+def missing_power(table: pd.DataFrame, nyquist: float) -> dict[str, dict[str, float]]:
+    """Share of the truth's power that a model lacks, below and above the LR Nyquist frequency.
+
+    Rings count by their circumference, so that the sum is that over the plane of frequencies.
+    """
+    found: dict[str, dict[str, float]] = {}
+    truth = table[table["model"] == TRUTH].set_index("frequency")["power"]
+    for name in SHOWN:
+        power = table[table["model"] == name].set_index("frequency")["power"]
+        radius = power.index.to_numpy(np.float64)
+        lost = 1.0 - power.to_numpy(np.float64) / truth.loc[power.index].to_numpy(np.float64)
+        weight = radius * truth.loc[power.index].to_numpy(np.float64)
+        found[name] = {
+            part: float((lost * weight)[inside].sum() / weight[inside].sum())
+            for part, inside in (("below", radius < nyquist), ("above", radius >= nyquist))
+        }
+    return found
+
+
+# -- drawing --------------------------------------------------------------------------------
+
+
+def draw(data: Data) -> Figure:
+    """Draw power, and power over that of the truth with its interval."""
+    table, nyquist = data.frames["spectra"], data.facts["nyquist"]
+    with style.publication():
+        fig = style.canvas(style.DOUBLE, 2.9)
+        left, right = fig.subplots(1, 2)
+        truth = table[table["model"] == TRUTH]
+        left.plot(truth["frequency"], truth["power"], color=plotting.BLACK, lw=1.4)
+        right.axhline(1.0, color=plotting.BLACK, lw=1.4)
+        for number, name in enumerate(SHOWN):
+            rows = table[table["model"] == name].sort_values("frequency")
+            look = dict(style.MODELS[name])
+            every = (number, len(SHOWN) + 1)
+            left.plot(rows["frequency"], rows["power"], ms=3.4, lw=1.0, markevery=every, **look)
+            right.plot(rows["frequency"], rows["power_ratio"], ms=3.4, lw=1.0, markevery=every,
+                       **look)  # fmt: skip
+            low = np.fmax(rows["ci_low"], rows["power_ratio"] / 10.0)  # zero has no logarithm
+            right.fill_between(rows["frequency"], low, rows["ci_high"], color=look["color"],
+                               alpha=0.1, lw=0)  # fmt: skip
+        for ax, name, title in ((left, "a", "power"), (right, "b", "power over that of the truth")):
+            _frequencies(ax, nyquist, float(table["frequency"].max()))
+            style.letter(ax, name, title)
+        left.set_ylabel("power of the luma [levels²]")
+        right.set_ylabel("ratio  [truth = 1]")
+        for ax in (left, right):
+            plotting.plain_log_axis(ax)
+        handles = [style.handle(name, **style.MODELS[name]) for name in SHOWN]
+        handles.insert(0, style.handle("truth", color=plotting.BLACK, lw=1.4))
+        fig.legend(handles=handles, loc="outside upper center", ncols=6)
+        return style.laid_out(fig)
+
+
+def _frequencies(ax: Axes, nyquist: float, last: float) -> None:
+    ax.set_yscale("log")
+    ax.axvline(nyquist, color=plotting.GRAY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+    ax.annotate("LR Nyquist", (nyquist, 0.03), (-3, 0), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="right", va="bottom", fontsize=6.5, rotation=90,
+                color=plotting.GRAY)  # fmt: skip
+    ax.set(xlim=(0.0, 1.01 * last), xlabel="frequency [cycles per HR pixel]")
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def caption(data: Data) -> str:
+    """Say how much power is missing where, by model."""
+    facts = data.facts
+    above = style.listed(
+        f"{name} {_percent(shares['above'])}" for name, shares in facts["missing"].items()
+    )
+    below = style.listed(
+        f"{name} {_percent(shares['below'])}" for name, shares in facts["missing"].items()
+    )
+    return (
+        "Power of the luma by spatial frequency, over directions and the "
+        f"{count(facts['n_images'])} images of {facts['dataset']}, ×{facts['scale']}; (b) as "
+        "ratio to the truth with 95 % "
+        "intervals over images. Left of the dashed line are frequencies that the low-resolution "
+        "image can hold; what lies to the right has to be made up, and it is there that the mean "
+        "of all that is possible has less power than any of it. Of the truth's power above "
+        f"the line, models lack: {above}; below the line: {below}. Negative: more power than the "
+        "truth. Power at the right frequency need not be the right detail: noise has it too."
+    )
+
+
+def _percent(share: float) -> str:
+    # No "-0 %".
+    return plotting.minus(f"{round(100.0 * share) or 0:d} %")
