@@ -562,7 +562,9 @@ def psnr_ceiling(result: Result, fig: Figure | None = None) -> Figure:
                         va="center", color=GRAY, fontsize=7.0)  # fmt: skip
                 continue
             values.append(value)
-            ax.errorbar([value], [place], xerr=error_lengths([{"e": estimate}], "e"), ls="", ms=6, **look)
+            ax.errorbar(
+                [value], [place], xerr=error_lengths([{"e": estimate}], "e"), ls="", ms=6, **look
+            )
             ax.annotate(f"{value:.2f} dB", (value, place), (0, 7), textcoords="offset points",
                         ha="center", fontsize=7.5, color=look["color"], fontweight="bold",
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
@@ -732,10 +734,17 @@ def any_script() -> Iterator[None]:
         yield
 
 
+class ShownFigure(Figure):
+    """A figure that Jupyter shows though pyplot, which usually sees to that, is not loaded."""
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self)
+
+
 def new_figure(fig: Figure | None, width: float, height: float) -> Figure:
     if fig is not None:
         return fig
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = ShownFigure(figsize=(width, height), layout="constrained")
     fig.set_label(_OURS)
     FigureCanvasAgg(fig)
     return fig

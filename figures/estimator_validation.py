@@ -114,7 +114,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, vary: str, tolerance: float) -> None:
         ax.fill_between(x, bias - scatter, bias + scatter, color=look["color"], alpha=0.13, lw=0)
         ax.plot(x, bias, ms=3.2, lw=1.0, **look)
     ax.set_xscale("log", base=2)
-    ticks = [16, 64, 256] if vary == "n" else [1, 4, 16]
+    ticks = [32, 128, 512] if vary == "n" else [1, 4, 16]
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
 

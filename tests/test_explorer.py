@@ -139,3 +139,9 @@ def test_models_keep_their_names_whatever_they_are() -> None:
     first = found.explored.pictures["mine"]
     assert np.array_equal(first, found.explored.pictures["truth (model)"])
     assert not np.array_equal(first, found.explored.pictures["truth"])
+
+
+def test_a_page_is_not_printed_into_a_terminal() -> None:
+    from cooanalysis.report.explorer import Explorer
+
+    assert repr(Explorer("<p>" * 1000)) == "Explorer(height=860)"

@@ -73,6 +73,12 @@ def test_draws_into_a_given_figure(result: Result) -> None:
     assert mine.axes and mine.get_size_inches().tolist() == [5, 4]
 
 
+def test_jupyter_shows_a_figure_without_pyplot(result: Result) -> None:
+    # IPython asks for this method where matplotlib's inline backend was never loaded.
+    picture = Plots(result).detail_energy()._repr_png_()  # type: ignore[attr-defined]
+    assert picture.startswith(b"\x89PNG")
+
+
 def test_one_estimator_one_space() -> None:
     result = fake_result(estimators=("copula",), spaces=("subbands",), n=300)
     assert len(Plots(result).entropy_vs_center_distance().axes) == 2  # panel and colour bar

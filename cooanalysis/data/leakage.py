@@ -66,7 +66,7 @@ def duplicate_images(queries: PatchStore, reference: PatchStore) -> list[Leak]:
         for variant in (turned, turned[:, :, ::-1]):
             np.maximum(best, variant.reshape(len(own), -1) @ theirs.T, out=best)
     return [
-        Leak(int(q), int(r), "near-duplicate image", float(best[q, r]))
+        Leak(int(q), int(r), "near-duplicate image", min(1.0, float(best[q, r])))
         for q, r in np.argwhere(best >= SAME_THUMBNAIL)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ Image = NDArray[np.uint8]
 class Explorer:
     """An interactive page; notebooks show it, anything else opens the file that it is saved as."""
 
-    page: str
+    page: str = field(repr=False)
     height: int = 860
 
     def _repr_html_(self) -> str:
