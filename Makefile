@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench figures clean
+.PHONY: demo test lint bench figures notebooks docs docs-serve clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coo-analyze --dataset sample --out runs/sample-x4
@@ -19,9 +19,21 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/main_job.py
 
-# Figures of models need torch: pip install '.[cpu,models,train]'; without it they say so.
-figures: $(VENV)/.installed
+# All figures and tables, from the embedded images: minutes.
+figures: $(VENV)/.installed-models
 	$(BIN)/python -m figures
+
+notebooks: $(VENV)/.installed-models $(VENV)/.installed-notebook
+	$(BIN)/python -m pytest -m notebooks tests/test_notebooks.py
+
+# The site in site/, with pictures made from the embedded images. MkDocs 1 is meant: what a version 2
+# may bring is announced at each build otherwise.
+docs: $(VENV)/.installed-models $(VENV)/.installed-docs
+	env -u COO_DATA_HOME $(BIN)/python -m figures --out docs/generated
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,5 +46,13 @@ $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-models: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,models,train,perceptual]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-notebook $(VENV)/.installed-docs: $(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,$*]'
+	touch $@ $(VENV)/.installed $(VENV)/.installed-dev
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site docs/generated build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

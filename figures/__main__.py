@@ -2,7 +2,7 @@
 
     python -m figures                               # the embedded images, in minutes
     python -m figures --dataset bsd100 --reference BSDS400
-    python -m figures --only psnr_ceiling --only power_spectra
+    python -m figures --only coo_picture --only power_spectra
 
 A figure that lacks its data says so and how to get it; the others are drawn nevertheless. A
 directory of results holds, for each figure, PDF, PNG, caption and the numbers behind it.

@@ -1,0 +1,76 @@
+"""What mkdocs asks while it builds: the pages made of the program and of its figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+GENERATED = DOCS / "generated"
+REQUIRED = (
+    "coo_picture", "entropy_vs_center_distance", "detail_energy_vs_entropy", "manifold_vs_entropy",
+)  # fmt: skip
+COMMANDS = ("analyze", "compare", "train")
+
+
+def on_pre_build(config: Any) -> None:
+    """Say how to make the pictures where they are missing."""
+    absent = [name for name in REQUIRED if not (GENERATED / f"{name}.png").is_file()]
+    if absent:
+        raise PluginError(f"docs/generated lacks {', '.join(absent)}; run `make docs`")
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Fill the pages that are made of the program."""
+    if page.file.src_uri == "cli.md":
+        return markdown + "\n" + command_line()
+    if page.file.src_uri == "figures.md":
+        return markdown + "\n" + figures()
+    return markdown
+
+
+def command_line() -> str:
+    """Options of every command, from the commands themselves."""
+    import importlib
+
+    import typer
+    from typer.cli import get_docs_for_click
+
+    parts = []
+    for name in COMMANDS:
+        module = importlib.import_module(f"cooanalysis.cli.{name}")
+        command = typer.main.get_command(module.app)
+        context = typer.Context(command, info_name=f"coo-{name}")
+        text = get_docs_for_click(obj=command, ctx=context, name=f"coo-{name}", indent=1)
+        # The text is for terminals: its markup is rich's.
+        for mark in ("[bold]", "[/bold]"):
+            text = text.replace(mark, "**")
+        parts.append(text)
+    return "\n\n".join(parts)
+
+
+def figures() -> str:
+    """Every figure that was made, with its caption and its tables."""
+    sys.path.insert(0, str(ROOT))
+    from figures.registry import NAMES
+
+    parts = []
+    for name in NAMES:
+        caption = GENERATED / f"{name}.md"
+        if not caption.is_file():
+            parts.append(f"*{name} was not drawn: it lacks its data.*")
+            continue
+        text = caption.read_text(encoding="utf-8").strip()
+        title, _, words = text.removeprefix("**").partition("**")
+        parts.append(f"## {title.rstrip('.')}\n")
+        if (GENERATED / f"{name}.png").is_file():
+            parts.append(f"![{title}](generated/{name}.png)\n")
+        parts.append(words.strip() + "\n")
+        for table in sorted(GENERATED.glob(f"{name}.*.md")):
+            parts.append(table.read_text(encoding="utf-8"))
+        parts.append(f"Made by `python -m figures --only {name}`.\n")
+    return "\n".join(parts)
