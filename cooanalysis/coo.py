@@ -114,6 +114,40 @@ def detail_energy_retained(estimate: ArrayLike, truth: ArrayLike) -> float:
     return float(np.sum(top**2, dtype=np.float64)) / energy if energy > 0 else float("nan")
 
 
+def energy_by_chance(rms_distance: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Energy that the center of a group has though its members have nothing in common.
+
+    The expectation of the squared mean of ``k`` details is their squared expectation plus their
+    variance over ``k``; this is the latter, without bias. Taken off the energy of a center it
+    leaves that of the mean of all details, not only of these ``k``.
+
+    Parameters
+    ----------
+    rms_distance
+        Distances of centers to their members, as :func:`center_rms_distance` gives them.
+    k
+        Members of each group, at least 2.
+
+    Returns
+    -------
+    numpy.ndarray
+        Mean squared values, in the unit of the distances squared; same shape.
+
+    Raises
+    ------
+    ConfigError
+        If ``k`` is below 2.
+
+    Examples
+    --------
+    >>> float(energy_by_chance(1.0, 128))
+    0.007874015748031496
+    """
+    if k < 2:
+        raise ConfigError(f"k must be at least 2, got {k}")
+    return np.asarray(rms_distance, np.float64) ** 2 / (k - 1)
+
+
 def collapse_index(outputs: ArrayLike, centers: ArrayLike, truths: ArrayLike) -> float:
     """How far a model's answers have collapsed onto the centers.
 

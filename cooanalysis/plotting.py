@@ -241,6 +241,8 @@ def detail_energy(result: Result, fig: Figure | None = None) -> Figure:
             )  # fmt: skip
         error = error_lengths(rows, "retained", 100.0)
         zoom.errorbar(decile, kept, yerr=error, color=VERMILLION, marker="o")
+        chance = [_nan(row.get("by_chance")) for row in rows]
+        zoom.plot(decile, 100.0 * np.array(chance), color=GRAY, ls=":", lw=1.2)
         zoom.set_ylim(0.0, None)
         zoom.set_title("The same, magnified (bars: 95 % intervals)")
         zoom.set_ylabel("detail energy kept (%)")

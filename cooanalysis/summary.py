@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.config import AnalysisConfig
-from cooanalysis.coo import psnr
+from cooanalysis.coo import energy_by_chance, psnr
 from cooanalysis.entropy import Reliability, entropy_power
 from cooanalysis.neighbors import Recall
 from cooanalysis.stats import Estimate, ImageBootstrap, quantile_bin
@@ -103,6 +103,7 @@ def summarise(measured: Measured) -> dict[str, Any]:
     leading = entropy_column(config.estimators[0])
     recall = measured.recall
     ceiling = _ceiling(measured, bootstrap)
+    chance = energy_by_chance(table["center_rms"], config.k)
     summary: dict[str, Any] = {
         "n_queries": len(table["image"]),
         "recall_at_k": None
@@ -119,7 +120,8 @@ def summarise(measured: Measured) -> dict[str, Any]:
         "entropy": {name: _entropy(measured, name, bootstrap) for name in config.estimators},
         **ceiling,
         "detail_energy": bootstrap.ratio(table["center_energy"], table["truth_energy"]),
-        "detail_energy_by_decile": _deciles(table, leading, bootstrap),
+        "detail_energy_by_chance": bootstrap.ratio(chance, table["truth_energy"]),
+        "detail_energy_by_decile": _deciles(table, leading, chance, bootstrap),
         "center_distance": {
             "rms": bootstrap.mean(table["center_rms"]),
             "min": bootstrap.mean(table["center_min"]),
@@ -230,7 +232,10 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
 
 
 def _deciles(
-    table: dict[str, NDArray[Any]], column: str, bootstrap: ImageBootstrap
+    table: dict[str, NDArray[Any]],
+    column: str,
+    chance: NDArray[np.float64],
+    bootstrap: ImageBootstrap,
 ) -> list[dict[str, Any]]:
     entropy = table[column]
     decile = quantile_bin(entropy, 10)
@@ -246,6 +251,7 @@ def _deciles(
                 "entropy_low": float(entropy[inside].min()),
                 "entropy_high": float(entropy[inside].max()),
                 "retained": bootstrap.ratio(table["center_energy"] * mask, table["truth_energy"]),
+                "by_chance": bootstrap.ratio(chance * mask, table["truth_energy"]).value,
                 "n": int(inside.sum()),
             }
         )

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cooanalysis import plotting
 from cooanalysis.config import AnalysisConfig
+from cooanalysis.coo import energy_by_chance
 from cooanalysis.data.patches import Patches, PatchStore
 from cooanalysis.entropy import entropy
 from cooanalysis.errors import NotEnoughDataError
@@ -105,13 +106,8 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
 
 
 def _without_chance(energy: ArrayLike, rms: ArrayLike, k: int) -> Floats:
-    """Energy of a center less what is there by chance: an unbiased estimate, which may be < 0.
-
-    The mean of ``k`` details that have nothing in common still keeps 1/k of their energy: the
-    expectation of the squared mean is the squared expectation plus the variance over ``k``.
-    """
-    spread = np.asarray(rms, np.float64) ** 2
-    return np.asarray(energy, np.float64) - spread / (k - 1)
+    """Energy of a center less what is there by chance: an unbiased estimate, which may be < 0."""
+    return np.asarray(energy, np.float64) - energy_by_chance(rms, k)
 
 
 def _by_bin(

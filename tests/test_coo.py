@@ -16,6 +16,7 @@ from cooanalysis.coo import (
     center_rms_distance,
     collapse_index,
     detail_energy_retained,
+    energy_by_chance,
     psnr,
 )
 from cooanalysis.entropy import entropy, entropy_power
@@ -209,3 +210,15 @@ def test_shapes_that_do_not_match() -> None:
 def test_a_negative_error_has_no_psnr() -> None:
     with pytest.raises(ConfigError, match=r"mean_squared_error must be >= 0, got -0\.5"):
         psnr(-0.5)
+
+
+def test_the_energy_that_a_center_has_by_chance() -> None:
+    """Details with nothing in common: all of the center's energy is chance, at any group size."""
+    rng = np.random.default_rng(0)
+    for k in (2, 5, 64):
+        groups = rng.laplace(size=(20_000, k, 2))
+        found = energy_by_chance(center_rms_distance(groups), k).mean()
+        assert found == pytest.approx((center(groups) ** 2).mean(), rel=0.03)
+        assert found == pytest.approx(2.0 / k, rel=0.03)  # the variance of a Laplace is 2
+    with pytest.raises(ConfigError, match="at least 2"):
+        energy_by_chance(1.0, 1)

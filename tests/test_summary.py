@@ -89,6 +89,8 @@ def test_means_ratios_and_correlations(measured: Measured) -> None:
             table["entropy_gaussian"], table["center_rms"]
         ).statistic,
         "detail_energy": table["center_energy"].sum() / table["truth_energy"].sum(),
+        "detail_energy_by_chance": (table["center_rms"] ** 2).sum()
+        / ((measured.config.k - 1) * table["truth_energy"].sum()),
         "mmse_floor": np.nanmean(table["mmse_floor"]),
     }
     for key, value in expected.items():
@@ -173,6 +175,8 @@ def test_deciles(measured: Measured) -> None:
         assert row["entropy_high"] == table["entropy_gaussian"][inside].max()
         retained = table["center_energy"][inside].sum() / table["truth_energy"][inside].sum()
         assert row["retained"]["value"] == pytest.approx(retained)
+        spread = (table["center_rms"][inside] ** 2).sum() / table["truth_energy"][inside].sum()
+        assert row["by_chance"] == pytest.approx(spread / (measured.config.k - 1))
 
 
 def test_the_first_estimator_bins_and_ranks(measured: Measured) -> None:

@@ -243,6 +243,9 @@ def detail(summary: Summary) -> str:
     if number.value is None:
         return "How much detail the average answer keeps could not be measured."
     text = f"The average answer keeps {number.text(1, ' %', 100.0)} of the true detail energy"
+    chance = Number.of(summary.get("detail_energy_by_chance"))
+    if chance.value is not None:
+        text += f" ({chance.plain(1, ' %', 100.0)} by chance, for it averages a finite group)"
     rows = summary.get("detail_energy_by_decile") or []
     if len(rows) < 2:
         return text + "."
@@ -441,7 +444,8 @@ def detail_caption(summary: Summary) -> str:
     return (
         "Detail is what an HR patch holds beyond bicubic upsampling of its LR patch. A model "
         "trained with L1 or L2 answers with the average of all HR patches that fit, and details "
-        "that disagree cancel. Bars: what is left, by entropy of the patch in ten equal parts."
+        "that disagree cancel. Bars: what is left, by entropy of the patch in ten equal parts. "
+        "Dotted line: what the average of as many details would keep that have nothing in common."
         + lost
     )
 
