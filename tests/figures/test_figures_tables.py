@@ -157,7 +157,8 @@ def test_an_ablation_without_its_baseline_is_not_tabulated(inputs: Inputs, publi
 
 @pytest.fixture
 def fidelity_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No learned metrics: their networks take long."""
+    """No learned metrics, and no benchmark sets: both take long."""
+    monkeypatch.delenv("COO_DATA_HOME", raising=False)
     chosen = [METRICS["psnr_y"], METRICS["ssim_y"]]
     monkeypatch.setattr(benchmark_table, "resolve_metrics", lambda names: chosen)
     yield
@@ -166,9 +167,8 @@ def fidelity_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @NEEDS_MODELS
 @pytest.mark.usefixtures("fidelity_alone")
 def test_the_benchmark_measures_what_is_there_and_names_what_is_not(
-    inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("COO_DATA_HOME", raising=False)
     names = _twice(benchmark_table, inputs, tmp_path)
     assert {"figure.totals.csv", "figure.totals.md", "figure.totals.tex"} <= names
     found = benchmark_table.data(inputs)
