@@ -59,6 +59,9 @@ class AnalysisConfig:
         Kind of nearest-neighbour index, engine and device; ``"auto"`` chooses.
     recall
         Recall@k that an approximate index is tuned to.
+    memory
+        Memory budget in GiB; None for 60 % of what the machine has. Larger data sets are then
+        mapped from files, and the index takes a form that fits.
     ceiling_queries
         Number of queries for the floor of the mean squared error (it looks at all components).
     manifold_reference
@@ -91,6 +94,7 @@ class AnalysisConfig:
     engine: str = "auto"
     device: str = "auto"
     recall: float = 0.98
+    memory: float | None = None
     ceiling_queries: int = 1000
     manifold_reference: int = 10_000
     map_images: int = 3
@@ -118,6 +122,10 @@ class AnalysisConfig:
             _integer("clusters", self.clusters, 1, 10**9)
         if not isinstance(self.recall, (int, float)) or not 0.0 < self.recall <= 1.0:
             raise ConfigError(f"recall must lie in (0, 1], got {self.recall!r}")
+        if self.memory is not None and not (
+            isinstance(self.memory, (int, float)) and 0.1 <= self.memory <= 1e6
+        ):
+            raise ConfigError(f"memory must lie between 0.1 and 1e6 GiB, got {self.memory!r}")
         if not self.estimators:
             raise ConfigError("estimators must name at least one entropy estimator")
         for name in self.estimators:

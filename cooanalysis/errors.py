@@ -53,6 +53,12 @@ class RunDirectoryError(CooError, OSError):
     exit_code = 6
 
 
+class CacheError(CooError, OSError):
+    """Decoded images cannot be kept: no room, or the folder is not writable."""
+
+    exit_code = 6
+
+
 class ModelError(CooError, ValueError):
     """A model cannot be used: a broken or unknown checkpoint, a wrong scale, a NaN output."""
 

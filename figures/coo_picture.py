@@ -124,7 +124,7 @@ def _one(
         answer = cut.reshape(1, -1).astype(np.float32) / np.float32(255.0)
         pictures[name] = cut[:, :, None].copy()
         relative[name] = float(_rms((answer - bicubic) / std - center)[0]) / rms
-    subspace = groups.reference.projected[members]
+    subspace = groups.reference.projected(members)
     facts = {
         "image": store.names[number], "y": y, "x": x, "lr_std": float(one.std[0]),
         **{f"entropy {name}": float(entropy(subspace, name)) for name in ESTIMATOR_NAMES},

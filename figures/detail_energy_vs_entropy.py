@@ -262,7 +262,7 @@ def _measure(
     # Members are brought to the contrast of the query, as everywhere, then to the common unit.
     unit = query_std / target.contrast
     middle = _moved(patches, (widest - TARGET) // 2)
-    moments = target.stores.reference.group_centers(middle, near.index, 1.0 / std)
+    moments = target.stores.reference.group_moments(middle, near.index, 1.0 / std)
     center = moments.center * unit[:, None]
     members = target.projected[chosen][near.index] / std[near.index][..., None]
     energy = _without_chance(

@@ -40,6 +40,7 @@ CHANGES: dict[str, Any] = {
     "engine": "torch",
     "device": "cpu",
     "recall": 0.9,
+    "memory": 2.0,
     "ceiling_queries": 0,
     "manifold_reference": 200,
     "map_images": 0,

@@ -25,7 +25,12 @@ from cooanalysis.neighbors import (
     tune_to_recall,
 )
 from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
-from cooanalysis.neighbors.index import MIN_APPROXIMATE_SIZE, choose_kind, number_of_cells
+from cooanalysis.neighbors.index import (
+    MIN_APPROXIMATE_SIZE,
+    choose_kind,
+    index_bytes,
+    number_of_cells,
+)
 
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
@@ -143,8 +148,26 @@ def test_tiles_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch_engine, "_TILE_BYTES", 4 * 2000 * 3 * 9)  # nine queries a tile
     tiled = index.search(queries, 10)
     np.testing.assert_array_equal(tiled.index, whole.index)
-    best = index._search_tile(__import__("torch").from_numpy(queries), 10, 300)  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(best[0], whole.index)
+    monkeypatch.setattr(torch_engine, "TILE_COLUMNS", 300)  # fewer than runs are worth
+    np.testing.assert_array_equal(index.search(queries, 10).index, whole.index)
+
+
+@needs_torch
+@pytest.mark.parametrize(("columns", "k"), [(5000, 3), (4096, 20), (4097, 7), (640, 5), (100, 100)])
+def test_smallest_of_each_row(columns: int, k: int) -> None:
+    """Runs of columns are skipped only where nothing is lost; ties may go either way."""
+    import torch
+
+    from cooanalysis.neighbors.torch_engine import smallest
+
+    rng = np.random.default_rng(columns)
+    tile = rng.integers(0, 50 * columns, (40, columns)).astype(np.float32)
+    tile[0] = 1.0
+    tile[1, -k:] = -1.0  # all in one run, and in the columns that fill no run
+    values, place = smallest(torch.from_numpy(tile), k)
+    np.testing.assert_array_equal(np.sort(values.numpy(), 1), np.sort(tile, 1)[:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(tile, place.numpy(), 1), values.numpy())
+    assert all(len(set(row)) == k for row in place.tolist())
 
 
 @given(st.floats(-30, 30), st.floats(0.1, 10), st.integers(0, 1000))
@@ -567,3 +590,100 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
     zeros = np.zeros(30, int)
     with pytest.raises(ConfigError, match="queries must be finite"):
         search_excluding(build(vectors), broken, 3, zeros, zeros, np.zeros((1, 1), bool))
+
+
+# -- Vectors that do not lie in memory -------------------------------------------------------
+
+
+class Made:
+    """Rows are made whenever they are asked for; counts the largest request."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.largest = 0
+
+    @property
+    def dim(self) -> int:
+        return int(self.array.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def rows(self, which: slice | np.ndarray) -> np.ndarray:
+        rows = self.array[which].copy()
+        self.largest = max(self.largest, len(rows))
+        return rows
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", INDEX_KINDS)
+def test_a_source_is_indexed_block_by_block(
+    engine: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cooanalysis.neighbors import vectors as blocks_of
+
+    if kind != "exact" and engine.startswith("torch") or (kind, engine) == ("hnsw", "faiss-gpu"):
+        pytest.skip(f"{engine} has no {kind}")
+    array, queries = clustered(3000, 0), clustered(40, 1)
+    whole = build(array, engine, kind)
+    monkeypatch.setattr(blocks_of, "BLOCK_BYTES", 4 * 16 * 700)
+    source = Made(array)
+    parts = build(source, engine, kind)  # type: ignore[arg-type]
+    for index in (whole, parts):
+        index.set_effort(10**6)
+    found, expected = parts.search(queries, 20), whole.search(queries, 20)
+    np.testing.assert_array_equal(found.index, expected.index)
+    np.testing.assert_array_equal(found.squared_distances, expected.squared_distances)
+    assert kind != "exact" or source.largest <= 700
+    scanned = exact_search(queries, source, 20)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(scanned.index, exact_search(queries, array, 20).index)
+
+
+def test_distances_decide_ties_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cooanalysis.neighbors.vectors import as_source, rerank
+
+    array = np.repeat(gaussian(4, 3), 3, axis=0)
+    candidates = np.array([[11, 2, -1, 0, 1, 9, 10]])
+    found, distances = rerank(array[:1], candidates, as_source(array), 7)
+    assert found[0].tolist() == [0, 1, 2, 9, 10, 11, -1]
+    assert (distances[0, :3] == 0).all() and np.isinf(distances[0, -1])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", INDEX_KINDS)
+def test_vectors_that_are_not_finite_are_refused(bad: float, kind: str) -> None:
+    array = gaussian(200, 4)
+    array[150, 2] = bad
+    with pytest.raises(ConfigError, match="finite"):
+        build(array, kind=kind)
+
+
+# -- Memory ----------------------------------------------------------------------------------
+
+
+def test_auto_takes_what_fits_into_memory() -> None:
+    n, dim = 30_000_000, 25
+    sizes = {kind: index_bytes(kind, n, dim) for kind in INDEX_KINDS}
+    assert sizes["pq"] < sizes["ivf"] < sizes["exact"] < sizes["hnsw"]
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["ivf"]) == "ivf"
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["ivf"] - 1) == "pq"
+    # Too little for what would be fast enough: the next that fits.
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10, sizes["exact"] - 1) == "ivf"
+    with pytest.raises(ConfigError, match="--memory"):
+        choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["pq"] - 1)
+    with pytest.raises(ConfigError, match="'hnsw'"):
+        choose_kind("hnsw", "faiss-cpu", n, dim, 10_000, sizes["exact"])
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf", "pq"])
+def test_an_index_takes_what_was_planned(kind: str) -> None:
+    """By its serialised size; inverted lists have room to grow beside it."""
+    import faiss
+
+    n, dim = 40_000, 25
+    vectors = clustered(n, 0, dim)
+    index: Any = build(vectors, kind=kind)
+    written = faiss.serialize_index(index._engine._index).nbytes
+    centroids = 4 * 32 * number_of_cells(n)
+    assert written - centroids < 1.1 * index_bytes(kind, n, dim)
+    assert written > 0.6 * index_bytes(kind, n, dim)

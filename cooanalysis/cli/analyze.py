@@ -210,6 +210,14 @@ def analyze(
     device: Annotated[
         str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_SEARCH)
     ] = _DEFAULT.device,
+    memory: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(
+            help="Memory budget in GiB. Default: 60 % of the machine's. Data sets that exceed it "
+            "are mapped from files, and the index takes a form that fits.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of everything that is drawn.", rich_help_panel=_SEARCH)
     ] = _DEFAULT.seed,
@@ -275,6 +283,7 @@ def analyze(
             engine=engine,
             device=device,
             recall=recall,
+            memory=memory,
             ceiling_queries=ceiling_queries,
             manifold_reference=manifold_reference,
             map_images=map_images,

@@ -92,7 +92,7 @@ class QueryGroups:
 
     def _gather_centers(self, rows: slice) -> NDArray[np.float32]:
         weights = 1.0 / self.reference.std
-        return self.run.reference.group_centers(
+        return self.run.reference.group_moments(
             self.reference.patches, self.members[rows], weights
         ).center
 

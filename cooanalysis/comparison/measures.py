@@ -75,9 +75,13 @@ def group_spread(groups: QueryGroups, store: PatchStore) -> Floats:
     numpy.ndarray
         (q,), in units of the LR contrast squared.
     """
-    if store.hr.shape != groups.run.reference.hr.shape:
+    reference = groups.run.reference
+    if not (
+        np.array_equal(store.heights, reference.heights)
+        and np.array_equal(store.widths, reference.widths)
+    ):
         raise ConfigError("the store must hold the reference images of the groups")
-    moments = store.group_centers(
+    moments = store.group_moments(
         groups.reference.patches, groups.members, 1.0 / groups.reference.std
     )
     return moments.rms_distance.astype(np.float64) ** 2
@@ -147,7 +151,7 @@ def residual_entropy(
         groups.image, patches.image, groups.excluded, vectors=vectors32,
     )  # fmt: skip
     parts = [
-        entropy(groups.reference.projected[found.index[start : start + _BATCH]], method)
+        entropy(groups.reference.projected(found.index[start : start + _BATCH]), method)
         for start in range(0, len(queries), _BATCH)
     ]
     return np.concatenate(parts)

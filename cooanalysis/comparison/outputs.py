@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data.images import rgb_to_y
-from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, PatchStore
+from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, PatchStore, image_starts
 from cooanalysis.errors import ModelError
 
 
@@ -34,7 +34,10 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
     """
     if len(outputs) != len(store.names):
         raise ModelError(f"{len(outputs)} outputs for {len(store.names)} images")
-    flat = []
+    size = store.scale**2 * int(store.heights @ store.widths) * store.channels
+    hr = np.empty(size, np.uint8)
+    detail = np.empty(size, np.int16)
+    _, hr_start = image_starts(store.heights, store.widths, store.channels, store.scale)
     for number, (name, output) in enumerate(zip(store.names, outputs, strict=True)):
         wanted = store.hr_image(number).shape
         if output.shape[:2] != wanted[:2]:
@@ -47,9 +50,11 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
                 output = rgb_to_y(output).astype(np.uint8)
             elif output.ndim == 2:
                 output = np.repeat(output[:, :, None], 3, axis=2)
-        flat.append(output.reshape(-1))
-    hr = np.concatenate(flat)
-    # detail = HR − bicubic, so bicubic needs no second copy.
-    detail = store.detail.astype(np.int32)
-    detail += (hr.astype(np.int32) - store.hr) * np.int32(DETAIL_UNITS_PER_LEVEL)
-    return dataclasses.replace(store, hr=hr, detail=detail.astype(np.int16))
+        true = store.hr_image(number)
+        rows = slice(int(hr_start[number]), int(hr_start[number]) + true.size)
+        hr[rows] = output.reshape(-1)
+        # detail = HR − bicubic, so bicubic needs no second copy.
+        moved = output.reshape(true.shape).astype(np.int32) - true
+        moved *= np.int32(DETAIL_UNITS_PER_LEVEL)
+        detail[rows] = (store.detail_image(number) + moved).reshape(-1)
+    return dataclasses.replace(store, hr=hr, detail=detail, hr_start=hr_start)

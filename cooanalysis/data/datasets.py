@@ -1,8 +1,8 @@
 """From the name of a data set, or a folder, to the list of its images.
 
 A name is looked for below the *data roots*: the folder the caller names, then the environment
-variable ``COO_DATA_HOME``, then the user's cache. What is nowhere is downloaded into the first of
-them, if a download with a known checksum exists.
+variable ``COO_DATA_HOME``, then the user's cache (or ``COO_CACHE_HOME``). What is nowhere is
+downloaded into the first of them, if a download with a known checksum exists.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ __all__ = ["Dataset", "data_roots", "resolve"]
 
 #: Environment variable that names the folder with the data sets.
 DATA_HOME_VARIABLE = "COO_DATA_HOME"
+
+#: Environment variable that names the folder for downloads and decoded images.
+CACHE_HOME_VARIABLE = "COO_CACHE_HOME"
 
 _WITHOUT_DATA = "'coo-analyze --dataset sample' works without any download"
 
@@ -139,10 +142,13 @@ def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
     """
     candidates = [data_root, os.environ.get(DATA_HOME_VARIABLE)]
     roots = [Path(root).expanduser() for root in candidates if root]
-    return tuple(dict.fromkeys([*roots, _cache_folder()]))
+    return tuple(dict.fromkeys([*roots, cache_folder()]))
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """The folder for what can be made again: ``COO_CACHE_HOME``, else the user's cache."""
+    if home := os.environ.get(CACHE_HOME_VARIABLE):
+        return Path(home).expanduser()
     import pooch  # only here: it is slow to import, and only names of data sets need it
 
     return Path(pooch.os_cache("cooanalysis"))

@@ -9,8 +9,10 @@ these arrays, so 881,600 patches of 20x20 pixels cost 190 MB instead of 1.4 GB.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.data.loading import LoadedPair
 from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.memory import Mapped
 
 DETAIL_UNITS_PER_LEVEL = 64
 """Fixed-point resolution of the stored detail: 1/64 grey level (rounding error 0.0045 RMS)."""
@@ -70,6 +73,8 @@ class PatchStore:
         Levels, uint8, channels last, images one after the other.
     detail
         HR minus bicubic, int16 in 1/``DETAIL_UNITS_PER_LEVEL`` levels.
+    mapped
+        The files that the arrays are mapped from; None where they lie in memory.
     """
 
     scale: int
@@ -84,6 +89,7 @@ class PatchStore:
     lr: NDArray[np.uint8]
     hr: NDArray[np.uint8]
     detail: NDArray[np.int16]
+    mapped: Mapped | None = None
 
     @property
     def patch_size(self) -> int:
@@ -127,33 +133,49 @@ class PatchStore:
                     f"image {pair.name!r} is {image_width}x{height} LR pixels, smaller than one "
                     f"patch of {width}x{width}; use a smaller patch width or larger images"
                 )
-            # File names need not be UTF-8; tables must be.
-            names.append(pair.name.encode("utf-8", "backslashreplace").decode("utf-8"))
+            names.append(table_name(pair.name))
             sources.append(pair.lr_source)
             sizes.append((height, image_width))
-            lr.append(pair.lr.reshape(-1))
-            hr.append(pair.hr.reshape(-1))
-            exact = (pair.hr.astype(np.float32) - pair.upsampled) * DETAIL_UNITS_PER_LEVEL
-            detail.append(np.rint(exact).astype(np.int16).reshape(-1))
+            arrays = image_arrays(pair)
+            lr.append(arrays["lr"])
+            hr.append(arrays["hr"])
+            detail.append(arrays["detail"])
         if not names:
             raise NotEnoughDataError("no usable image was found; see the list of skipped files")
         shape = np.array(sizes, np.int64)
-        lr_sizes = shape[:, 0] * shape[:, 1] * channels
-        lr_start = np.concatenate([[0], np.cumsum(lr_sizes)[:-1]]).astype(np.int64)
+        heights, widths = shape[:, 0].copy(), shape[:, 1].copy()
+        lr_start, hr_start = image_starts(heights, widths, channels, scale)
         return cls(
             scale=scale,
             width=width,
             channels=channels,
             names=tuple(names),
             lr_sources=tuple(sources),
-            heights=shape[:, 0].copy(),
-            widths=shape[:, 1].copy(),
+            heights=heights,
+            widths=widths,
             lr_start=lr_start,
-            hr_start=lr_start * scale * scale,
+            hr_start=hr_start,
             lr=np.concatenate(lr),
             hr=np.concatenate(hr),
             detail=np.concatenate(detail),
         )
+
+    def only(self, images: NDArray[np.integer]) -> PatchStore:
+        """The store of some of the images, which shares the arrays of this one."""
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[number] for number in images),
+            lr_sources=tuple(self.lr_sources[number] for number in images),
+            heights=self.heights[images],
+            widths=self.widths[images],
+            lr_start=self.lr_start[images],
+            hr_start=self.hr_start[images],
+        )
+
+    def release(self) -> None:
+        """Give pages of mapped files back to the system; they are read again when needed."""
+        if self.mapped is not None:
+            self.mapped.release()
 
     def lr_image(self, number: int) -> NDArray[np.uint8]:
         """LR image as (height, width, channels) uint8."""
@@ -163,10 +185,17 @@ class PatchStore:
 
     def hr_image(self, number: int) -> NDArray[np.uint8]:
         """HR image (cropped to a multiple of the scale) as (height, width, channels) uint8."""
+        return self._hr_sized(self.hr, number)
+
+    def detail_image(self, number: int) -> NDArray[np.int16]:
+        """Detail as (height, width, channels) int16 in 1/``DETAIL_UNITS_PER_LEVEL`` levels."""
+        return self._hr_sized(self.detail, number)
+
+    def _hr_sized(self, flat: NDArray[Any], number: int) -> NDArray[Any]:
         height, width = int(self.heights[number]), int(self.widths[number])
         shape = (height * self.scale, width * self.scale, self.channels)
         start = int(self.hr_start[number])
-        return self.hr[start : start + int(np.prod(shape))].reshape(shape)
+        return flat[start : start + int(np.prod(shape))].reshape(shape)
 
     # -- which patches -------------------------------------------------------------------
 
@@ -245,8 +274,12 @@ class PatchStore:
         )  # fmt: skip
         return out
 
-    def group_centers(
-        self, patches: Patches, neighbours: NDArray[np.integer], weight: NDArray[np.float32]
+    def group_moments(
+        self,
+        patches: Patches,
+        neighbours: NDArray[np.integer],
+        weight: NDArray[np.float32],
+        axes: NDArray[np.float32] | None = None,
     ) -> GroupMoments:
         """Center and spread of groups of details, gathered without ever being stored.
 
@@ -258,6 +291,8 @@ class PatchStore:
             (q, k) row numbers into ``patches``.
         weight
             (n,) factor of each reference detail: one over its LR contrast.
+        axes
+            (patch_dim, m) axes that members are also projected on; None for none.
 
         Returns
         -------
@@ -268,13 +303,17 @@ class PatchStore:
         rms = np.empty(n_groups, np.float32)
         nearest = np.empty(n_groups, np.float32)
         energy = np.empty(n_groups, np.float32)
+        onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
+        onto = np.ascontiguousarray(onto, np.float32)
+        projected = np.empty((*neighbours.shape, onto.shape[1]), np.float32)
         _group_moments(
             self.detail, self.hr_start, self.widths * self.scale, self.patch_size, self.channels,
             self.scale, patches.image, patches.y, patches.x, weight,
             np.ascontiguousarray(neighbours, np.int64),
-            np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), center, rms, nearest, energy,
+            np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), onto,
+            center, rms, nearest, energy, projected,
         )  # fmt: skip
-        return GroupMoments(center, rms, nearest, energy)
+        return GroupMoments(center, rms, nearest, energy, None if axes is None else projected)
 
 
 @dataclass(frozen=True)
@@ -292,12 +331,39 @@ class GroupMoments:
         over the values of the patch, so that it compares with ``rms_distance``).
     member_energy
         (q,) mean squared value of the members.
+    projected
+        (q, k, m) members on the axes asked for; None without.
     """
 
     center: NDArray[np.float32]
     rms_distance: NDArray[np.float32]
     min_distance: NDArray[np.float32]
     member_energy: NDArray[np.float32]
+    projected: NDArray[np.float32] | None
+
+
+def table_name(name: str) -> str:
+    """A file's name as UTF-8, which tables must be and file names need not."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def image_arrays(pair: LoadedPair) -> dict[str, NDArray[Any]]:
+    """One image as a store keeps it: flat ``lr``, ``hr`` and fixed-point ``detail``."""
+    exact = (pair.hr.astype(np.float32) - pair.upsampled) * DETAIL_UNITS_PER_LEVEL
+    return {
+        "lr": pair.lr.reshape(-1),
+        "hr": pair.hr.reshape(-1),
+        "detail": np.rint(exact).astype(np.int16).reshape(-1),
+    }
+
+
+def image_starts(
+    heights: NDArray[np.int64], widths: NDArray[np.int64], channels: int, scale: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each image begins in the flat LR arrays, and in the HR ones."""
+    sizes = heights * widths * channels
+    start = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    return start, start * scale * scale
 
 
 def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -360,8 +426,8 @@ def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit
 
 @njit(parallel=True, cache=True, fastmath=True)
 def _group_moments(  # type: ignore[no-untyped-def]
-    detail, start, widths, size, channels, scale, image, y, x, weight, neighbours, unit,
-    center, rms, nearest, energy,
+    detail, start, widths, size, channels, scale, image, y, x, weight, neighbours, unit, axes,
+    center, rms, nearest, energy, projected,
 ):  # fmt: skip
     row_values = size * channels
     dim = size * row_values
@@ -399,6 +465,12 @@ def _group_moments(  # type: ignore[no-untyped-def]
             total += distance
             total_energy += power
             smallest = min(smallest, np.float64(distance))
+            for c in range(axes.shape[1]):
+                projected[group, m, c] = np.float32(0.0)
+            for j in range(dim):
+                value = block[m, j]
+                for c in range(axes.shape[1]):
+                    projected[group, m, c] += value * axes[j, c]
         rms[group] = np.sqrt(total / (members * dim))
         nearest[group] = np.sqrt(smallest / dim)
         energy[group] = total_energy / (members * dim)

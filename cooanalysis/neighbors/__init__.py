@@ -14,14 +14,17 @@ from cooanalysis.neighbors.index import (
     exact_search,
 )
 from cooanalysis.neighbors.search import Recall, recall_at_k, search_excluding, tune_to_recall
+from cooanalysis.neighbors.vectors import ArrayVectors, VectorSource
 
 __all__ = [
+    "ArrayVectors",
     "ENGINES",
     "INDEX_KINDS",
     "KMeansCells",
     "NeighborIndex",
     "Neighbours",
     "Recall",
+    "VectorSource",
     "available_engine",
     "build_index",
     "exact_search",

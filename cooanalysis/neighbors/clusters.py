@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import import_faiss
-from cooanalysis.neighbors.index import Vectors, exact_search
+from cooanalysis.neighbors.index import exact_search
+from cooanalysis.neighbors.vectors import Vectors, VectorSource, as_source, blocks
+
+_PER_CELL = 256
+"""Vectors that k-means sees for each cell, as FAISS itself bounds them."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,15 @@ class KMeansCells:
         return drawn
 
 
-def fit_kmeans(vectors: Vectors, n_cells: int, *, seed: int = 0, n_iter: int = 15) -> KMeansCells:
+def fit_kmeans(
+    vectors: Vectors | VectorSource, n_cells: int, *, seed: int = 0, n_iter: int = 15
+) -> KMeansCells:
     """Run FAISS k-means (Lloyd's algorithm on a bounded sample) and assign every vector.
 
     Parameters
     ----------
     vectors
-        (n, dim) float32.
+        (n, dim) float32, or a source that makes any rows of them when they are needed.
     n_cells
         Number of cells, at most n / 2.
     seed, n_iter
@@ -99,14 +105,19 @@ def fit_kmeans(vectors: Vectors, n_cells: int, *, seed: int = 0, n_iter: int = 1
             f"({len(vectors) // 2}), got {n_cells}"
         )
     faiss = import_faiss()
+    source = as_source(vectors)
+    rng = np.random.default_rng(seed)
+    size = min(len(source), _PER_CELL * n_cells)
+    sample = source.rows(np.sort(rng.choice(len(source), size=size, replace=False)))
     kmeans = faiss.Kmeans(
-        vectors.shape[1],
+        source.dim,
         n_cells,
         niter=n_iter,
         seed=seed + 1,
-        max_points_per_centroid=256,
+        max_points_per_centroid=_PER_CELL,
         min_points_per_centroid=1,
     )
-    kmeans.train(np.ascontiguousarray(vectors, np.float32))
-    assignment = exact_search(vectors, kmeans.centroids, 1).index[:, 0]
-    return KMeansCells(np.asarray(kmeans.centroids, np.float32), assignment)
+    kmeans.train(np.ascontiguousarray(sample, np.float32))
+    centroids = np.asarray(kmeans.centroids, np.float32)
+    assignment = [exact_search(block, centroids, 1).index[:, 0] for _, block in blocks(source)]
+    return KMeansCells(centroids, np.concatenate(assignment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,9 +11,17 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import available_engine, import_faiss
+from cooanalysis.neighbors.vectors import (
+    Vectors,
+    VectorSource,
+    as_source,
+    blocks,
+    rerank,
+)
 
 INDEX_KINDS = ("exact", "ivf", "hnsw", "pq")
-"""Exact; inverted file; navigable small-world graph; inverted file with product quantiser."""
+"""Exact; inverted file of 8-bit codes; navigable small-world graph; inverted file of product
+codes. All but the first are approximate; all end with exact distances of the candidates."""
 
 AUTO_EXACT_OPERATIONS = 5e10
 """``auto`` searches exactly up to this many multiply-adds (a few seconds on two cores)."""
@@ -20,7 +29,14 @@ AUTO_EXACT_OPERATIONS = 5e10
 MIN_APPROXIMATE_SIZE = 20_000
 """Below this many vectors an approximate index cannot win."""
 
-Vectors = NDArray[np.float32]
+CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 5.0}
+"""Candidates that are fetched for each neighbour wanted: coarser codes need more."""
+
+SPARE_CANDIDATES = 8
+"""Fetched beyond those, so that rounding in an engine does not decide who comes last."""
+
+FAISS_GPU_LARGEST_K = 2048
+"""FAISS's kernels on GPUs select no more than this."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +55,11 @@ class Neighbours:
     squared_distances: Vectors
 
 
-class NeighborIndex(Protocol):
-    """What every engine offers.
+class Engine(Protocol):
+    """What finds candidates."""
 
-    Attributes
-    ----------
-    engine, kind
-        Names of the engine and of the kind of index.
-    size
-        Number of indexed vectors.
-    """
-
-    engine: str
-    kind: str
-    size: int
-
-    def search(self, queries: Vectors, k: int) -> Neighbours:
-        """Find the ``k`` nearest indexed vectors of each query."""
+    def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
+        """(q, k) row numbers, in any order; -1 where fewer were found."""
         ...
 
     def set_effort(self, effort: int) -> None:
@@ -64,38 +68,56 @@ class NeighborIndex(Protocol):
 
 
 @dataclass
-class FaissIndex:
-    """A FAISS index, on the CPU or on GPUs."""
+class NeighborIndex:
+    """Nearest neighbours: an engine finds candidates, exact distances decide among them.
+
+    Attributes
+    ----------
+    engine, kind
+        Names of the engine and of the kind of index.
+    size, largest_k
+        Number of indexed vectors; neighbours that one search can return at most.
+    """
 
     engine: str
     kind: str
     size: int
-    effort_name: str | None
-    max_effort: int
-    _index: Any
-    _resources: Any = None  # GPU memory pools must outlive the index
+    largest_k: int
+    _engine: Engine
+    _source: VectorSource
 
     def search(self, queries: Vectors, k: int) -> Neighbours:
+        """Find the ``k`` nearest indexed vectors of each query.
+
+        Raises
+        ------
+        ConfigError
+            If the engine cannot select that many.
+        """
         k = min(k, self.size)
-        distances, index = self._index.search(np.ascontiguousarray(queries, np.float32), k)
-        return Neighbours(index, np.maximum(distances, 0.0))
+        if k > self.largest_k:
+            raise ConfigError(
+                f"engine {self.engine!r} finds at most {self.largest_k} neighbours, not {k}; use "
+                "a smaller k or --engine faiss-cpu"
+            )
+        wanted = math.ceil(k * CANDIDATES[self.kind]) + SPARE_CANDIDATES
+        queries = np.ascontiguousarray(queries, np.float32)
+        candidates = self._engine.search(queries, min(wanted, self.largest_k))
+        return Neighbours(*rerank(queries, candidates, self._source, k))
 
     def set_effort(self, effort: int) -> None:
-        if self.effort_name is not None:
-            faiss = import_faiss()
-            space = (
-                faiss.GpuParameterSpace() if self.engine == "faiss-gpu" else faiss.ParameterSpace()
-            )
-            space.set_index_parameter(self._index, self.effort_name, min(effort, self.max_effort))
+        """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
+        self._engine.set_effort(effort)
 
 
 def build_index(
-    vectors: Vectors,
+    vectors: Vectors | VectorSource,
     *,
     kind: str = "auto",
     engine: str = "auto",
     device: str = "auto",
     n_queries: int | None = None,
+    memory: int | None = None,
     seed: int = 0,
 ) -> NeighborIndex:
     """Index vectors for Euclidean nearest-neighbour search.
@@ -103,75 +125,161 @@ def build_index(
     Parameters
     ----------
     vectors
-        (n, dim) float32.
+        (n, dim) float32, or a source that makes any rows of them when they are needed.
     kind
         ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbour and
-        costs 2·n·dim operations a query. ``ivf`` looks only into the nearest of about 4·sqrt(n)
-        cells; memory as exact. ``hnsw`` walks a graph: the fastest queries, slow to build,
-        about 1.3 kB more a vector. ``pq`` is ``ivf`` on compressed vectors, refined with the exact
-        distances of the best candidates. ``auto`` takes ``exact`` while that costs seconds, else
-        ``ivf``.
+        costs 2·n·dim operations a query and 4·dim bytes a vector. ``ivf`` looks only into the
+        nearest of about 4·sqrt(n) cells, at 8-bit codes: dim + 8 bytes a vector. ``hnsw`` walks a
+        graph: the fastest queries, slow to build, 4·dim bytes and about 0.3 kB more a vector.
+        ``pq`` is ``ivf`` with half a byte for each value: slower at the same recall, for when
+        memory is short. ``auto`` takes ``exact`` while that costs seconds, else ``ivf``, and
+        ``pq`` when only that fits into ``memory``.
     engine, device
         See :func:`cooanalysis.neighbors.available_engine`.
     n_queries
         How many queries will be asked; lets ``auto`` choose.
+    memory
+        Bytes that the index may take; None for any number.
     seed
         Seed of the training sample and of k-means.
 
     Raises
     ------
     ConfigError
-        Unknown kind, a kind that the engine does not offer, or vectors that are not finite.
+        Unknown kind, a kind that the engine does not offer, vectors that are not finite, or an
+        index that does not fit into ``memory``.
     """
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    if vectors.ndim != 2 or not len(vectors):
-        raise ConfigError(f"vectors must have shape (n > 0, dim), got {vectors.shape}")
-    if not np.isfinite(vectors).all():
-        raise ConfigError("vectors must be finite, but hold NaN or infinite values")
+    source = as_source(vectors)
     name = available_engine(engine, device)
-    kind = choose_kind(kind, name, len(vectors), vectors.shape[1], n_queries)
+    kind = choose_kind(kind, name, len(source), source.dim, n_queries, memory)
     if name == "torch":
-        from cooanalysis.neighbors.torch_engine import TorchIndex
+        from cooanalysis.neighbors.torch_engine import TorchEngine
 
         if kind != "exact":
             raise ConfigError(
                 f"index {kind!r} needs FAISS; the torch engine offers only 'exact' (use --index "
                 "exact, or install faiss)"
             )
-        return TorchIndex.build(vectors, device)
-    return _build_faiss(vectors, kind, name, seed)
+        built = TorchEngine.build(source, device)
+        return NeighborIndex(built.name, kind, len(source), len(source), built, source)
+    largest = len(source)
+    if name == "faiss-gpu":
+        largest = min(largest, FAISS_GPU_LARGEST_K)
+    return NeighborIndex(
+        name, kind, len(source), largest, _build_faiss(source, kind, name, seed), source
+    )
 
 
-def choose_kind(kind: str, engine: str, n: int, dim: int, n_queries: int | None) -> str:
-    """Resolve ``auto`` to a kind of index for ``n`` vectors and ``n_queries`` queries."""
+def index_bytes(kind: str, n: int, dim: int) -> int:
+    """Memory of an index in bytes, as planned: see ``kind`` of :func:`build_index`.
+
+    Inverted lists grow by doubling, which wastes a third of them on average.
+    """
+    a_vector = {
+        "exact": 4.0 * dim,
+        "ivf": 1.34 * (_padded(dim) + 8),
+        "hnsw": 4.0 * dim + 300,
+        "pq": 1.34 * (math.ceil(dim / 2) + 8),
+    }
+    return int(a_vector[kind] * n)
+
+
+def choose_kind(
+    kind: str, engine: str, n: int, dim: int, n_queries: int | None, memory: int | None = None
+) -> str:
+    """Resolve ``auto`` to a kind of index for ``n`` vectors and ``n_queries`` queries.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown, or does not fit into ``memory`` bytes.
+    """
     if kind not in ("auto", *INDEX_KINDS):
         raise ConfigError(f"unknown index {kind!r}; choose auto, {', '.join(INDEX_KINDS)}")
-    if kind != "auto":
-        return kind
-    operations = 2.0 * n * dim * (n if n_queries is None else n_queries)
-    small = n < MIN_APPROXIMATE_SIZE or operations < AUTO_EXACT_OPERATIONS
-    return "exact" if small or engine != "faiss-cpu" else "ivf"
+    if kind == "auto":
+        operations = 2.0 * n * dim * (n if n_queries is None else n_queries)
+        small = n < MIN_APPROXIMATE_SIZE or operations < AUTO_EXACT_OPERATIONS
+        wanted = ["exact"] if small or engine != "faiss-cpu" else ["ivf"]
+        if engine != "torch":
+            wanted += ["ivf", "pq"]
+        # The memory of a GPU is its own matter; what it cannot hold, its engine refuses.
+        fitting = [
+            each for each in wanted
+            if memory is None or engine != "faiss-cpu" or index_bytes(each, n, dim) <= memory
+        ]  # fmt: skip
+        if fitting:
+            return fitting[0]
+        kind = "pq"
+    if memory is not None and engine == "faiss-cpu" and index_bytes(kind, n, dim) > memory:
+        raise ConfigError(
+            f"an index {kind!r} of {n:,} vectors needs {index_bytes(kind, n, dim) / 2**30:.1f} "
+            f"GiB, and the memory budget leaves {memory / 2**30:.1f} GiB for it; use a larger "
+            "--memory or --stride, fewer reference images or --index pq"
+        )
+    return kind
 
 
 def exact_search(
-    queries: Vectors, vectors: Vectors, k: int, engine: str = "faiss-cpu"
+    queries: Vectors, vectors: Vectors | VectorSource, k: int, engine: str = "faiss-cpu"
 ) -> Neighbours:
-    """Exact neighbours without keeping an index: the reference that recall is measured against."""
+    """Exact neighbours without keeping an index: the reference that recall is measured against.
+
+    A source is read block by block, so that its vectors need not fit into memory.
+    """
     if engine != "faiss-cpu":
         return build_index(vectors, kind="exact", engine=engine).search(queries, k)
-    distances, index = import_faiss().knn(
-        np.ascontiguousarray(queries, np.float32),
-        np.ascontiguousarray(vectors, np.float32),
-        min(k, len(vectors)),
-    )
-    return Neighbours(index.astype(np.int64), np.maximum(distances, 0.0))
-
-
-def _build_faiss(vectors: Vectors, kind: str, engine: str, seed: int) -> FaissIndex:
     faiss = import_faiss()
-    n, dim = vectors.shape
+    source = as_source(vectors)
+    queries = np.ascontiguousarray(queries, np.float32)
+    k = min(k, len(source))
+    wanted = min(k + SPARE_CANDIDATES, len(source))
+    best = np.empty((len(queries), 0), np.int64)
+    distance = np.empty((len(queries), 0), np.float32)
+    for start, block in blocks(source):
+        d, i = faiss.knn(queries, block, min(wanted, len(block)))
+        best = np.concatenate([best, i + start], axis=1)
+        distance = np.concatenate([distance, d], axis=1)
+        if best.shape[1] > wanted:
+            order = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
+            best = np.take_along_axis(best, order, 1)
+            distance = np.take_along_axis(distance, order, 1)
+    return Neighbours(*rerank(queries, best, source, k))
+
+
+@dataclass
+class FaissEngine:
+    """A FAISS index, on the CPU or on GPUs, that finds candidates."""
+
+    on_gpu: bool
+    effort_name: str | None
+    max_effort: int
+    _index: Any
+    _axes: Vectors | None = None  # what vectors are turned onto before they are encoded
+    _resources: Any = None  # GPU memory pools must outlive the index
+
+    def add(self, vectors: Vectors) -> None:
+        """Index more vectors."""
+        self._index.add(_on_axes(vectors, self._axes))
+
+    def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
+        """See :class:`Engine`."""
+        _, index = self._index.search(_on_axes(queries, self._axes), k)
+        return index
+
+    def set_effort(self, effort: int) -> None:
+        """See :class:`Engine`."""
+        if self.effort_name is not None:
+            faiss = import_faiss()
+            space = faiss.GpuParameterSpace() if self.on_gpu else faiss.ParameterSpace()
+            space.set_index_parameter(self._index, self.effort_name, min(effort, self.max_effort))
+
+
+def _build_faiss(source: VectorSource, kind: str, engine: str, seed: int) -> FaissEngine:
+    faiss = import_faiss()
+    n, dim = len(source), source.dim
     effort_name: str | None = None
     max_effort = 0
+    axes: Vectors | None = None
     if kind == "exact":
         index = faiss.IndexFlatL2(dim)
     elif kind == "hnsw":
@@ -184,29 +292,26 @@ def _build_faiss(vectors: Vectors, kind: str, engine: str, seed: int) -> FaissIn
         effort_name, max_effort = "efSearch", n
     else:
         cells = number_of_cells(n)
-        quantizer = faiss.IndexFlatL2(dim)
-        if kind == "ivf":
-            inner = faiss.IndexIVFFlat(quantizer, dim, cells)
-        else:
-            # The largest number of sub-quantisers that divides dim and leaves >= 2 values each.
-            pieces = max((m for m in range(1, dim // 2 + 1) if dim % m == 0), default=1)
-            bits = 8 if n >= 40 * 256 else 4
-            inner = faiss.IndexIVFPQ(quantizer, dim, cells, pieces, bits)
-        inner.own_fields = True
-        quantizer.this.disown()
-        inner.cp.seed = seed + 1
-        inner.cp.niter = 10
-        effort_name, max_effort = "nprobe", cells
-        index = inner
         rng = np.random.default_rng(seed)
         chosen = rng.choice(n, size=min(n, 48 * cells), replace=False)
-        index.train(vectors[np.sort(chosen)])
-        if kind == "pq":
-            index = faiss.IndexRefineFlat(inner)
-            inner.this.disown()
-            index.own_fields = True
-            index.k_factor = 8
-            effort_name = "nprobe"
+        sample = source.rows(np.sort(chosen))
+        if not np.isfinite(sample).all():
+            raise ConfigError("vectors must be finite, but hold NaN or infinite values")
+        axes = _code_axes(sample, balanced=kind == "pq")
+        dim = axes.shape[1]
+        quantizer = faiss.IndexFlatL2(dim)
+        if kind == "ivf":
+            index = faiss.IndexIVFScalarQuantizer(
+                quantizer, dim, cells, faiss.ScalarQuantizer.QT_8bit
+            )
+        else:
+            index = faiss.IndexIVFPQ(quantizer, dim, cells, dim // 2, 8 if n >= 40 * 256 else 4)
+        index.own_fields = True
+        quantizer.this.disown()
+        index.cp.seed = seed + 1
+        index.cp.niter = 10
+        effort_name, max_effort = "nprobe", cells
+        index.train(_on_axes(sample, axes))
     resources = None
     if engine == "faiss-gpu":
         options = faiss.GpuMultipleClonerOptions()
@@ -216,13 +321,44 @@ def _build_faiss(vectors: Vectors, kind: str, engine: str, seed: int) -> FaissIn
         else:
             resources = faiss.StandardGpuResources()
             index = faiss.index_cpu_to_gpu(resources, 0, index)
-    index.add(vectors)
-    built = FaissIndex(engine, kind, n, effort_name, max_effort, index, resources)
+    built = FaissEngine(engine == "faiss-gpu", effort_name, max_effort, index, axes, resources)
+    for _, block in blocks(source):
+        built.add(block)
     built.set_effort(max(64, max_effort // 32) if kind != "hnsw" else 256)
     return built
+
+
+def _code_axes(sample: Vectors, *, balanced: bool) -> Vectors:
+    """(dim, m) axes that vectors are turned onto before they are encoded.
+
+    Principal axes, without those on which the vectors do not vary (patches without their mean
+    have one), then zeros up to a multiple of eight, which FAISS's fast kernels work on. A turn
+    changes no distance. ``balanced`` pairs large axes with small ones, for codes of pairs.
+    """
+    centered = sample - sample.mean(axis=0)
+    values, axes = np.linalg.eigh((centered.T @ centered).astype(np.float64))
+    axes = axes[:, values > 1e-9 * max(values[-1], 1e-30)][:, ::-1]
+    if axes.shape[1] == 0:  # all vectors are equal
+        axes = np.eye(len(values))[:, :1]
+    m = axes.shape[1]
+    axes = np.pad(axes, [(0, 0), (0, _padded(m) - m)])
+    if balanced:
+        m = axes.shape[1]
+        axes = axes[:, np.stack([np.arange(m // 2), m - 1 - np.arange(m // 2)], 1).ravel()]
+    return np.ascontiguousarray(axes, np.float32)
 
 
 def number_of_cells(n: int) -> int:
     """Cells of an inverted file: about 4·sqrt(n), a power of two, at least 39 vectors each."""
     wanted = 2 ** round(np.log2(4.0 * np.sqrt(n)))
     return int(max(1, min(wanted, n // 39)))
+
+
+def _padded(dim: int) -> int:
+    """FAISS's fast kernels for codes work on eight values at a time."""
+    return -(-dim // 8) * 8
+
+
+def _on_axes(vectors: Vectors, axes: Vectors | None) -> Vectors:
+    turned = vectors if axes is None else vectors @ axes
+    return np.ascontiguousarray(turned, np.float32)

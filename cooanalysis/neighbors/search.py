@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError, NotEnoughDataError
-from cooanalysis.neighbors.index import NeighborIndex, Neighbours, Vectors, exact_search
+from cooanalysis.neighbors.index import NeighborIndex, Neighbours, exact_search
+from cooanalysis.neighbors.vectors import ChosenRows, Vectors, VectorSource, as_source
 
 
 def search_excluding(
@@ -19,7 +20,7 @@ def search_excluding(
     reference_image: NDArray[np.integer],
     excluded: NDArray[np.bool_],
     *,
-    vectors: Vectors | None = None,
+    vectors: Vectors | VectorSource | None = None,
 ) -> Neighbours:
     """The ``k`` nearest neighbours, none of them from an excluded image.
 
@@ -71,7 +72,7 @@ def search_excluding(
     touched = bool(excluded[np.unique(query_image)].any())
     fetch = k + k // 2 if touched else k
     while len(pending):
-        fetch = min(fetch, index.size)
+        fetch = min(fetch, max(k, min(index.size, index.largest_k)))
         result = index.search(queries[pending], fetch)
         safe = np.maximum(result.index, 0)
         usable = (result.index >= 0) & ~excluded[
@@ -84,8 +85,8 @@ def search_excluding(
         found[done] = np.take_along_axis(result.index[enough], order, 1)
         distances[done] = np.take_along_axis(result.squared_distances[enough], order, 1)
         pending = pending[~enough]
-        if len(pending) and fetch >= min(index.size, 32 * k):
-            if vectors is None and index.kind == "exact":
+        if len(pending) and fetch >= min(index.size, index.largest_k, 32 * k):
+            if vectors is None and index.kind == "exact" and fetch < index.largest_k:
                 fetch = index.size
                 continue
             if vectors is None:
@@ -116,7 +117,7 @@ def _search_per_image(
     query_image: NDArray[np.integer],
     reference_image: NDArray[np.integer],
     excluded: NDArray[np.bool_],
-    vectors: Vectors,
+    vectors: Vectors | VectorSource,
     found: NDArray[np.int64],
     distances: Vectors,
 ) -> None:
@@ -124,7 +125,7 @@ def _search_per_image(
     for number in np.unique(query_image[pending]):
         rows = pending[query_image[pending] == number]
         allowed = np.flatnonzero(~excluded[number, reference_image])
-        result = exact_search(queries[rows], vectors[allowed], k)
+        result = exact_search(queries[rows], ChosenRows(as_source(vectors), allowed), k)
         found[rows] = allowed[result.index]
         distances[rows] = result.squared_distances
 
@@ -160,7 +161,7 @@ def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recal
 
 
 def tune_to_recall(
-    index: NeighborIndex, vectors: Vectors, queries: Vectors, k: int, target: float
+    index: NeighborIndex, vectors: Vectors | VectorSource, queries: Vectors, k: int, target: float
 ) -> int:
     """Raise the effort of an approximate index until it reaches a recall on sample queries.
 

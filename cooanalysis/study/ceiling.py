@@ -32,8 +32,7 @@ def mmse_floors(
         for start in starts:
             rows = chosen[start : start + step]
             flat = members[rows].ravel()
-            details = store.details(reference.patches[flat]) / reference.std[flat, None]
-            axes = (details @ reference.basis).reshape(len(rows), run.config.k, -1)
+            axes = (reference.details(flat) @ reference.basis).reshape(len(rows), run.config.k, -1)
             for part, used in enumerate((axes, axes[:, : run.config.k // 2])):
                 floors[part, start : start + step] = estimators.marginal_mmse_floor(
                     estimators.marginal_entropies(used), store.patch_dim

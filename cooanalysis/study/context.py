@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import SkippedImage
 from cooanalysis.data.patches import PatchStore
+from cooanalysis.memory import MemoryBudget
 from cooanalysis.progress import Progress, Stopwatch
 from cooanalysis.rundir import Checkpoints
 
@@ -37,6 +39,15 @@ class Context:
     checkpoints: Checkpoints
     clock: Stopwatch
     warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def memory(self) -> MemoryBudget:
+        """How much memory the run may use."""
+        return MemoryBudget.of(self.config.memory)
+
+    def keep_memory(self) -> None:
+        """Give mapped pages back if the budget is nearly used up; called between batches."""
+        self.memory.keep(self.queries, self.reference)
 
     @property
     def same_reference(self) -> bool:

@@ -171,7 +171,7 @@ def member_pictures(
     shown = members[:, ::step][:, :MEMBERS]
     bicubic = run.queries.hr_patches(queries.patches) - run.queries.details(queries.patches)
     flat = shown.ravel()
-    details = run.reference.details(reference.patches[flat]) / reference.std[flat, None]
+    details = reference.details(flat)
     details = details.reshape(*shown.shape, -1) * queries.std[:, None, None]
     whole = (bicubic[:, None, :] + details).reshape(flat.size, -1)
     return as_pictures(run, whole).reshape(*shown.shape, *square(run, whole[:1]).shape[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,8 @@ class Grouping:
         config = run.config
         self.index: NeighborIndex | None = None
         self.effort: int | None = None
+        for store in (run.queries, run.reference):
+            store.release()
         if config.grouping == "knn":
             self.index = build_index(
                 reference.features,
@@ -46,21 +50,14 @@ class Grouping:
                 engine=config.engine,
                 device=config.device,
                 n_queries=n_queries,
+                memory=run.memory.left,
                 seed=config.seed,
             )
         else:
-            features = self._cell_features(
-                reference.features, reference.projected.astype(np.float32)
+            n_cells = config.clusters or max(2, len(reference.features) // (4 * config.k))
+            self.cells = fit_kmeans(
+                CellFeatures(reference, config.scale), n_cells, seed=config.seed
             )
-            n_cells = config.clusters or max(2, len(features) // (4 * config.k))
-            self.cells = fit_kmeans(features, n_cells, seed=config.seed)
-
-    def _cell_features(
-        self, lr: NDArray[np.float32], detail: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """HR patches as vectors: an LR value stands for scale x scale pixels, and the detail
-        is described by its leading components; the two are close to orthogonal."""
-        return np.ascontiguousarray(np.hstack([lr * self._run.config.scale, detail]), np.float32)
 
     def tune(self, queries: QueryPatches) -> Recall | None:
         """Tune an approximate index on some queries and measure its recall on others."""
@@ -95,12 +92,12 @@ class Grouping:
                 self.index, queries.features, config.k, queries.patches.image, images, excluded,
                 vectors=reference.features,
             )  # fmt: skip
-            dim = reference.features.shape[1]
+            dim = reference.features.dim
             return found.index, np.sqrt(found.squared_distances[:, -1] / dim)
         store = self._run.queries
         detail = store.details(queries.patches) / queries.std[:, None]
-        features = self._cell_features(
-            queries.features, (detail @ self._subspace()).astype(np.float32)
+        features = cell_features(
+            queries.features, (detail @ reference.axes).astype(np.float32), config.scale
         )
         drawn = self.cells.members(
             self.cells.assign(features), config.k,
@@ -110,12 +107,39 @@ class Grouping:
         farthest = np.zeros(len(queries), np.float32)
         for row, members in enumerate(drawn):
             if members[0] >= 0:
-                difference = reference.features[members] - queries.features[row]
+                difference = reference.features.rows(members) - queries.features[row]
                 farthest[row] = np.sqrt((difference**2).mean(1).max())
         return drawn, farthest
 
-    def _subspace(self) -> NDArray[np.float32]:
-        return self._reference.basis[:, : self._reference.projected.shape[1]]
+
+@dataclass(frozen=True)
+class CellFeatures:
+    """Reference HR patches as vectors that k-means groups, made when they are asked for."""
+
+    reference: ReferencePatches
+    scale: int
+
+    @property
+    def dim(self) -> int:
+        """Values in a vector."""
+        return self.reference.features.dim + self.reference.subspace_dim
+
+    def __len__(self) -> int:
+        return len(self.reference.features)
+
+    def rows(self, which: slice | NDArray[np.integer]) -> NDArray[np.float32]:
+        """(n, dim) float32 vectors of some patches."""
+        rows = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which
+        projected = self.reference.projected(rows)
+        return cell_features(self.reference.features.rows(rows), projected, self.scale)
+
+
+def cell_features(
+    lr: NDArray[np.float32], detail: NDArray[np.float32], scale: int
+) -> NDArray[np.float32]:
+    """HR patches as vectors: an LR value stands for scale x scale pixels, and the detail
+    is described by its leading components; the two are close to orthogonal."""
+    return np.ascontiguousarray(np.hstack([lr * scale, detail]), np.float32)
 
 
 def find_groups(
@@ -218,6 +242,7 @@ def measure_groups(
             return _measure_shard(run, reference, queries[rows], members[rows], methods)
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
+        run.keep_memory()
         run.progress.advance(len(queries.std[rows]))
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
@@ -230,12 +255,15 @@ def _measure_shard(
     methods: tuple[str, ...],
 ) -> Arrays:
     with run.clock.time("centers"):
-        moments = run.reference.group_centers(reference.patches, members, 1.0 / reference.std)
+        moments = run.reference.group_moments(
+            reference.patches, members, 1.0 / reference.std, reference.axes
+        )
+        assert moments.projected is not None
         truth = run.queries.details(queries.patches)
         hr = run.queries.hr_patches(queries.patches)
         estimate = hr - truth + moments.center * queries.std[:, None]
         truth = truth / queries.std[:, None]
-        subspace = reference.projected[members]
+        subspace = moments.projected
         spread = subspace - subspace.mean(axis=1, keepdims=True)
         out: Arrays = {
             "center_rms": moments.rms_distance,
@@ -289,7 +317,7 @@ def estimator_reliability(
 ) -> dict[str, estimators.Reliability]:
     """How each estimator does on Gaussian groups with the covariance of a typical group."""
     typical = np.argsort(entropy, kind="stable")[len(entropy) // 2]
-    sample = reference.projected[members[typical]].astype(np.float64)
+    sample = reference.projected(members[typical]).astype(np.float64)
     covariance = np.atleast_2d(np.cov(sample.T))
     out = {}
     for method in run.config.estimators:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, LoadedPair, SkippedImage, iter_pairs
+from cooanalysis.data.decoded import decoded_bytes, open_decoded
 from cooanalysis.data.leakage import Leak
-from cooanalysis.data.patches import Patches, PatchStore
+from cooanalysis.data.patches import Patches, PatchStore, table_name
 from cooanalysis.errors import ImageError, NotEnoughDataError
+from cooanalysis.memory import MemoryBudget
 from cooanalysis.progress import Progress
 from cooanalysis.study.context import Context
 
@@ -21,6 +23,32 @@ SUBSPACE_SAMPLE = 20_000
 """Reference details from which the principal axes are found."""
 
 _CHUNK = 8192
+_STD_CHUNK = 2**19
+
+
+@dataclass(frozen=True)
+class LrFeatures:
+    """LR features of patches, gathered from the images whenever they are asked for.
+
+    A :class:`cooanalysis.neighbors.VectorSource`: 32 million patches would fill 3 GB, the LR
+    images that they come from 0.15.
+    """
+
+    store: PatchStore
+    patches: Patches
+    normalise: bool
+
+    @property
+    def dim(self) -> int:
+        """Values of an LR patch."""
+        return self.store.width**2 * self.store.channels
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def rows(self, which: slice | NDArray[np.integer]) -> NDArray[np.float32]:
+        """(n, dim) float32 features of some patches."""
+        return self.store.lr_patches(self.patches[which], normalise=self.normalise)[0]
 
 
 @dataclass(frozen=True)
@@ -29,19 +57,51 @@ class ReferencePatches:
 
     Attributes
     ----------
-    patches, features, std
-        Positions, LR features (n, dim) and LR contrasts (n,).
+    store, patches
+        Images and positions.
+    features, std
+        LR features (n, dim), made when asked for, and LR contrasts (n,).
     basis
         (patch_dim, patch_dim) principal axes of the contrast-normalised details, leading first.
-    projected
-        (n, subspace_dim) details on the leading axes.
+    subspace_dim
+        How many leading axes entropies are estimated on.
     """
 
+    store: PatchStore
     patches: Patches
-    features: NDArray[np.float32]
+    features: LrFeatures
     std: NDArray[np.float32]
     basis: NDArray[np.float32]
-    projected: NDArray[np.float32]
+    subspace_dim: int
+
+    @property
+    def axes(self) -> NDArray[np.float32]:
+        """(patch_dim, subspace_dim) axes on which entropies are estimated."""
+        return np.ascontiguousarray(self.basis[:, : self.subspace_dim])
+
+    def details(self, rows: NDArray[np.integer] | slice) -> NDArray[np.float32]:
+        """(n, patch_dim) details of some patches in units of their LR contrast."""
+        return self.store.details(self.patches[rows]) / self.std[rows, None]
+
+    def projected(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        r"""Details of some patches on the leading axes, in units of their LR contrast.
+
+        Parameters
+        ----------
+        rows
+            Row numbers in any shape.
+
+        Returns
+        -------
+        numpy.ndarray
+            (\*rows.shape, subspace_dim) float32.
+        """
+        flat, axes = rows.ravel(), self.axes
+        out = np.empty((len(flat), self.subspace_dim), np.float32)
+        for start in range(0, len(flat), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            out[part] = self.details(flat[part]) @ axes
+        return out.reshape(*rows.shape, -1)
 
 
 @dataclass(frozen=True)
@@ -73,20 +133,48 @@ def load_images(
         If a data set holds no usable image.
     ImageError
         With ``strict``, at the first image that cannot be used.
+    CacheError
+        If a data set is too large for the memory budget and cannot be kept in files.
     """
     skipped: list[SkippedImage] = []
     datasets = [queries] if reference is queries else [queries, reference]
     progress.start("loading images", sum(len(d.pairs) for d in datasets))
+    budget = MemoryBudget.of(config.memory)
     stores = []
     for dataset in datasets:
-        pairs = _usable(config, dataset, skipped, progress)
         try:
-            store = PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
+            stores.append(_load(config, dataset, budget, skipped, progress))
         except NotEnoughDataError as error:
             reason = f": {skipped[0].reason}" if skipped else ""
             raise NotEnoughDataError(f"data set {dataset.name!r}: {error}{reason}") from error
-        stores.append(store)
     return stores[0], stores[-1], skipped
+
+
+def _load(
+    config: AnalysisConfig,
+    dataset: Dataset,
+    budget: MemoryBudget,
+    skipped: list[SkippedImage],
+    progress: Progress,
+) -> PatchStore:
+    """One data set: in memory while it is small, else mapped from the user's cache."""
+    if decoded_bytes(dataset, config.colour) <= budget.decoded:
+        pairs = _usable(config, dataset, skipped, progress)
+        return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
+    store, broken = open_decoded(
+        dataset, colour=config.colour, width=config.patch_width, on_image=progress.advance
+    )
+    if broken and config.strict:
+        raise ImageError(broken[0].reason)
+    skipped.extend(broken)
+    fits = np.minimum(store.heights, store.widths) >= config.patch_width
+    for number in np.flatnonzero(~fits):
+        name = store.names[number]
+        size = (int(store.heights[number]), int(store.widths[number]))
+        skipped.append(_too_small(config, dataset, name, *size))
+    if not fits.any():
+        raise NotEnoughDataError("no usable image was found; see the list of skipped files")
+    return store if fits.all() else store.only(np.flatnonzero(fits))
 
 
 def _usable(
@@ -99,24 +187,37 @@ def _usable(
             if min(height, width) >= config.patch_width:
                 yield item
                 continue
-            path = next(p.hr_path for p in dataset.pairs if p.name == item.name)
-            item = SkippedImage(
-                item.name,
-                path,
-                f"{path} is too small: {width}x{height} LR pixels hold no patch of "
-                f"{config.patch_width}x{config.patch_width}",
-            )
-            if config.strict:
-                raise ImageError(item.reason)
+            item = _too_small(config, dataset, item.name, height, width)
         skipped.append(item)
 
 
+def _too_small(
+    config: AnalysisConfig, dataset: Dataset, name: str, height: int, width: int
+) -> SkippedImage:
+    path = next(p.hr_path for p in dataset.pairs if name in (p.name, table_name(p.name)))
+    item = SkippedImage(
+        name,
+        path,
+        f"{path} is too small: {width}x{height} LR pixels hold no patch of "
+        f"{config.patch_width}x{config.patch_width}",
+    )
+    if config.strict:
+        raise ImageError(item.reason)
+    return item
+
+
 def reference_patches(run: Context) -> ReferencePatches:
-    """All reference patches on the grid, with LR features and projected details."""
-    store = run.reference
-    patches = store.grid(run.config.stride)
-    features, _, std = store.lr_patches(patches, normalise=run.config.normalise)
-    rng = np.random.default_rng((run.config.seed, 1))
+    """All reference patches on the grid, and the principal axes of their details."""
+    store, config = run.reference, run.config
+    patches = store.grid(config.stride)
+    std = np.empty(len(patches), np.float32)
+    steps = range(0, len(patches), _STD_CHUNK)
+    run.progress.start("measuring contrasts", len(steps))
+    for start in steps:
+        rows = slice(start, start + _STD_CHUNK)
+        std[rows] = store.lr_patches(patches[rows], normalise=config.normalise)[2]
+        run.progress.advance()
+    rng = np.random.default_rng((config.seed, 1))
     size = min(len(patches), SUBSPACE_SAMPLE)
     chosen = np.sort(rng.choice(len(patches), size=size, replace=False))
     sample = store.details(patches[chosen]) / std[chosen, None]
@@ -127,15 +228,8 @@ def reference_patches(run: Context) -> ReferencePatches:
             "there is nothing to analyse; use photographs"
         )
     basis = np.ascontiguousarray(np.linalg.eigh(covariance)[1][:, ::-1], np.float32)
-    leading = np.ascontiguousarray(basis[:, : subspace_dim(run)])
-    projected = np.empty((len(patches), leading.shape[1]), np.float32)
-    steps = range(0, len(patches), _CHUNK)
-    run.progress.start("projecting details", len(steps))
-    for start in steps:
-        rows = slice(start, start + _CHUNK)
-        projected[rows] = store.details(patches[rows]) @ leading / std[rows, None]
-        run.progress.advance()
-    return ReferencePatches(patches, features, std, basis, projected)
+    features = LrFeatures(store, patches, config.normalise)
+    return ReferencePatches(store, patches, features, std, basis, subspace_dim(run))
 
 
 def subspace_dim(run: Context) -> int:

@@ -58,7 +58,7 @@ def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Res
         examples = example_groups(run, reference, queries, members, measures)
         leading = table[entropy_column(config.estimators[0])]
         reliability = estimator_reliability(run, reference, members, leading)
-        dims = (reference.projected.shape[1], run.reference.patch_dim)
+        dims = (reference.subspace_dim, run.reference.patch_dim)
         summary = summarise(
             Measured(config, table, manifold, tests, reliability, found.recall, *dims)
         )

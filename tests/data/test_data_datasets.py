@@ -23,7 +23,7 @@ from cooanalysis.errors import ConfigError, DatasetNotFoundError, MissingDepende
 def lonely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No data sets but those of the test; a working directory of its own."""
     monkeypatch.delenv("COO_DATA_HOME", raising=False)
-    monkeypatch.setattr(datasets, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

@@ -342,7 +342,7 @@ def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Data
         archives=(server.archive("toy.zip"),),
     )
     monkeypatch.setitem(DATASETS, "toy", spec)
-    monkeypatch.setattr(datasets, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("COO_DATA_HOME", raising=False)
     return spec
 

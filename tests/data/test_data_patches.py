@@ -167,7 +167,7 @@ def test_group_moments_equal_the_pure_functions(channels: int) -> None:
     rng = np.random.default_rng(0)
     weight = rng.uniform(0.5, 20.0, len(patches)).astype(np.float32)
     neighbours = rng.integers(0, len(patches), (11, 6))
-    moments = store.group_centers(patches, neighbours, weight)
+    moments = store.group_moments(patches, neighbours, weight)
     members = (store.details(patches) * weight[:, None]).astype(np.float64)[neighbours]
     np.testing.assert_allclose(moments.center, center(members), atol=1e-5)
     np.testing.assert_allclose(moments.rms_distance, center_rms_distance(members), rtol=1e-5)
@@ -179,7 +179,7 @@ def test_a_group_of_one_patch_is_its_own_center() -> None:
     store = PatchStore.from_pairs(make_pairs(2, 1), scale=2, width=3)
     patches = store.grid(1)
     repeated = np.repeat(np.arange(len(patches))[:, None], 8, axis=1)
-    moments = store.group_centers(patches, repeated, np.ones(len(patches), np.float32))
+    moments = store.group_moments(patches, repeated, np.ones(len(patches), np.float32))
     np.testing.assert_allclose(moments.center, store.details(patches), atol=1e-6)
     np.testing.assert_allclose(moments.rms_distance, 0.0, atol=1e-6)
 

@@ -1,0 +1,269 @@
+"""Decoded images kept in files, for data sets that do not fit into memory.
+
+Decoding a data set and interpolating its LR images takes minutes when it is large, and the arrays
+take gigabytes. So they are written once, to a folder of the user's cache that is named after
+everything that decides their content, and mapped into memory by every later run. A folder
+appears by a rename, complete or not at all; while one process writes it others wait. Every image
+has a checksum, which is verified whenever a folder is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cooanalysis.data.datasets import Dataset, cache_folder
+from cooanalysis.data.loading import Colour, LoadedPair, SkippedImage, iter_pairs
+from cooanalysis.data.patches import PatchStore, image_arrays, image_starts, table_name
+from cooanalysis.errors import CacheError, NotEnoughDataError
+
+SCHEMA_VERSION = 1
+"""Raised whenever decoding, colour conversion, interpolation or the files change."""
+
+ARRAYS: dict[str, type[np.generic]] = {"lr": np.uint8, "hr": np.uint8, "detail": np.int16}
+_MANIFEST = "decoded.json"
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class MappedFiles:
+    """Files that arrays of a store are mapped from."""
+
+    maps: tuple[mmap.mmap, ...]
+
+    def release(self) -> None:
+        """Give the pages back to the system; they are read again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for each in self.maps:
+                each.madvise(mmap.MADV_DONTNEED)
+
+
+def decoded_bytes(dataset: Dataset, colour: Colour) -> int:
+    """Size of a data set's decoded images, by the headers of its files."""
+    total = 0.0
+    for pair in dataset.pairs:
+        try:
+            with Image.open(pair.hr_path) as image:
+                pixels = image.width * image.height
+        except Exception:  # not an image; loading will say so
+            continue
+        total += pixels * (1 if colour == "y" else 3) * (3 + 1 / dataset.scale**2)
+    return int(total)
+
+
+def open_decoded(
+    dataset: Dataset,
+    *,
+    colour: Colour,
+    width: int,
+    on_image: Callable[[int], None] = lambda steps: None,
+    folder: Path | None = None,
+) -> tuple[PatchStore, list[SkippedImage]]:
+    """Map the decoded images of a data set, writing them first where they are not there.
+
+    Parameters
+    ----------
+    dataset
+        As :func:`~cooanalysis.data.datasets.resolve` returns it.
+    colour
+        ``"y"`` or ``"rgb"``.
+    width
+        LR patch width in LR pixels that the store is opened for.
+    on_image
+        Called with the number of images that are ready.
+    folder
+        Where decoded data sets lie; by default ``decoded`` below the user's cache, or below
+        the environment variable ``COO_CACHE_HOME``.
+
+    Returns
+    -------
+    tuple
+        The store, all images included that could be decoded, and those that could not.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no image is usable.
+    CacheError
+        If the files cannot be written.
+    """
+    from filelock import FileLock
+
+    base = cache_folder() / "decoded" if folder is None else folder
+    key = _key(dataset, colour)
+    target = base / key
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with FileLock(base / f"{key}.lock"):
+            manifest = _intact(target)
+            if manifest is None:
+                _write(dataset, colour, target, on_image)
+                manifest = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
+            else:
+                on_image(len(dataset.pairs))
+            return _mapped(target, manifest, dataset.scale, width)
+    except OSError as error:
+        if isinstance(error, CacheError):
+            raise
+        raise CacheError(
+            f"cannot keep the decoded images of {dataset.name!r} in {base}: {error}; set "
+            "COO_CACHE_HOME to a folder with room, or use a larger --memory"
+        ) from error
+
+
+def _key(dataset: Dataset, colour: Colour) -> str:
+    contents: list[object] = [SCHEMA_VERSION, dataset.scale, colour]
+    for pair in dataset.pairs:
+        for path in (pair.hr_path, pair.lr_path):
+            if path is not None and path.exists():
+                state = path.stat()
+                contents.append([pair.name, str(path.resolve()), state.st_size, state.st_mtime_ns])
+            else:
+                contents.append([pair.name, str(path)])
+    text = json.dumps(contents)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def _write(dataset: Dataset, colour: Colour, target: Path, on_image: Callable[[int], None]) -> None:
+    needed, free = decoded_bytes(dataset, colour), shutil.disk_usage(target.parent).free
+    if needed > free:
+        raise CacheError(
+            f"the decoded images of {dataset.name!r} need {needed / 2**30:.1f} GiB in "
+            f"{target.parent}, where {free / 2**30:.1f} GiB are free; set COO_CACHE_HOME to a "
+            "folder with room, or use a larger --memory"
+        )
+    building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        images: list[dict[str, Any]] = []
+        skipped: list[dict[str, str]] = []
+        channels = 1
+        files = {name: (building / f"{name}.bin").open("wb") for name in ARRAYS}
+        try:
+            for item in iter_pairs(dataset, colour=colour):
+                on_image(1)
+                if isinstance(item, SkippedImage):
+                    skipped.append(
+                        {
+                            "name": item.name,
+                            "path": os.fspath(item.path),
+                            "reason": item.reason,
+                        }
+                    )
+                    continue
+                images.append(_append(item, files))
+                channels = item.lr.shape[2]
+        finally:
+            for file in files.values():
+                file.close()
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "dataset": dataset.name,
+            "scale": dataset.scale,
+            "colour": colour,
+            "channels": channels,
+            "images": images,
+            "skipped": skipped,
+        }
+        (building / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        if target.exists():  # damaged: see _intact
+            shutil.rmtree(target)
+        building.replace(target)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _append(pair: LoadedPair, files: dict[str, Any]) -> dict[str, Any]:
+    arrays = image_arrays(pair)
+    checks = {}
+    for name, file in files.items():
+        data = arrays[name].tobytes()
+        checks[name] = zlib.crc32(data)
+        file.write(data)
+    height, width, _ = pair.lr.shape
+    return {
+        "name": pair.name,
+        "lr_source": pair.lr_source,
+        "height": height,
+        "width": width,
+        "crc32": checks,
+    }
+
+
+def _intact(target: Path) -> dict[str, Any] | None:
+    """The manifest, if all files are as they were written."""
+    try:
+        manifest: dict[str, Any] = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
+        for name, kind in ARRAYS.items():
+            factor = manifest["channels"] * np.dtype(kind).itemsize
+            factor *= 1 if name == "lr" else manifest["scale"] ** 2
+            sizes = [each["height"] * each["width"] * factor for each in manifest["images"]]
+            wanted = [each["crc32"][name] for each in manifest["images"]]
+            path = target / f"{name}.bin"
+            if path.stat().st_size != sum(sizes) or list(_checksums(path, sizes)) != wanted:
+                return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest
+
+
+def _checksums(path: Path, sizes: list[int]) -> Iterator[int]:
+    with path.open("rb") as file:
+        for size in sizes:
+            check, left = 0, size
+            while left:
+                data = file.read(min(left, _CHUNK))
+                if not data:
+                    return
+                check, left = zlib.crc32(data, check), left - len(data)
+            yield check
+
+
+def _mapped(
+    target: Path, manifest: dict[str, Any], scale: int, width: int
+) -> tuple[PatchStore, list[SkippedImage]]:
+    images = manifest["images"]
+    skipped = [
+        SkippedImage(each["name"], Path(each["path"]), each["reason"])
+        for each in manifest["skipped"]
+    ]
+    if not images:
+        reason = f": {skipped[0].reason}" if skipped else ""
+        raise NotEnoughDataError(f"no usable image was found{reason}")
+    arrays: dict[str, NDArray[Any]] = {}
+    maps = []
+    for name, kind in ARRAYS.items():
+        with (target / f"{name}.bin").open("rb") as file:
+            # A private mapping is writable, as compiled kernels want it, and never written back.
+            opened = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        maps.append(opened)
+        arrays[name] = np.frombuffer(opened, dtype=kind)
+    heights = np.array([each["height"] for each in images], np.int64)
+    widths = np.array([each["width"] for each in images], np.int64)
+    lr_start, hr_start = image_starts(heights, widths, manifest["channels"], scale)
+    store = PatchStore(
+        scale=scale,
+        width=width,
+        channels=manifest["channels"],
+        names=tuple(table_name(each["name"]) for each in images),
+        lr_sources=tuple(each["lr_source"] for each in images),
+        heights=heights,
+        widths=widths,
+        lr_start=lr_start,
+        hr_start=hr_start,
+        mapped=MappedFiles(tuple(maps)),
+        **arrays,
+    )
+    return store, skipped

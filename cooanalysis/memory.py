@@ -1,0 +1,83 @@
+"""How much memory a run may use, and keeping to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+GIB = 2**30
+
+SHARE_OF_MACHINE = 0.6
+"""Share of the machine's memory that a run may use when it was not told."""
+
+WORKING_SHARE = 0.25
+"""Share of the budget that is left to batches of patches."""
+
+DECODED_SHARE = 0.125
+"""Share of the budget up to which a data set's decoded images stay in memory."""
+
+_CGROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+class Mapped(Protocol):
+    """What holds pages of files in memory that can be read again."""
+
+    def release(self) -> None:
+        """Give those pages back."""
+        ...
+
+
+def machine_bytes() -> int:
+    """Memory of this machine, or of the container that limits it further."""
+    total = int(psutil.virtual_memory().total)
+    for path in _CGROUP_LIMITS:
+        try:
+            total = min(total, int(path.read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return total
+
+
+@dataclass(frozen=True)
+class MemoryBudget:
+    """Bytes that this process may have resident.
+
+    Attributes
+    ----------
+    total
+        The budget in bytes.
+    """
+
+    total: int
+
+    @classmethod
+    def of(cls, gib: float | None) -> MemoryBudget:
+        """A budget in GiB; None for 60 % of what the machine (or container) has."""
+        return cls(int(SHARE_OF_MACHINE * machine_bytes() if gib is None else gib * GIB))
+
+    @property
+    def decoded(self) -> int:
+        """Bytes up to which a data set's decoded images stay in memory."""
+        return int(DECODED_SHARE * self.total)
+
+    @property
+    def left(self) -> int:
+        """Bytes that are neither in use now nor needed for batches of patches."""
+        return max(0, int((1.0 - WORKING_SHARE) * self.total) - self.resident())
+
+    def keep(self, *mapped: Mapped) -> None:
+        """Give mapped pages back once three quarters of the budget are resident."""
+        if self.resident() > (1.0 - WORKING_SHARE) * self.total:
+            for each in mapped:
+                each.release()
+
+    @staticmethod
+    def resident() -> int:
+        """Bytes of this process that are in memory now, pages of mapped files included."""
+        return int(psutil.Process().memory_info().rss)

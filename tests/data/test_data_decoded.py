@@ -1,0 +1,151 @@
+"""Decoded images in files: the same as in memory, written once, whole, and noticed when damaged."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cooanalysis.data import decoded
+from cooanalysis.data.datasets import Dataset, resolve
+from cooanalysis.data.decoded import ARRAYS, decoded_bytes, open_decoded
+from cooanalysis.data.loading import Colour, LoadedPair, iter_pairs
+from cooanalysis.data.patches import PatchStore
+from cooanalysis.errors import CacheError, NotEnoughDataError
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, size in enumerate(((40, 52), (33, 48), (64, 36))):
+        levels = rng.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(levels).save(folder / f"{number}.png")
+    return folder
+
+
+def in_memory(dataset: Dataset, colour: Colour) -> PatchStore:
+    pairs = (p for p in iter_pairs(dataset, colour=colour) if isinstance(p, LoadedPair))
+    return PatchStore.from_pairs(pairs, scale=dataset.scale, width=5)
+
+
+def assert_same(store: PatchStore, expected: PatchStore) -> None:
+    assert store.names == expected.names
+    patches = expected.grid(3)
+    np.testing.assert_array_equal(store.grid(3).y, patches.y)
+    for method in ("lr_patches", "details", "hr_patches"):
+        found, wanted = (getattr(each, method)(patches) for each in (store, expected))
+        np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(wanted[0]))
+
+
+@pytest.mark.parametrize("colour", ["y", "rgb"])
+def test_files_hold_what_memory_would(images: Path, tmp_path: Path, colour: Colour) -> None:
+    dataset = resolve(str(images), scale=4)
+    store, skipped = open_decoded(dataset, colour=colour, width=5, folder=tmp_path / "cache")
+    expected = in_memory(dataset, colour)
+    assert skipped == []
+    assert_same(store, expected)
+    assert decoded_bytes(dataset, colour) == pytest.approx(
+        expected.lr.nbytes + expected.hr.nbytes + expected.detail.nbytes, rel=0.1
+    )
+    store.release()  # pages go, contents stay
+    assert_same(store, expected)
+
+
+def test_a_second_run_decodes_nothing(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    first, _ = open_decoded(dataset, colour="y", width=5, folder=cache)
+    monkeypatch.setattr(decoded, "iter_pairs", lambda *a, **k: pytest.fail("decoded again"))
+    steps: list[int] = []
+    second, _ = open_decoded(dataset, colour="y", width=7, on_image=steps.append, folder=cache)
+    assert second.width == 7 and sum(steps) == 3
+    np.testing.assert_array_equal(first.hr, second.hr)
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+@pytest.mark.parametrize("how", ["flip", "truncate", "remove"])
+def test_damage_is_noticed_and_mended(images: Path, tmp_path: Path, array: str, how: str) -> None:
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    open_decoded(dataset, colour="y", width=5, folder=cache)
+    (file,) = cache.glob(f"*/{array}.bin")
+    data = bytearray(file.read_bytes())
+    if how == "flip":
+        data[len(data) // 2] ^= 1
+    file.write_bytes(data if how == "flip" else data[:-3])
+    if how == "remove":
+        file.unlink()
+    store, _ = open_decoded(dataset, colour="y", width=5, folder=cache)
+    assert_same(store, in_memory(dataset, "y"))
+
+
+def test_a_broken_manifest_is_mended(images: Path, tmp_path: Path) -> None:
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    open_decoded(dataset, colour="y", width=5, folder=cache)
+    (file,) = cache.glob("*/decoded.json")
+    for text in ("", "{", "[]", json.dumps({"images": 3}), json.dumps({"channels": "x"})):
+        file.write_text(text)
+        store, _ = open_decoded(dataset, colour="y", width=5, folder=cache)
+        assert len(store.names) == 3
+
+
+def test_another_image_is_another_store(images: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    open_decoded(resolve(str(images), scale=4), colour="y", width=5, folder=cache)
+    Image.fromarray(np.full((40, 40), 7, np.uint8)).save(images / "0.png")
+    store, _ = open_decoded(resolve(str(images), scale=4), colour="y", width=5, folder=cache)
+    assert (store.hr_image(0) == 22).all()  # luma of gray 7
+
+
+def test_unusable_images_are_told_at_every_opening(images: Path, tmp_path: Path) -> None:
+    (images / "1.png").write_bytes(b"not a picture")
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    for _ in range(2):
+        store, skipped = open_decoded(dataset, colour="y", width=5, folder=cache)
+        assert len(store.names) == 2
+        assert [item.name for item in skipped] == ["1"] and "1.png" in skipped[0].reason
+    for name in ("0.png", "2.png"):
+        (images / name).write_bytes(b"")
+    with pytest.raises(NotEnoughDataError, match="no usable image"):
+        open_decoded(resolve(str(images), scale=4), colour="y", width=5, folder=cache)
+
+
+def test_no_room_is_said_before_anything_is_written(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=100))
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    with pytest.raises(CacheError, match="COO_CACHE_HOME"):
+        open_decoded(dataset, colour="y", width=5, folder=cache)
+    assert [path.suffix for path in cache.iterdir()] == [".lock"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match="COO_CACHE_HOME"):
+        open_decoded(
+            resolve(str(images), scale=4), colour="y", width=5, folder=tmp_path / "file" / "cache"
+        )
+
+
+def _open(images: str, cache: str) -> int:
+    store, _ = open_decoded(resolve(images, scale=4), colour="y", width=5, folder=Path(cache))
+    return int(store.hr.astype(np.int64).sum())
+
+
+def test_processes_do_not_get_into_each_others_way(images: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    arguments = [(str(images), str(tmp_path / "cache"))] * 3
+    with context.Pool(3) as pool:
+        sums = pool.starmap(_open, arguments)
+    assert len(set(sums)) == 1
+    assert len(list((tmp_path / "cache").glob("*/decoded.json"))) == 1
+    assert not list((tmp_path / "cache").glob(".*.??*/"))  # nothing half-written left
