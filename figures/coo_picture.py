@@ -101,9 +101,7 @@ def _one(
     bicubic = hr - detail
     center = groups.centers(slice(row, row + 1))
     width, size = store.width, store.patch_size
-    details = run.reference.details(groups.reference.patches[members])
-    details = details / groups.reference.std[members, None]
-    spread = _rms(details - center)
+    spread = _rms(groups.reference.details(members) - center)
     rms = float(np.sqrt(np.mean(spread**2)))
     # The same members as in reports: evenly spaced by distance, nearest first.
     shown = np.arange(0, len(members), max(1, run.config.k // MEMBERS))[:SHOWN]

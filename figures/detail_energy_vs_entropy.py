@@ -232,13 +232,14 @@ def _target(found: Prepared) -> _Target:
     _, _, contrast = stores.of(UNIT).queries.lr_patches(
         _moved(found.queries.patches, (widest - UNIT) // 2)
     )
+    reference = found.reference.patches[:]
     _, _, reference_contrast = stores.of(UNIT).reference.lr_patches(
-        _moved(found.reference.patches, (widest - UNIT) // 2)
+        _moved(reference, (widest - UNIT) // 2)
     )
     narrow = stores.of(TARGET)
     inside = (widest - TARGET) // 2
     truth = narrow.queries.details(_moved(found.queries.patches, inside)) / contrast[:, None]
-    details = narrow.reference.details(_moved(found.reference.patches, inside))
+    details = narrow.reference.details(_moved(reference, inside))
     scaled = (details / reference_contrast[:, None]).astype(np.float64)
     axes = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, : found.run.config.subspace_dim]
     energy = np.mean(truth.astype(np.float64) ** 2, axis=1)

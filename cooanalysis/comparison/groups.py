@@ -91,10 +91,7 @@ class QueryGroups:
         return np.concatenate([self._gather_centers(slice(s, s + _BATCH)) for s in starts])
 
     def _gather_centers(self, rows: slice) -> NDArray[np.float32]:
-        weights = 1.0 / self.reference.std
-        return self.run.reference.group_moments(
-            self.reference.patches, self.members[rows], weights
-        ).center
+        return self.reference.moments(self.members[rows]).center
 
 
 def find_query_groups(

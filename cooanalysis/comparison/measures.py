@@ -81,9 +81,7 @@ def group_spread(groups: QueryGroups, store: PatchStore) -> Floats:
         and np.array_equal(store.widths, reference.widths)
     ):
         raise ConfigError("the store must hold the reference images of the groups")
-    moments = store.group_moments(
-        groups.reference.patches, groups.members, 1.0 / groups.reference.std
-    )
+    moments = groups.reference.moments(groups.members, store=store)
     return moments.rms_distance.astype(np.float64) ** 2
 
 
@@ -130,7 +128,7 @@ def residual_entropy(
     ConfigError
         If the groups have another reference set, or a map has another size than its image.
     """
-    run, patches = groups.run, groups.reference.patches
+    run, patches = groups.run, groups.reference.patches[:]
     if not run.same_reference:
         raise ConfigError("residual_entropy needs groups whose data set is its own reference")
     for number, array in enumerate(feature_maps):

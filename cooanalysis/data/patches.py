@@ -10,7 +10,7 @@ these arrays, so 881,600 patches of 20x20 pixels cost 190 MB instead of 1.4 GB.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,65 @@ class Patches:
 
     def __getitem__(self, which: NDArray[np.integer] | NDArray[np.bool_] | slice) -> Patches:
         return Patches(self.image[which], self.y[which], self.x[which])
+
+
+@dataclass(frozen=True)
+class GridImages:
+    """Image number of every patch of a :class:`PatchGrid`, computed when it is asked for."""
+
+    first: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice) -> NDArray[np.int32]:
+        """Image numbers of some patches, in the shape of ``rows``."""
+        rows = _numbers(rows, len(self))
+        return np.asarray(np.searchsorted(self.first, rows, side="right") - 1, np.int32)
+
+    def counts(self, n_images: int) -> NDArray[np.int64]:
+        """(n_images,) patches of each image."""
+        return np.pad(np.diff(self.first), (0, n_images - len(self.first) + 1))
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """All patches of all images on a grid, as numbers alone: 32 million cost nothing.
+
+    Attributes
+    ----------
+    first
+        (n_images + 1,) number of the first patch of each image, and how many there are.
+    columns
+        (n_images,) patches in a row of the grid.
+    stride
+        Step of the grid in LR pixels.
+    """
+
+    first: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    stride: int
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    @property
+    def image(self) -> GridImages:
+        """Image number of every patch."""
+        return GridImages(self.first)
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice) -> Patches:
+        """Coordinates of some patches."""
+        rows = _numbers(rows, len(self))
+        image = self.image[rows]
+        y, x = np.divmod(rows - self.first[image], self.columns[image])
+        return Patches(
+            image, (y * self.stride).astype(np.int32), (x * self.stride).astype(np.int32)
+        )
+
+
+def _numbers(rows: NDArray[np.integer] | slice, n: int) -> NDArray[np.integer]:
+    return np.arange(*rows.indices(n)) if isinstance(rows, slice) else np.asarray(rows)
 
 
 @dataclass(frozen=True)
@@ -199,17 +258,20 @@ class PatchStore:
 
     # -- which patches -------------------------------------------------------------------
 
-    def grid(self, stride: int, images: Iterable[int] | None = None) -> Patches:
+    def patch_grid(self, stride: int) -> PatchGrid:
         """All patches whose corners lie on a grid of ``stride`` LR pixels, image by image."""
-        chosen = range(len(self.names)) if images is None else images
-        parts = []
-        for number in chosen:
-            ys = np.arange(0, self.heights[number] - self.width + 1, stride, dtype=np.int32)
-            xs = np.arange(0, self.widths[number] - self.width + 1, stride, dtype=np.int32)
-            grid_y, grid_x = np.meshgrid(ys, xs, indexing="ij")
-            image = np.full(grid_y.size, number, np.int32)
-            parts.append((image, grid_y.ravel(), grid_x.ravel()))
-        return Patches(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        rows = np.maximum(0, (self.heights - self.width) // stride + 1)
+        columns = np.maximum(0, (self.widths - self.width) // stride + 1)
+        first = np.concatenate([[0], np.cumsum(rows * columns)]).astype(np.int64)
+        return PatchGrid(first, columns, stride)
+
+    def grid(self, stride: int, images: Iterable[int] | None = None) -> Patches:
+        """Coordinates of all patches of :meth:`patch_grid`, or of those of some images."""
+        grid = self.patch_grid(stride)
+        if images is None:
+            return grid[:]
+        parts = [np.arange(*grid.first[number : number + 2]) for number in images]
+        return grid[np.concatenate(parts)]
 
     def sample(self, n: int, rng: np.random.Generator) -> Patches:
         """Draw ``n`` distinct patch positions at stride 1, spread evenly over the images.
@@ -340,6 +402,17 @@ class GroupMoments:
     min_distance: NDArray[np.float32]
     member_energy: NDArray[np.float32]
     projected: NDArray[np.float32] | None
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[GroupMoments]) -> GroupMoments:
+        """The groups of all parts, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        columns: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            values = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if values[0] is None else np.concatenate(values)
+        return cls(**columns)
 
 
 def table_name(name: str) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import import_faiss
+from cooanalysis.neighbors.images import ImageNumbers
 from cooanalysis.neighbors.index import exact_search
 from cooanalysis.neighbors.vectors import Vectors, VectorSource, as_source, blocks
 
@@ -41,7 +42,7 @@ class KMeansCells:
         k: int,
         keys: NDArray[np.integer],
         query_image: NDArray[np.integer],
-        reference_image: NDArray[np.integer],
+        reference_image: NDArray[np.integer] | ImageNumbers,
         excluded: NDArray[np.bool_],
         seed: int = 0,
     ) -> NDArray[np.int64]:

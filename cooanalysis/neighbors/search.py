@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError, NotEnoughDataError
+from cooanalysis.neighbors.images import ImageNumbers, as_images
 from cooanalysis.neighbors.index import NeighborIndex, Neighbours, exact_search
 from cooanalysis.neighbors.vectors import ChosenRows, Vectors, VectorSource, as_source
 
@@ -17,7 +18,7 @@ def search_excluding(
     queries: Vectors,
     k: int,
     query_image: NDArray[np.integer],
-    reference_image: NDArray[np.integer],
+    reference_image: NDArray[np.integer] | ImageNumbers,
     excluded: NDArray[np.bool_],
     *,
     vectors: Vectors | VectorSource | None = None,
@@ -37,7 +38,7 @@ def search_excluding(
     k
         Number of neighbours wanted.
     query_image, reference_image
-        Image number of every query and of every indexed vector.
+        Image number of every query and of every indexed vector: an array, or what computes them.
     excluded
         (n_query_images, n_reference_images): True where a reference image must not serve a
         query image.
@@ -61,8 +62,8 @@ def search_excluding(
         raise ConfigError("queries must be finite, but hold NaN or infinite values")
     found = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
-    counts = np.bincount(reference_image, minlength=excluded.shape[1])
-    left = counts @ ~excluded.T
+    images = as_images(reference_image)
+    left = images.counts(excluded.shape[1]) @ ~excluded.T
     if len(queries) and (short := int(left[np.unique(query_image)].min())) < k:
         raise NotEnoughDataError(
             f"only {short} reference patches are left after excluding a query's own and duplicate "
@@ -75,9 +76,7 @@ def search_excluding(
         fetch = min(fetch, max(k, min(index.size, index.largest_k)))
         result = index.search(queries[pending], fetch)
         safe = np.maximum(result.index, 0)
-        usable = (result.index >= 0) & ~excluded[
-            query_image[pending][:, None], reference_image[safe]
-        ]
+        usable = (result.index >= 0) & ~excluded[query_image[pending][:, None], images[safe]]
         enough = usable.sum(1) >= k
         # A stable sort by "not usable" moves usable neighbours to the front, still by distance.
         order = np.argsort(~usable[enough], axis=1, kind="stable")[:, :k]
@@ -99,7 +98,7 @@ def search_excluding(
                 queries,
                 k,
                 query_image,
-                reference_image,
+                images,
                 excluded,
                 vectors,
                 found,
@@ -115,7 +114,7 @@ def _search_per_image(
     queries: Vectors,
     k: int,
     query_image: NDArray[np.integer],
-    reference_image: NDArray[np.integer],
+    images: ImageNumbers,
     excluded: NDArray[np.bool_],
     vectors: Vectors | VectorSource,
     found: NDArray[np.int64],
@@ -124,7 +123,7 @@ def _search_per_image(
     """Exact search among the allowed vectors only, one query image at a time (fills in place)."""
     for number in np.unique(query_image[pending]):
         rows = pending[query_image[pending] == number]
-        allowed = np.flatnonzero(~excluded[number, reference_image])
+        allowed = np.flatnonzero(~excluded[number, images[slice(None)]])
         result = exact_search(queries[rows], ChosenRows(as_source(vectors), allowed), k)
         found[rows] = allowed[result.index]
         distances[rows] = result.squared_distances

@@ -255,9 +255,7 @@ def _measure_shard(
     methods: tuple[str, ...],
 ) -> Arrays:
     with run.clock.time("centers"):
-        moments = run.reference.group_moments(
-            reference.patches, members, 1.0 / reference.std, reference.axes
-        )
+        moments = reference.moments(members, axes=reference.axes)
         assert moments.projected is not None
         truth = run.queries.details(queries.patches)
         hr = run.queries.hr_patches(queries.patches)

@@ -13,7 +13,7 @@ from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, LoadedPair, SkippedImage, iter_pairs
 from cooanalysis.data.decoded import decoded_bytes, open_decoded
 from cooanalysis.data.leakage import Leak
-from cooanalysis.data.patches import Patches, PatchStore, table_name
+from cooanalysis.data.patches import GroupMoments, Patches, PatchGrid, PatchStore, table_name
 from cooanalysis.errors import ImageError, NotEnoughDataError
 from cooanalysis.memory import MemoryBudget
 from cooanalysis.progress import Progress
@@ -23,7 +23,8 @@ SUBSPACE_SAMPLE = 20_000
 """Reference details from which the principal axes are found."""
 
 _CHUNK = 8192
-_STD_CHUNK = 2**19
+_MEMBERS = 2**18
+"""Members whose positions and contrasts are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class LrFeatures:
     """
 
     store: PatchStore
-    patches: Patches
+    patches: PatchGrid
     normalise: bool
 
     @property
@@ -59,8 +60,8 @@ class ReferencePatches:
     ----------
     store, patches
         Images and positions.
-    features, std
-        LR features (n, dim), made when asked for, and LR contrasts (n,).
+    normalise
+        Whether patches are compared without their LR mean and contrast.
     basis
         (patch_dim, patch_dim) principal axes of the contrast-normalised details, leading first.
     subspace_dim
@@ -68,11 +69,15 @@ class ReferencePatches:
     """
 
     store: PatchStore
-    patches: Patches
-    features: LrFeatures
-    std: NDArray[np.float32]
+    patches: PatchGrid
+    normalise: bool
     basis: NDArray[np.float32]
     subspace_dim: int
+
+    @property
+    def features(self) -> LrFeatures:
+        """LR features (n, dim), made when asked for."""
+        return LrFeatures(self.store, self.patches, self.normalise)
 
     @property
     def axes(self) -> NDArray[np.float32]:
@@ -81,7 +86,40 @@ class ReferencePatches:
 
     def details(self, rows: NDArray[np.integer] | slice) -> NDArray[np.float32]:
         """(n, patch_dim) details of some patches in units of their LR contrast."""
-        return self.store.details(self.patches[rows]) / self.std[rows, None]
+        patches = self.patches[rows]
+        return self.store.details(patches) / self._contrast(patches)[:, None]
+
+    def _contrast(self, patches: Patches) -> NDArray[np.float32]:
+        """(n,) LR contrasts. Computing 25 values again is cheap beside a member's 400."""
+        return self.store.lr_patches(patches, normalise=self.normalise)[2]
+
+    def moments(
+        self,
+        members: NDArray[np.integer],
+        *,
+        axes: NDArray[np.float32] | None = None,
+        store: PatchStore | None = None,
+    ) -> GroupMoments:
+        """Center and spread of groups, in units of their members' LR contrasts.
+
+        Parameters
+        ----------
+        members
+            (q, k) row numbers.
+        axes
+            (patch_dim, m) axes that members are also projected on; None for none.
+        store
+            Whose details are taken; by default those of the reference images.
+        """
+        parts = []
+        step = max(1, _MEMBERS // members.shape[1])
+        for start in range(0, max(1, len(members)), step):
+            rows = members[start : start + step]
+            patches = self.patches[rows.ravel()]
+            numbers = np.arange(rows.size).reshape(rows.shape)
+            weight = 1.0 / self._contrast(patches)
+            parts.append((store or self.store).group_moments(patches, numbers, weight, axes))
+        return GroupMoments.concatenate(parts)
 
     def projected(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         r"""Details of some patches on the leading axes, in units of their LR contrast.
@@ -209,18 +247,13 @@ def _too_small(
 def reference_patches(run: Context) -> ReferencePatches:
     """All reference patches on the grid, and the principal axes of their details."""
     store, config = run.reference, run.config
-    patches = store.grid(config.stride)
-    std = np.empty(len(patches), np.float32)
-    steps = range(0, len(patches), _STD_CHUNK)
-    run.progress.start("measuring contrasts", len(steps))
-    for start in steps:
-        rows = slice(start, start + _STD_CHUNK)
-        std[rows] = store.lr_patches(patches[rows], normalise=config.normalise)[2]
-        run.progress.advance()
+    patches = store.patch_grid(config.stride)
     rng = np.random.default_rng((config.seed, 1))
     size = min(len(patches), SUBSPACE_SAMPLE)
     chosen = np.sort(rng.choice(len(patches), size=size, replace=False))
-    sample = store.details(patches[chosen]) / std[chosen, None]
+    positions = patches[chosen]
+    std = store.lr_patches(positions, normalise=config.normalise)[2]
+    sample = store.details(positions) / std[:, None]
     covariance = (sample.T @ sample).astype(np.float64) / size
     if not np.trace(covariance) > 0.0:
         raise NotEnoughDataError(
@@ -228,8 +261,7 @@ def reference_patches(run: Context) -> ReferencePatches:
             "there is nothing to analyse; use photographs"
         )
     basis = np.ascontiguousarray(np.linalg.eigh(covariance)[1][:, ::-1], np.float32)
-    features = LrFeatures(store, patches, config.normalise)
-    return ReferencePatches(store, patches, features, std, basis, subspace_dim(run))
+    return ReferencePatches(store, patches, config.normalise, basis, subspace_dim(run))
 
 
 def subspace_dim(run: Context) -> int:

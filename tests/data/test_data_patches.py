@@ -267,3 +267,33 @@ def test_no_patches_at_all() -> None:
     assert len(empty) == 0
     assert store.details(empty).shape == (0, 36)
     assert store.lr_patches(empty)[0].shape == (0, 9)
+
+
+# -- Patches as numbers ----------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.integers(3, 9), st.integers(3, 9)), min_size=1, max_size=4),
+    st.integers(1, 4),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_grid_of_numbers_is_the_naive_grid(sizes: list[tuple[int, int]], stride: int) -> None:
+    pairs = [make_pair(h, w, seed=n, name=str(n)) for n, (h, w) in enumerate(sizes)]
+    store = PatchStore.from_pairs(pairs, scale=2, width=3)
+    naive = [
+        (number, y, x)
+        for number, (h, w) in enumerate(sizes)
+        for y in range(0, h - 2, stride)
+        for x in range(0, w - 2, stride)
+    ]
+    grid = store.patch_grid(stride)
+    whole = grid[:]
+    assert len(grid) == len(naive) == len(grid.image)
+    assert list(zip(whole.image.tolist(), whole.y.tolist(), whole.x.tolist(), strict=True)) == naive
+    rows = np.arange(len(naive))[::-2].reshape(-1, 1)
+    some = grid[rows]
+    assert some.x.shape == rows.shape and some.image.dtype == np.int32
+    np.testing.assert_array_equal(some.y, whole.y[rows])
+    np.testing.assert_array_equal(grid.image[rows], whole.image[rows])
+    counts = grid.image.counts(len(sizes) + 2)
+    np.testing.assert_array_equal(counts, np.bincount(whole.image, minlength=len(sizes) + 2))

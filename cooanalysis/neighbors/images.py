@@ -1,0 +1,41 @@
+"""Which image a vector comes from: an array, or whatever can tell for any rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ImageNumbers(Protocol):
+    """Image numbers of vectors, which need not lie in memory."""
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice, /) -> NDArray[np.integer]:
+        """Image numbers of some vectors, in the shape of ``rows``."""
+        ...
+
+    def counts(self, n_images: int) -> NDArray[np.integer]:
+        """(n_images,) vectors of each image."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Image numbers in memory."""
+
+    array: NDArray[np.integer]
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice) -> NDArray[np.integer]:
+        """See :class:`ImageNumbers`."""
+        return self.array[rows]
+
+    def counts(self, n_images: int) -> NDArray[np.integer]:
+        """See :class:`ImageNumbers`."""
+        return np.bincount(self.array, minlength=n_images)
+
+
+def as_images(images: NDArray[np.integer] | ImageNumbers) -> ImageNumbers:
+    """Wrap an array; anything else is returned as it is."""
+    return ArrayImages(images) if isinstance(images, np.ndarray) else images
