@@ -13,7 +13,13 @@ from cooanalysis.neighbors.index import (
     build_index,
     exact_search,
 )
-from cooanalysis.neighbors.search import Recall, recall_at_k, search_excluding, tune_to_recall
+from cooanalysis.neighbors.search import (
+    Recall,
+    merge_neighbours,
+    recall_at_k,
+    search_excluding,
+    tune_to_recall,
+)
 from cooanalysis.neighbors.vectors import ArrayVectors, VectorSource
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "build_index",
     "exact_search",
     "fit_kmeans",
+    "merge_neighbours",
     "recall_at_k",
     "search_excluding",
     "tune_to_recall",

@@ -36,6 +36,25 @@ class ArrayImages:
         return np.bincount(self.array, minlength=n_images)
 
 
+@dataclass(frozen=True)
+class RangeImages:
+    """Image numbers of consecutive vectors of another source: a shard of it."""
+
+    images: ImageNumbers
+    start: int
+    stop: int
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice) -> NDArray[np.integer]:
+        """See :class:`ImageNumbers`."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(self.stop - self.start))
+        return self.images[rows + self.start]
+
+    def counts(self, n_images: int) -> NDArray[np.integer]:
+        """See :class:`ImageNumbers`."""
+        return np.bincount(self[slice(None)], minlength=n_images)
+
+
 def as_images(images: NDArray[np.integer] | ImageNumbers) -> ImageNumbers:
     """Wrap an array; anything else is returned as it is."""
     return ArrayImages(images) if isinstance(images, np.ndarray) else images

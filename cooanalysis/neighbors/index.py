@@ -16,6 +16,7 @@ from cooanalysis.neighbors.vectors import (
     VectorSource,
     as_source,
     blocks,
+    nearest_rows,
     rerank,
 )
 
@@ -34,6 +35,9 @@ CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 5.0}
 
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
+
+ROUNDING = 4e-6
+"""Relative error of squared distances from matrix products in single precision."""
 
 FAISS_GPU_LARGEST_K = 2048
 """FAISS's kernels on GPUs select no more than this."""
@@ -103,6 +107,8 @@ class NeighborIndex:
         wanted = math.ceil(k * CANDIDATES[self.kind]) + SPARE_CANDIDATES
         queries = np.ascontiguousarray(queries, np.float32)
         candidates = self._engine.search(queries, min(wanted, self.largest_k))
+        if self.kind == "exact":
+            return _settled(queries, candidates, self._source, k)
         return Neighbours(*rerank(queries, candidates, self._source, k))
 
     def set_effort(self, effort: int) -> None:
@@ -243,7 +249,28 @@ def exact_search(
             order = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
             best = np.take_along_axis(best, order, 1)
             distance = np.take_along_axis(distance, order, 1)
-    return Neighbours(*rerank(queries, best, source, k))
+    return _settled(queries, best, source, k)
+
+
+def _settled(
+    queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
+) -> Neighbours:
+    """The ``k`` nearest, the same whatever engine or shard the candidates come from.
+
+    Where even the farthest candidate is as near as the last neighbour, up to the rounding of an
+    engine's distances, others that were not found may be as near (flat patches are equal by the
+    thousand): then all vectors are looked at, and ties go to the smaller row number.
+    """
+    found, distances = rerank(queries, candidates, source, candidates.shape[1])
+    tied = np.zeros(len(queries), np.bool_)
+    if 0 < k <= candidates.shape[1] < len(source):
+        norms = np.einsum("qd,qd->q", queries, queries)
+        rounding = ROUNDING * (norms + distances[:, k - 1])
+        tied = distances[:, -1] <= distances[:, k - 1] + rounding
+    found, distances = found[:, :k], distances[:, :k]
+    if tied.any():
+        found[tied], distances[tied] = nearest_rows(queries[tied], source, k)
+    return Neighbours(np.ascontiguousarray(found), np.ascontiguousarray(distances))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ def search_excluding(
     excluded: NDArray[np.bool_],
     *,
     vectors: Vectors | VectorSource | None = None,
+    partial: bool = False,
 ) -> Neighbours:
     """The ``k`` nearest neighbours, none of them from an excluded image.
 
@@ -45,11 +47,15 @@ def search_excluding(
     vectors
         The indexed vectors; lets an approximate index that runs short fall back to exact
         search for those queries.
+    partial
+        Return what there is where fewer than ``k`` vectors are allowed: for a shard of a larger
+        set.
 
     Returns
     -------
     Neighbours
-        Exactly ``k`` a query, nearest first.
+        Exactly ``k`` a query, nearest first; with ``partial``, -1 and infinite where there are
+        fewer.
 
     Raises
     ------
@@ -63,12 +69,13 @@ def search_excluding(
     found = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
     images = as_images(reference_image)
-    left = images.counts(excluded.shape[1]) @ ~excluded.T
-    if len(queries) and (short := int(left[np.unique(query_image)].min())) < k:
+    left = (images.counts(excluded.shape[1]) @ ~excluded.T)[query_image]
+    if len(queries) and not partial and (short := int(left.min())) < k:
         raise NotEnoughDataError(
             f"only {short} reference patches are left after excluding a query's own and duplicate "
             f"images, fewer than k = {k}; use a larger reference set, a smaller stride or smaller k"
         )
+    wanted = np.minimum(k, left)
     pending = np.arange(len(queries))
     touched = bool(excluded[np.unique(query_image)].any())
     fetch = k + k // 2 if touched else k
@@ -77,12 +84,15 @@ def search_excluding(
         result = index.search(queries[pending], fetch)
         safe = np.maximum(result.index, 0)
         usable = (result.index >= 0) & ~excluded[query_image[pending][:, None], images[safe]]
-        enough = usable.sum(1) >= k
+        enough = usable.sum(1) >= wanted[pending]
         # A stable sort by "not usable" moves usable neighbours to the front, still by distance.
         order = np.argsort(~usable[enough], axis=1, kind="stable")[:, :k]
-        done = pending[enough]
-        found[done] = np.take_along_axis(result.index[enough], order, 1)
-        distances[done] = np.take_along_axis(result.squared_distances[enough], order, 1)
+        kept = np.take_along_axis(usable[enough], order, 1)
+        done, columns = pending[enough], slice(order.shape[1])
+        rows = np.take_along_axis(result.index[enough], order, 1)
+        squares = np.take_along_axis(result.squared_distances[enough], order, 1)
+        found[done, columns] = np.where(kept, rows, -1)
+        distances[done, columns] = np.where(kept, squares, np.inf)
         pending = pending[~enough]
         if len(pending) and fetch >= min(index.size, index.largest_k, 32 * k):
             if vectors is None and index.kind == "exact" and fetch < index.largest_k:
@@ -94,15 +104,7 @@ def search_excluding(
                     "excluded images; use --index exact"
                 )
             _search_per_image(
-                pending,
-                queries,
-                k,
-                query_image,
-                images,
-                excluded,
-                vectors,
-                found,
-                distances,
+                pending, queries, k, query_image, images, excluded, vectors, found, distances
             )
             break
         fetch *= 2
@@ -125,8 +127,34 @@ def _search_per_image(
         rows = pending[query_image[pending] == number]
         allowed = np.flatnonzero(~excluded[number, images[slice(None)]])
         result = exact_search(queries[rows], ChosenRows(as_source(vectors), allowed), k)
-        found[rows] = allowed[result.index]
-        distances[rows] = result.squared_distances
+        found[rows, : result.index.shape[1]] = allowed[result.index]
+        distances[rows, : result.index.shape[1]] = result.squared_distances
+
+
+def merge_neighbours(parts: Sequence[Neighbours], k: int) -> Neighbours:
+    """The ``k`` nearest of what shards found.
+
+    Parameters
+    ----------
+    parts
+        One a shard, in the order of their rows and with row numbers of the whole; -1 and
+        infinite where a shard has fewer.
+    k
+        Neighbours a query.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = Neighbours(np.array([[4, 2]]), np.array([[0.5, 2.0]], np.float32))
+    >>> other = Neighbours(np.array([[9, -1]]), np.array([[1.0, np.inf]], np.float32))
+    >>> merge_neighbours([one, other], 2).index
+    array([[4, 9]])
+    """
+    index = np.concatenate([part.index for part in parts], axis=1)
+    distances = np.concatenate([part.squared_distances for part in parts], axis=1)
+    # A stable sort: of equal distances the smaller row is first, within shards and across them.
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distances, order, 1))
 
 
 @dataclass(frozen=True)

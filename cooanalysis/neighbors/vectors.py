@@ -113,6 +113,30 @@ def blocks(source: VectorSource) -> Iterator[tuple[int, Vectors]]:
         yield start, block
 
 
+@dataclass(frozen=True)
+class RowRange:
+    """Consecutive rows of another source: a shard of it."""
+
+    source: VectorSource
+    start: int
+    stop: int
+
+    @property
+    def dim(self) -> int:
+        """Values in a vector."""
+        return self.source.dim
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def rows(self, which: slice | NDArray[np.integer]) -> Vectors:
+        """See :class:`VectorSource`."""
+        if isinstance(which, slice):
+            start, stop, step = which.indices(len(self))
+            return self.source.rows(slice(start + self.start, stop + self.start, step))
+        return self.source.rows(which + self.start)
+
+
 def rerank(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
 ) -> tuple[NDArray[np.int64], Vectors]:
@@ -182,3 +206,46 @@ def _rerank(queries, candidates, vectors, found, distances):  # type: ignore[no-
             chosen = by_row[order[place]]
             found[q, place] = candidates[q, chosen]
             distances[q, place] = squared[order[place]]
+
+
+def nearest_rows(
+    queries: Vectors, source: VectorSource, k: int
+) -> tuple[NDArray[np.int64], Vectors]:
+    """The ``k`` nearest rows by the distances and the order of ties of :func:`rerank`.
+
+    Looks at every vector, many times slower than an engine; for the few queries whose
+    neighbours tie beyond the candidates that an engine found.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        (q, k) row numbers and squared distances, as of :func:`rerank`.
+    """
+    found = np.full((len(queries), k), -1, np.int64)
+    distances = np.full((len(queries), k), np.inf, np.float32)
+    queries = np.ascontiguousarray(queries, np.float32)
+    for start, block in blocks(source):
+        _scan(queries, block, start, found, distances)
+        if (distances == 0.0).all():  # none can be nearer, and later rows come after these
+            break
+    return found, distances
+
+
+@njit(parallel=True, cache=True)
+def _scan(queries, block, start, found, distances):  # type: ignore[no-untyped-def]
+    dim, k = queries.shape[1], found.shape[1]
+    for q in prange(len(queries)):
+        for m in range(len(block)):
+            total = np.float32(0.0)
+            for j in range(dim):
+                difference = block[m, j] - queries[q, j]
+                total += difference * difference
+            if not total < distances[q, k - 1]:  # rows come in order, so ties stay behind
+                continue
+            place = k - 1
+            while place > 0 and total < distances[q, place - 1]:
+                distances[q, place] = distances[q, place - 1]
+                found[q, place] = found[q, place - 1]
+                place -= 1
+            distances[q, place] = total
+            found[q, place] = start + m
