@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ def analyze(
     download: bool = True,
     overwrite: bool = False,
     progress: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> Result:
     """Measure whether and why super-resolution of these images must over-smooth.
@@ -44,6 +46,10 @@ def analyze(
         Whether a run directory of another configuration may be replaced.
     progress
         Whether to draw progress bars on standard error.
+    workers
+        Number of worker processes to start on this machine; by default all is done in this one.
+    cluster
+        Address of a Dask scheduler whose workers do the search and the measuring.
     **options
         Fields of :class:`cooanalysis.AnalysisConfig`: ``scale``, ``patch_width``, ``stride``,
         ``k``, ``queries``, ``grouping``, ``colour``, ``normalise``, ``estimators``, ``features``,
@@ -73,9 +79,20 @@ def analyze(
         check_target(target, overwrite=overwrite)
     bars: Any = ProgressBars() if progress else nullcontext(Silent())
     with checkpoints(target, fingerprint) as kept:
-        with bars as reporter:
+        with _open_workers(workers, cluster, config) as hands, bars as reporter:
             report: Progress = reporter
-            result = study.run(progress=report, checkpoints=kept)
+            result = study.run(progress=report, checkpoints=kept, cluster=hands)
         if target is not None:
             result.save(target, overwrite=overwrite)
     return result
+
+
+def _open_workers(
+    workers: int | None, address: str | None, config: AnalysisConfig
+) -> AbstractContextManager[Any]:
+    """:func:`cooanalysis.cluster.open_cluster`, imported only where workers are asked for."""
+    if workers is None and address is None:
+        return nullcontext()
+    from cooanalysis.cluster import open_cluster
+
+    return open_cluster(workers=workers, address=address, config=config)

@@ -65,5 +65,11 @@ class ModelError(CooError, ValueError):
     exit_code = 7
 
 
+class ClusterError(CooError, OSError):
+    """Workers cannot be reached, differ from this machine, or were lost."""
+
+    exit_code = 8
+
+
 class TrainingError(CooError, ArithmeticError):
     """Training cannot go on: a loss is not finite."""

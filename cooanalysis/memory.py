@@ -25,8 +25,21 @@ _CGROUP_LIMITS = (
 )
 
 
+class Releasable(Protocol):
+    """What can give pages of files back."""
+
+    def release(self) -> None:
+        """Give them back."""
+        ...
+
+
 class Mapped(Protocol):
     """What holds pages of files in memory that can be read again."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of what the files hold."""
+        ...
 
     def release(self) -> None:
         """Give those pages back."""
@@ -71,7 +84,7 @@ class MemoryBudget:
         """Bytes that are neither in use now nor needed for batches of patches."""
         return max(0, int((1.0 - WORKING_SHARE) * self.total) - self.resident())
 
-    def keep(self, *mapped: Mapped) -> None:
+    def keep(self, *mapped: Releasable) -> None:
         """Give mapped pages back once three quarters of the budget are resident."""
         if self.resident() > (1.0 - WORKING_SHARE) * self.total:
             for each in mapped:

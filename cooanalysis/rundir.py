@@ -146,16 +146,35 @@ class Checkpoints:
 
     def load_or_compute(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """Return the piece called ``name``, computing it if it is not there (or damaged)."""
-        if self.folder is None:
-            return compute()
-        path = self.folder / f"{name}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-            self.reused += 1
-            return arrays
-        except Exception:  # not there, or damaged in one of the many ways a zip file can be
+        arrays = self.load(name)
+        if arrays is None:
             arrays = compute()
+            self.keep(name, arrays)
+        return arrays
+
+    def load(self, name: str) -> Arrays | None:
+        """The piece called ``name``; None if it is not there (or damaged)."""
+        if self.folder is None:
+            return None
+        try:
+            with np.load(self.folder / f"{name}.npz", allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
+        except Exception:  # not there, or damaged in one of the many ways a zip file can be
+            return None
+        self.reused += 1
+        return arrays
+
+    def keep(self, name: str, arrays: Arrays) -> None:
+        """Keep a piece for a run that resumes.
+
+        Raises
+        ------
+        RunDirectoryError
+            If it cannot be written.
+        """
+        if self.folder is None:
+            return
+        path = self.folder / f"{name}.npz"
         partial = path.with_suffix(".tmp")
         try:
             with partial.open("wb") as file:
@@ -163,7 +182,6 @@ class Checkpoints:
             partial.replace(path)
         except OSError as error:
             raise RunDirectoryError(f"cannot write {path}: {error}") from error
-        return arrays
 
 
 @contextmanager

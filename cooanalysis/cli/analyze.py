@@ -218,6 +218,20 @@ def analyze(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help="Worker processes to start on this machine. Default: one process, all cores.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    cluster: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Address of a Dask scheduler whose workers do the heavy parts.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of everything that is drawn.", rich_help_panel=_SEARCH)
     ] = _DEFAULT.seed,
@@ -267,6 +281,8 @@ def analyze(
             download=download,
             overwrite=overwrite,
             progress=not (quiet or as_json) and sys.stderr.isatty(),
+            workers=workers,
+            cluster=cluster,
             scale=scale,
             patch_width=patch_width,
             stride=stride,

@@ -15,8 +15,8 @@ from cooanalysis.data.patches import PatchStore
 from cooanalysis.progress import Progress, Silent
 from cooanalysis.rundir import Arrays, Checkpoints
 from cooanalysis.study.context import Context
+from cooanalysis.study.grouping import Grouping
 from cooanalysis.study.groups import (
-    Grouping,
     drop_small_groups,
     find_members,
     measure_groups,

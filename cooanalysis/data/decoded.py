@@ -40,9 +40,18 @@ _CHUNK = 2**24
 
 @dataclass(frozen=True)
 class MappedFiles:
-    """Files that arrays of a store are mapped from."""
+    """Files that arrays of a store are mapped from.
+
+    Attributes
+    ----------
+    maps
+        The mappings.
+    digest
+        Hash of the images' names and contents: equal on machines that see the same.
+    """
 
     maps: tuple[mmap.mmap, ...]
+    digest: str
 
     def release(self) -> None:
         """Give the pages back to the system; they are read again when they are needed."""
@@ -263,7 +272,7 @@ def _mapped(
         widths=widths,
         lr_start=lr_start,
         hr_start=hr_start,
-        mapped=MappedFiles(tuple(maps)),
+        mapped=MappedFiles(tuple(maps), hashlib.sha256(json.dumps(images).encode()).hexdigest()),
         **arrays,
     )
     return store, skipped

@@ -69,12 +69,9 @@ def search_excluding(
     found = np.full((len(queries), k), -1, np.int64)
     distances = np.full((len(queries), k), np.inf, np.float32)
     images = as_images(reference_image)
-    left = (images.counts(excluded.shape[1]) @ ~excluded.T)[query_image]
-    if len(queries) and not partial and (short := int(left.min())) < k:
-        raise NotEnoughDataError(
-            f"only {short} reference patches are left after excluding a query's own and duplicate "
-            f"images, fewer than k = {k}; use a larger reference set, a smaller stride or smaller k"
-        )
+    left = allowed_vectors(images, query_image, excluded)
+    if not partial:
+        check_enough(left, k)
     wanted = np.minimum(k, left)
     pending = np.arange(len(queries))
     touched = bool(excluded[np.unique(query_image)].any())
@@ -109,6 +106,29 @@ def search_excluding(
             break
         fetch *= 2
     return Neighbours(found, distances)
+
+
+def allowed_vectors(
+    images: ImageNumbers, query_image: NDArray[np.integer], excluded: NDArray[np.bool_]
+) -> NDArray[np.integer]:
+    """(q,) how many vectors may serve each query."""
+    allowed: NDArray[np.integer] = (images.counts(excluded.shape[1]) @ ~excluded.T)[query_image]
+    return allowed
+
+
+def check_enough(allowed: NDArray[np.integer], k: int) -> None:
+    """Refuse a search that cannot find ``k`` vectors for every query.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If fewer are left for some query.
+    """
+    if len(allowed) and (short := int(allowed.min())) < k:
+        raise NotEnoughDataError(
+            f"only {short} reference patches are left after excluding a query's own and duplicate "
+            f"images, fewer than k = {k}; use a larger reference set, a smaller stride or smaller k"
+        )
 
 
 def _search_per_image(

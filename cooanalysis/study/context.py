@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import SkippedImage
@@ -11,6 +12,9 @@ from cooanalysis.data.patches import PatchStore
 from cooanalysis.memory import MemoryBudget
 from cooanalysis.progress import Progress, Stopwatch
 from cooanalysis.rundir import Checkpoints
+
+if TYPE_CHECKING:
+    from cooanalysis.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Context:
         Where steps report to, keep their pieces, and book their time.
     warnings
         What the reader of the result must know; steps append to it.
+    cluster
+        The workers that search and measure; None does it all in this process.
+    budget
+        How much memory the run may use; by default, what the configuration says.
     """
 
     config: AnalysisConfig
@@ -39,11 +47,13 @@ class Context:
     checkpoints: Checkpoints
     clock: Stopwatch
     warnings: list[str] = field(default_factory=list)
+    cluster: Cluster | None = None
+    budget: MemoryBudget | None = None
 
     @cached_property
     def memory(self) -> MemoryBudget:
         """How much memory the run may use."""
-        return MemoryBudget.of(self.config.memory)
+        return self.budget or MemoryBudget.of(self.config.memory)
 
     def keep_memory(self) -> None:
         """Give mapped pages back if the budget is nearly used up; called between batches."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,136 +10,15 @@ from numpy.typing import NDArray
 from cooanalysis import entropy as estimators
 from cooanalysis.data.leakage import Leak, shared_patches
 from cooanalysis.errors import NotEnoughDataError
-from cooanalysis.neighbors import (
-    NeighborIndex,
-    Recall,
-    build_index,
-    exact_search,
-    fit_kmeans,
-    recall_at_k,
-    search_excluding,
-    tune_to_recall,
-)
 from cooanalysis.rundir import Arrays
 from cooanalysis.study.context import Context
+from cooanalysis.study.grouping import Grouping
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches, excluded_images
 from cooanalysis.summary import entropy_column
 
 SEARCH_SHARD = 20_000
 """Queries a search; FAISS's exact search needs several times as long a query on a few thousand."""
 GROUP_SHARD = 1024
-TUNING_QUERIES = 256
-RECALL_QUERIES = 512
-
-
-class Grouping:
-    """Finds the members of potential-HR groups: nearest neighbours or k-means cells."""
-
-    def __init__(self, run: Context, reference: ReferencePatches, n_queries: int) -> None:
-        self._run = run
-        self._reference = reference
-        config = run.config
-        self.index: NeighborIndex | None = None
-        self.effort: int | None = None
-        for store in (run.queries, run.reference):
-            store.release()
-        if config.grouping == "knn":
-            self.index = build_index(
-                reference.features,
-                kind=config.index,
-                engine=config.engine,
-                device=config.device,
-                n_queries=n_queries,
-                memory=run.memory.left,
-                seed=config.seed,
-            )
-        else:
-            n_cells = config.clusters or max(2, len(reference.features) // (4 * config.k))
-            self.cells = fit_kmeans(
-                CellFeatures(reference, config.scale), n_cells, seed=config.seed
-            )
-
-    def tune(self, queries: QueryPatches) -> Recall | None:
-        """Tune an approximate index on some queries and measure its recall on others."""
-        if self.index is None:
-            return None
-        config = self._run.config
-        rng = np.random.default_rng((config.seed, 3))
-        order = rng.permutation(len(queries))
-        tuning = queries.features[order[:TUNING_QUERIES]]
-        if self.index.kind == "exact":
-            return Recall(1.0, 1.0, 1.0, 0)
-        # A little above the target, so that chance in the tuning sample does not miss it.
-        goal = min(1.0, config.recall + 0.15 * (1.0 - config.recall))
-        vectors = self._reference.features
-        self.effort = tune_to_recall(self.index, vectors, tuning, config.k, goal)
-        rest = order[TUNING_QUERIES : TUNING_QUERIES + RECALL_QUERIES]
-        chosen = rest if len(rest) >= 50 else order
-        sample = queries[np.sort(chosen)]
-        exact = exact_search(sample.features, vectors, config.k)
-        found = self.index.search(sample.features, config.k)
-        return recall_at_k(found.index, exact.index)
-
-    def members(
-        self, queries: QueryPatches, excluded: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(q, k) reference rows, and the RMS distance of the farthest in LR features."""
-        config = self._run.config
-        reference = self._reference
-        images = reference.patches.image
-        if self.index is not None:
-            found = search_excluding(
-                self.index, queries.features, config.k, queries.patches.image, images, excluded,
-                vectors=reference.features,
-            )  # fmt: skip
-            dim = reference.features.dim
-            return found.index, np.sqrt(found.squared_distances[:, -1] / dim)
-        store = self._run.queries
-        detail = store.details(queries.patches) / queries.std[:, None]
-        features = cell_features(
-            queries.features, (detail @ reference.axes).astype(np.float32), config.scale
-        )
-        drawn = self.cells.members(
-            self.cells.assign(features), config.k,
-            np.stack([queries.patches.image, queries.patches.y, queries.patches.x], axis=1),
-            queries.patches.image, images, excluded, seed=config.seed,
-        )  # fmt: skip
-        farthest = np.zeros(len(queries), np.float32)
-        for row, members in enumerate(drawn):
-            if members[0] >= 0:
-                difference = reference.features.rows(members) - queries.features[row]
-                farthest[row] = np.sqrt((difference**2).mean(1).max())
-        return drawn, farthest
-
-
-@dataclass(frozen=True)
-class CellFeatures:
-    """Reference HR patches as vectors that k-means groups, made when they are asked for."""
-
-    reference: ReferencePatches
-    scale: int
-
-    @property
-    def dim(self) -> int:
-        """Values in a vector."""
-        return self.reference.features.dim + self.reference.subspace_dim
-
-    def __len__(self) -> int:
-        return len(self.reference.features)
-
-    def rows(self, which: slice | NDArray[np.integer]) -> NDArray[np.float32]:
-        """(n, dim) float32 vectors of some patches."""
-        rows = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which
-        projected = self.reference.projected(rows)
-        return cell_features(self.reference.features.rows(rows), projected, self.scale)
-
-
-def cell_features(
-    lr: NDArray[np.float32], detail: NDArray[np.float32], scale: int
-) -> NDArray[np.float32]:
-    """HR patches as vectors: an LR value stands for scale x scale pixels, and the detail
-    is described by its leading components; the two are close to orthogonal."""
-    return np.ascontiguousarray(np.hstack([lr * scale, detail]), np.float32)
 
 
 def find_groups(
@@ -158,7 +37,7 @@ def find_groups(
         members, distance = find_members(
             run, "search", grouping, queries, excluded_images(run, leaks)
         )
-    if grouping.index is None:
+    if not grouping.ranked:
         return members, distance, leaks
     with run.clock.time("leakage"):
         known = {(leak.query, leak.reference) for leak in leaks}
@@ -234,26 +113,55 @@ def measure_groups(
     """Center, spread and entropies of every group."""
     methods = methods or run.config.estimators
     run.progress.start("measuring groups", len(queries))
-    parts: list[Arrays] = []
-    for number, start in enumerate(range(0, len(queries), GROUP_SHARD)):
-        rows = slice(start, start + GROUP_SHARD)
+    starts = range(0, len(queries), GROUP_SHARD)
+    pieces = {f"{name}-{n:05d}": slice(s, s + GROUP_SHARD) for n, s in enumerate(starts)}
+    measured = _measure_by_workers if run.cluster is not None else _measure_here
+    parts: dict[str, Arrays] = {}
+    for piece, arrays in measured(run, pieces, reference, queries, members, methods):
+        parts[piece] = arrays
+        run.progress.advance(len(queries.std[pieces[piece]]))
+    ordered = [parts[piece] for piece in pieces]
+    return {key: np.concatenate([part[key] for part in ordered]) for key in ordered[0]}
+
+
+def _measure_here(
+    run: Context, pieces: dict[str, slice], reference: ReferencePatches, queries: QueryPatches,
+    members: NDArray[np.int64], methods: tuple[str, ...],
+) -> Iterator[tuple[str, Arrays]]:  # fmt: skip
+    for piece, rows in pieces.items():
 
         def compute(rows: slice = rows) -> Arrays:
-            return _measure_shard(run, reference, queries[rows], members[rows], methods)
+            return measure_shard(run, reference, queries[rows], members[rows], methods)
 
-        parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
+        yield piece, run.checkpoints.load_or_compute(piece, compute)
         run.keep_memory()
-        run.progress.advance(len(queries.std[rows]))
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _measure_shard(
+def _measure_by_workers(
+    run: Context, pieces: dict[str, slice], reference: ReferencePatches, queries: QueryPatches,
+    members: NDArray[np.int64], methods: tuple[str, ...],
+) -> Iterator[tuple[str, Arrays]]:  # fmt: skip
+    assert run.cluster is not None
+    missing = {}
+    for piece, rows in pieces.items():
+        if (kept := run.checkpoints.load(piece)) is not None:
+            yield piece, kept
+        else:
+            missing[piece] = (queries.patches[rows], members[rows])
+    with run.clock.time("groups, by workers"):
+        for piece, arrays in run.cluster.measure(missing, methods):
+            run.checkpoints.keep(piece, arrays)
+            yield piece, arrays
+
+
+def measure_shard(
     run: Context,
     reference: ReferencePatches,
     queries: QueryPatches,
     members: NDArray[np.int64],
     methods: tuple[str, ...],
 ) -> Arrays:
+    """Center, spread and entropies of a few groups, see :func:`measure_groups`."""
     with run.clock.time("centers"):
         moments = reference.moments(members, axes=reference.axes)
         assert moments.projected is not None

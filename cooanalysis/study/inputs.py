@@ -161,9 +161,25 @@ class QueryPatches:
 
 
 def load_images(
-    config: AnalysisConfig, queries: Dataset, reference: Dataset, progress: Progress
+    config: AnalysisConfig,
+    queries: Dataset,
+    reference: Dataset,
+    progress: Progress,
+    *,
+    in_files: bool = False,
 ) -> tuple[PatchStore, PatchStore, list[SkippedImage]]:
     """Load both data sets; the stores are one object when the data sets are.
+
+    Parameters
+    ----------
+    config
+        What is asked.
+    queries, reference
+        Where the images are.
+    progress
+        Where to report.
+    in_files
+        Map images from files however small the data sets are, so that processes share them.
 
     Raises
     ------
@@ -181,7 +197,8 @@ def load_images(
     stores = []
     for dataset in datasets:
         try:
-            stores.append(_load(config, dataset, budget, skipped, progress))
+            limit = 0 if in_files else budget.decoded
+            stores.append(_load(config, dataset, limit, skipped, progress))
         except NotEnoughDataError as error:
             reason = f": {skipped[0].reason}" if skipped else ""
             raise NotEnoughDataError(f"data set {dataset.name!r}: {error}{reason}") from error
@@ -191,12 +208,12 @@ def load_images(
 def _load(
     config: AnalysisConfig,
     dataset: Dataset,
-    budget: MemoryBudget,
+    in_memory: int,
     skipped: list[SkippedImage],
     progress: Progress,
 ) -> PatchStore:
-    """One data set: in memory while it is small, else mapped from the user's cache."""
-    if decoded_bytes(dataset, config.colour) <= budget.decoded:
+    """One data set: in memory up to a number of bytes, else mapped from the user's cache."""
+    if decoded_bytes(dataset, config.colour) <= in_memory:
         pairs = _usable(config, dataset, skipped, progress)
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
     store, broken = open_decoded(

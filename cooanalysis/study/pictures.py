@@ -14,7 +14,8 @@ from cooanalysis.result import ExampleGroup
 from cooanalysis.rundir import Arrays
 from cooanalysis.study.context import Context
 from cooanalysis.study.explore import MeasuredGroups, as_pictures, member_pictures
-from cooanalysis.study.groups import Grouping, find_members, measure_groups
+from cooanalysis.study.grouping import Grouping
+from cooanalysis.study.groups import find_members, measure_groups
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches, describe
 from cooanalysis.summary import entropy_column
 

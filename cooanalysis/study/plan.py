@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings as python_warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, resolve
@@ -15,6 +15,9 @@ from cooanalysis.neighbors import available_engine
 from cooanalysis.progress import Progress, Silent
 from cooanalysis.result import SCHEMA_VERSION, Result
 from cooanalysis.rundir import Checkpoints
+
+if TYPE_CHECKING:
+    from cooanalysis.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ class Study:
         )
 
     def run(
-        self, *, progress: Progress | None = None, checkpoints: Checkpoints | None = None
+        self,
+        *,
+        progress: Progress | None = None,
+        checkpoints: Checkpoints | None = None,
+        cluster: Cluster | None = None,
     ) -> Result:
         """Do the analysis.
 
@@ -105,6 +112,8 @@ class Study:
             Where to report; silent by default.
         checkpoints
             Where finished pieces are kept, see :func:`cooanalysis.rundir.checkpoints`.
+        cluster
+            Workers that search and measure, see :func:`cooanalysis.cluster.open_cluster`.
 
         Raises
         ------
@@ -115,7 +124,7 @@ class Study:
         """
         from cooanalysis.study.run import run_study
 
-        return run_study(self, progress or Silent(), checkpoints or Checkpoints())
+        return run_study(self, progress or Silent(), checkpoints or Checkpoints(), cluster)
 
 
 def _check_group_size(config: AnalysisConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from cooanalysis.neighbors import Recall
 from cooanalysis.progress import Progress, Stopwatch
 from cooanalysis.rundir import Checkpoints
 from cooanalysis.study.context import Context
-from cooanalysis.study.groups import Grouping, drop_small_groups, find_groups
+from cooanalysis.study.grouping import Grouping, make_grouping
+from cooanalysis.study.groups import drop_small_groups, find_groups
 from cooanalysis.study.inputs import (
     QueryPatches,
     ReferencePatches,
@@ -22,6 +24,10 @@ from cooanalysis.study.inputs import (
     sample_queries,
 )
 from cooanalysis.study.plan import Study
+
+if TYPE_CHECKING:
+    from cooanalysis.cluster import Cluster
+    from cooanalysis.cluster.tasks import Job
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,17 @@ class Prepared:
     excluded: NDArray[np.bool_]
 
 
-def prepare(study: Study, progress: Progress, checkpoints: Checkpoints) -> Prepared:
+def prepare(
+    study: Study, progress: Progress, checkpoints: Checkpoints, cluster: Cluster | None = None
+) -> Prepared:
     """Load the images and find the groups.
+
+    Parameters
+    ----------
+    study
+        What is asked.
+    progress, checkpoints, cluster
+        See :class:`cooanalysis.study.context.Context`.
 
     Raises
     ------
@@ -64,8 +79,10 @@ def prepare(study: Study, progress: Progress, checkpoints: Checkpoints) -> Prepa
     config = study.config
     clock = Stopwatch()
     with clock.time("load"):
-        stores = load_images(config, study.queries, study.reference, progress)
-    run = Context(config, *stores, progress, checkpoints, clock, list(study.notes))
+        stores = load_images(
+            config, study.queries, study.reference, progress, in_files=cluster is not None
+        )
+    run = Context(config, *stores, progress, checkpoints, clock, list(study.notes), cluster=cluster)
     if run.skipped:
         run.warnings.append(
             f"{len(run.skipped)} image files were skipped; the summary lists them with the reason"
@@ -79,12 +96,14 @@ def prepare(study: Study, progress: Progress, checkpoints: Checkpoints) -> Prepa
         queries = sample_queries(run)
     with clock.time("index"):
         progress.start("building the index", 1)
-        grouping = Grouping(run, reference, len(queries))
+        if cluster is not None:
+            cluster.begin(_job(study, run, reference))
+        grouping = make_grouping(run, reference, len(queries))
         recall = grouping.tune(queries)
         progress.advance()
     if recall is not None and recall.ci_high < config.recall:
         run.warnings.append(
-            f"the {grouping.index.kind if grouping.index else ''} index finds only "
+            f"the {grouping.kind} index finds only "
             f"{recall.value:.3f} of the exact neighbours instead of {config.recall}; use --index "
             "exact or ivf"
         )
@@ -101,3 +120,20 @@ def prepare(study: Study, progress: Progress, checkpoints: Checkpoints) -> Prepa
             f"{len(leaks)} pairs of query and reference images show the same content {what}"
         )
     return Prepared(run, reference, queries, grouping, recall, members, distance, leaks, excluded)
+
+
+def _job(study: Study, run: Context, reference: ReferencePatches) -> Job:
+    """What workers must know to do their part of a study."""
+    from cooanalysis.cluster.tasks import Job
+
+    digests = [store.mapped.digest for store in (run.queries, run.reference) if store.mapped]
+    return Job(
+        key=study.fingerprint(),
+        config=study.config,
+        queries=study.queries,
+        reference=study.reference,
+        same_reference=run.same_reference,
+        digests=(digests[0], digests[-1]),
+        basis=reference.basis,
+        subspace_dim=reference.subspace_dim,
+    )

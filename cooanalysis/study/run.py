@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ from cooanalysis.study.ceiling import mmse_floors
 from cooanalysis.study.cleanness import manifold_distances
 from cooanalysis.study.context import Context
 from cooanalysis.study.explore import MeasuredGroups, explore
+from cooanalysis.study.grouping import Grouping
 from cooanalysis.study.groups import (
-    Grouping,
     estimator_reliability,
     group_table,
     measure_groups,
@@ -33,11 +33,16 @@ from cooanalysis.study.plan import Study
 from cooanalysis.study.prepare import prepare
 from cooanalysis.summary import Measured, entropy_column, jsonable, summarise
 
+if TYPE_CHECKING:
+    from cooanalysis.cluster import Cluster
 
-def run_study(study: Study, progress: Progress, checkpoints: Checkpoints) -> Result:
+
+def run_study(
+    study: Study, progress: Progress, checkpoints: Checkpoints, cluster: Cluster | None = None
+) -> Result:
     """Do the whole analysis; see :meth:`cooanalysis.study.Study.run`."""
     started = time.perf_counter()
-    found = prepare(study, progress, checkpoints)
+    found = prepare(study, progress, checkpoints, cluster)
     run, reference, queries = found.run, found.reference, found.queries
     members, grouping, leaks = found.members, found.grouping, found.leaks
     config, clock = study.config, run.clock
@@ -92,7 +97,6 @@ def _provenance(
 ) -> dict[str, Any]:
     """Where the result came from: data, engine, leakage, timings, configuration, versions."""
     sources = run.queries.lr_sources
-    index = grouping.index
     return {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": study.fingerprint(),
@@ -112,10 +116,11 @@ def _provenance(
         "scale": run.config.scale,
         "n_reference_patches": len(reference.patches),
         "engine": {
-            "engine": index.engine if index is not None else "faiss-cpu",
-            "index": index.kind if index is not None else "k-means cells",
+            "engine": grouping.engine,
+            "index": grouping.kind,
             "effort": grouping.effort,
             "grouping": run.config.grouping,
+            "workers": len(run.cluster.workers) if run.cluster is not None else None,
         },
         "leakage": {
             "checked": True,
@@ -141,5 +146,5 @@ def _provenance(
         "config": run.config.as_dict(),
         "versions": versions(),
         "seed": run.config.seed,
-        "device": "cpu" if index is None or "cpu" in index.engine else "cuda",
+        "device": "cpu" if "cpu" in grouping.engine else "cuda",
     }

@@ -1,0 +1,222 @@
+"""What runs on workers. Each function can be repeated anywhere with the same result."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.config import AnalysisConfig
+from cooanalysis.data import Dataset
+from cooanalysis.data.patches import Patches
+from cooanalysis.errors import ClusterError
+from cooanalysis.memory import MemoryBudget
+from cooanalysis.neighbors import (
+    NeighborIndex,
+    Neighbours,
+    build_index,
+    exact_search,
+    merge_neighbours,
+    search_excluding,
+    tune_to_recall,
+)
+from cooanalysis.neighbors.images import RangeImages
+from cooanalysis.neighbors.vectors import RowRange
+from cooanalysis.progress import Silent, Stopwatch
+from cooanalysis.rundir import Arrays, Checkpoints
+from cooanalysis.study.context import Context
+from cooanalysis.study.groups import measure_shard
+from cooanalysis.study.inputs import ReferencePatches, describe, load_images
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of a study needs to know.
+
+    Attributes
+    ----------
+    key
+        Tells studies apart.
+    config
+        The configuration.
+    queries, reference
+        Where the images are: the same paths on every machine.
+    same_reference
+        Whether both are one.
+    digests
+        Of the decoded images, as the client sees them.
+    basis, subspace_dim
+        Principal axes of the details, see
+        :class:`~cooanalysis.study.inputs.ReferencePatches`.
+    """
+
+    key: str
+    config: AnalysisConfig
+    queries: Dataset
+    reference: Dataset
+    same_reference: bool
+    digests: tuple[str, str]
+    basis: NDArray[np.float32]
+    subspace_dim: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of the reference patches, and how it is indexed."""
+
+    start: int
+    stop: int
+    kind: str
+    effort: int | None = None
+
+
+@dataclass
+class _State:
+    """What a worker keeps between tasks of one study."""
+
+    run: Context
+    reference: ReferencePatches
+    indices: dict[tuple[int, int, str], NeighborIndex] = field(default_factory=dict)
+
+
+_states: dict[str, _State] = {}
+_lock = threading.RLock()
+
+
+def job_of(job: Job) -> Job:
+    """The job itself: as the result of a task it is kept by workers, and never lost."""
+    return job
+
+
+def search(
+    job: Job, shard: Shard, patches: Patches, excluded: NDArray[np.bool_], k: int
+) -> Neighbours:
+    """The nearest ``k`` patches of a shard, as rows of the whole."""
+    with _lock:
+        state = _state(job)
+        queries = describe(state.run, patches)
+        source = RowRange(state.reference.features, shard.start, shard.stop)
+        found = search_excluding(
+            _index(state, shard), queries.features, k, patches.image,
+            RangeImages(state.reference.patches.image, shard.start, shard.stop), excluded,
+            vectors=source, partial=True,
+        )  # fmt: skip
+        state.run.keep_memory()
+        return _shifted(found, shard.start)
+
+
+def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbours:
+    """The same without an index and without exclusion: what recall is measured against."""
+    with _lock:
+        state = _state(job)
+        source = RowRange(state.reference.features, shard.start, shard.stop)
+        found = exact_search(describe(state.run, patches).features, source, k)
+        state.run.keep_memory()
+        return _shifted(found, shard.start)
+
+
+def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> int:
+    """Effort at which the index of a shard reaches a recall."""
+    with _lock:
+        state = _state(job)
+        source = RowRange(state.reference.features, shard.start, shard.stop)
+        queries = describe(state.run, patches).features
+        return tune_to_recall(_index(state, shard), source, queries, k, target)
+
+
+def merge(parts: list[Neighbours], k: int) -> Neighbours:
+    """The nearest ``k`` of several shards."""
+    return merge_neighbours(parts, k)
+
+
+def measure(
+    job: Job, patches: Patches, members: NDArray[np.int32], methods: tuple[str, ...]
+) -> Arrays:
+    """Center, spread and entropies of some groups."""
+    with _lock:
+        state = _state(job)
+        queries = describe(state.run, patches)
+        out = measure_shard(state.run, state.reference, queries, members.astype(np.int64), methods)
+        state.run.keep_memory()
+        return out
+
+
+def describe_worker() -> dict[str, Any]:
+    """What a client must know of a worker."""
+    from cooanalysis import __version__
+    from cooanalysis.neighbors import available_engine
+
+    return {"cooanalysis": __version__, "engine": available_engine(), "host": os.uname().nodename}
+
+
+def _state(job: Job) -> _State:
+    if job.key not in _states:
+        _states.clear()  # of studies that are over
+        _limit_threads()
+        stores = load_images(
+            job.config, job.queries, job.queries if job.same_reference else job.reference,
+            Silent(), in_files=True,
+        )  # fmt: skip
+        found = tuple(store.mapped.digest if store.mapped else "" for store in stores[:2])
+        if found != job.digests:
+            raise ClusterError(
+                f"worker {os.uname().nodename} sees other images below "
+                f"{job.reference.root} than the client; give all machines the same files"
+            )
+        run = Context(
+            job.config, *stores, Silent(), Checkpoints(), Stopwatch(), budget=_budget(job.config)
+        )
+        reference = ReferencePatches(
+            run.reference,
+            run.reference.patch_grid(job.config.stride),
+            job.config.normalise,
+            job.basis,
+            job.subspace_dim,
+        )
+        _states[job.key] = _State(run, reference)
+    return _states[job.key]
+
+
+def _index(state: _State, shard: Shard) -> NeighborIndex:
+    key = (shard.start, shard.stop, shard.kind)
+    if key not in state.indices:
+        config = state.run.config
+        state.indices[key] = build_index(
+            RowRange(state.reference.features, shard.start, shard.stop),
+            kind=shard.kind,
+            engine=config.engine,
+            device=config.device,
+            seed=config.seed,
+        )
+        state.run.keep_memory()
+    if shard.effort is not None:
+        state.indices[key].set_effort(shard.effort)
+    return state.indices[key]
+
+
+def _shifted(found: Neighbours, start: int) -> Neighbours:
+    return Neighbours(np.where(found.index >= 0, found.index + start, -1), found.squared_distances)
+
+
+def _budget(config: AnalysisConfig) -> MemoryBudget:
+    """What the worker may use: as configured, and well below where Dask would end it."""
+    from distributed import get_worker
+    from distributed.worker_memory import WorkerMemoryManager
+
+    budget = MemoryBudget.of(config.memory)
+    manager = get_worker().memory_manager
+    limit = manager.memory_limit if isinstance(manager, WorkerMemoryManager) else None
+    return MemoryBudget(min(budget.total, int(0.6 * limit))) if limit else budget
+
+
+def _limit_threads() -> None:
+    """Dask tells workers by this variable how many threads each may use."""
+    threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    if threads:
+        from numba import get_num_threads, set_num_threads
+
+        set_num_threads(min(threads, get_num_threads()))
