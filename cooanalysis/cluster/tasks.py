@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -150,7 +151,7 @@ def describe_worker() -> dict[str, Any]:
     from cooanalysis import __version__
     from cooanalysis.neighbors import available_engine
 
-    return {"cooanalysis": __version__, "engine": available_engine(), "host": os.uname().nodename}
+    return {"cooanalysis": __version__, "engine": available_engine(), "host": platform.node()}
 
 
 def _state(job: Job) -> _State:
@@ -164,7 +165,7 @@ def _state(job: Job) -> _State:
         found = tuple(store.mapped.digest if store.mapped else "" for store in stores[:2])
         if found != job.digests:
             raise ClusterError(
-                f"worker {os.uname().nodename} sees other images below "
+                f"worker {platform.node()} sees other images below "
                 f"{job.reference.root} than the client; give all machines the same files"
             )
         run = Context(

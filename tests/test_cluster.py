@@ -1,0 +1,170 @@
+"""Several worker processes, over TCP: the same result as one process, also when one is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import cooanalysis as coo
+from cooanalysis.data import sample_pairs
+from cooanalysis.errors import ClusterError, ConfigError, MissingDependencyError
+
+pytest.importorskip("distributed", reason="needs Dask: pip install 'cooanalysis[cluster]'")
+
+from cooanalysis.cluster import Cluster, open_cluster
+
+OPTIONS: dict[str, Any] = {
+    "queries": 1500, "k": 32, "subspace_dim": 8, "ceiling_queries": 50, "stride": 1,
+    "manifold_reference": 1000, "map_images": 1, "features": ("subbands",), "index": "exact",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Crops of photographs, and flat images whose patches tie by the hundred."""
+    folder = tmp_path_factory.mktemp("photos")
+    for pair in sample_pairs()[:5]:
+        with Image.open(pair.hr_path) as image:
+            image.convert("RGB").crop((0, 0, 200, 160)).save(folder / f"{pair.name}.png")
+    for number in range(2):
+        levels = np.full((160, 120, 3), 255, np.uint8)
+        levels[40:80, 40:80] = np.random.default_rng(number).integers(0, 256, (40, 40, 3))
+        Image.fromarray(levels).save(folder / f"flat{number}.png")
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COO_CACHE_HOME", str(cache))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def alone(photos: Path) -> coo.Result:
+    return coo.analyze(photos, **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def four(photos: Path) -> Iterator[Cluster]:
+    config = coo.AnalysisConfig(dataset=str(photos), **OPTIONS)
+    with open_cluster(workers=4, config=config) as cluster:
+        assert cluster is not None
+        yield cluster
+
+
+class Recorder:
+    """Calls a function the first time a stage has advanced."""
+
+    def __init__(self, stage: str, function: Any) -> None:
+        self.wanted, self.function = stage, function
+        self.stage, self.stages = "", []
+
+    def start(self, stage: str, total: int) -> None:
+        self.stage = stage
+        self.stages.append(stage)
+        if stage == self.wanted and self.function is not None:
+            function, self.function = self.function, None
+            function()
+
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+
+def assert_same(found: coo.Result, expected: coo.Result) -> None:
+    pd.testing.assert_frame_equal(found.groups, expected.groups, check_exact=True)
+    pd.testing.assert_frame_equal(found.maps, expected.maps, check_exact=True)
+    for key in ("entropy", "psnr_ceiling_db", "manifold", "leakage", "center_distance"):
+        assert found.summary[key] == expected.summary[key]
+
+
+def test_four_workers_give_what_one_process_does(
+    photos: Path, alone: coo.Result, four: Cluster
+) -> None:
+    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
+    found = study.run(cluster=four)
+    assert_same(found, alone)
+    assert found.summary["engine"]["workers"] == 4
+    assert alone.summary["engine"]["workers"] is None
+
+
+@pytest.mark.parametrize("stage", ["finding potential-HR groups", "measuring groups"])
+def test_a_killed_worker_costs_time_not_results(
+    photos: Path, alone: coo.Result, four: Cluster, stage: str
+) -> None:
+    pids = four._client.run(os.getpid)
+    victim = pids[four.workers[1]] if four.workers[1] in pids else next(iter(pids.values()))
+    recorder = Recorder(stage, lambda: os.kill(victim, signal.SIGKILL))
+    # Another seed of nothing that matters here: workers start afresh for another study.
+    config = coo.AnalysisConfig(dataset=str(photos), **OPTIONS, memory=4.0)
+    found = coo.Study.plan(config).run(progress=recorder, cluster=four)
+    assert recorder.function is None, "nobody was killed"
+    assert_same(found, alone)
+
+
+def test_approximate_shards_reach_the_recall(photos: Path, four: Cluster) -> None:
+    options = OPTIONS | {"index": "ivf", "recall": 0.9}
+    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **options))
+    recall = study.run(cluster=four).summary["recall_at_k"]
+    assert recall["value"] >= 0.88 and recall["n_queries"] > 0
+
+
+def test_workers_that_see_other_images_are_refused(
+    photos: Path, four: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    begin = four.begin
+
+    def other(job: Any) -> None:
+        begin(dataclasses.replace(job, key="other", digests=("a", "b")))
+
+    monkeypatch.setattr(four, "begin", other)
+    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
+    with pytest.raises(ClusterError, match="other images"):
+        study.run(cluster=four)
+
+
+def test_another_version_is_refused(four: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cooanalysis.cluster import client
+
+    monkeypatch.setattr(client, "__version__", "99.0")
+    with pytest.raises(ClusterError, match=r"99\.0.*same version"):
+        Cluster(four._client)
+
+
+def test_the_command_line_starts_workers(photos: Path, alone: coo.Result, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()", "--dataset",
+        str(photos), "--out", str(tmp_path / "run"), "--workers", "2", "--quiet",
+    ]  # fmt: skip
+    for name, value in OPTIONS.items():
+        value = ",".join(value) if isinstance(value, tuple) else str(value)
+        command += [f"--{name.replace('_', '-')}", value]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert_same(coo.load(tmp_path / "run"), alone)
+
+
+def test_no_scheduler_is_one_clear_line(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cooanalysis.cluster import client
+
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 1)
+    with pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:1.*--workers"):
+        coo.analyze(photos, cluster="tcp://127.0.0.1:1", **OPTIONS)
+
+
+def test_arguments_are_checked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="take one"):
+        coo.analyze(photos, cluster="tcp://127.0.0.1:1", workers=1, **OPTIONS)
+    with pytest.raises(ConfigError, match="at least 1"):
+        coo.analyze(photos, workers=0, **OPTIONS)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependencyError, match=r"cooanalysis\[cluster\]"):
+        coo.analyze(photos, workers=1, **OPTIONS)
