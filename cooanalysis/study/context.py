@@ -15,6 +15,7 @@ from cooanalysis.rundir import Checkpoints
 
 if TYPE_CHECKING:
     from cooanalysis.cluster import Cluster
+    from cooanalysis.study.kernels import Kernels
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ class Context:
     def memory(self) -> MemoryBudget:
         """How much memory the run may use."""
         return self.budget or MemoryBudget.of(self.config.memory)
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Where groups are gathered and measured."""
+        from cooanalysis.study.kernels import choose_kernels
+
+        return choose_kernels(self)
 
     def keep_memory(self) -> None:
         """Give mapped pages back if the budget is nearly used up; called between batches."""

@@ -163,19 +163,16 @@ def measure_shard(
 ) -> Arrays:
     """Center, spread and entropies of a few groups, see :func:`measure_groups`."""
     with run.clock.time("centers"):
-        moments = reference.moments(members, axes=reference.axes)
-        assert moments.projected is not None
+        moments, projected = run.kernels.moments(reference, members)
         truth = run.queries.details(queries.patches)
         hr = run.queries.hr_patches(queries.patches)
         estimate = hr - truth + moments.center * queries.std[:, None]
         truth = truth / queries.std[:, None]
-        subspace = moments.projected
-        spread = subspace - subspace.mean(axis=1, keepdims=True)
         out: Arrays = {
             "center_rms": moments.rms_distance,
             "center_min": moments.min_distance,
             "center_error": np.sqrt(((moments.center - truth) ** 2).mean(1)),
-            "center_rms_subspace": np.sqrt((spread**2).mean(axis=(1, 2))),
+            "center_rms_subspace": run.kernels.spread(projected),
             "center_energy": (moments.center**2).mean(1),
             "truth_energy": (truth**2).mean(1),
             "member_energy": moments.member_energy,
@@ -184,7 +181,7 @@ def measure_shard(
         }
     for method in methods:
         with run.clock.time(f"entropy {method}"):
-            out[f"entropy_{method}"] = estimators.entropy(subspace, method)
+            out[f"entropy_{method}"] = run.kernels.entropy(projected, method)
     return out
 
 

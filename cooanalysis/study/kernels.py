@@ -1,0 +1,92 @@
+"""Where groups are gathered and measured: on the CPU, or on a GPU that holds the images."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis import entropy as estimators
+from cooanalysis.data.patches import GroupMoments, PatchStore
+from cooanalysis.study.inputs import ReferencePatches
+
+if TYPE_CHECKING:
+    from cooanalysis.study.context import Context
+
+
+class Kernels(Protocol):
+    """Gathers groups and measures them."""
+
+    def moments(
+        self, reference: ReferencePatches, members: NDArray[np.int64]
+    ) -> tuple[GroupMoments, Any]:
+        """Center and spread, and (q, k, dim) members on the leading axes for :meth:`entropy`."""
+        ...
+
+    def entropy(self, projected: Any, method: str) -> NDArray[np.float64]:
+        """(q,) entropies of the groups, nats per dimension."""
+        ...
+
+    def spread(self, projected: Any) -> NDArray[np.float32]:
+        """(q,) RMS distance of the members to their center, on the leading axes."""
+        ...
+
+
+class CpuKernels:
+    """Compiled loops over images in memory or mapped from files."""
+
+    def moments(
+        self, reference: ReferencePatches, members: NDArray[np.int64]
+    ) -> tuple[GroupMoments, NDArray[np.float32]]:
+        """See :class:`Kernels`."""
+        moments = reference.moments(members, axes=reference.axes)
+        assert moments.projected is not None
+        return moments, moments.projected
+
+    def entropy(self, projected: NDArray[np.float32], method: str) -> NDArray[np.float64]:
+        """See :class:`Kernels`."""
+        return estimators.entropy(projected, method)
+
+    def spread(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`Kernels`."""
+        centered = projected - projected.mean(axis=1, keepdims=True)
+        spread: NDArray[np.float32] = np.sqrt((centered**2).mean(axis=(1, 2)))
+        return spread
+
+
+def choose_kernels(run: Context) -> Kernels:
+    """A GPU's where torch finds one that holds the reference images, else the CPU's.
+
+    A GPU with too little memory for the images is said in the run's warnings.
+    """
+    if run.config.device == "cpu" or run.config.engine == "faiss-cpu":
+        return CpuKernels()
+    if ctypes.util.find_library("cuda") is None or importlib.util.find_spec("torch") is None:
+        return CpuKernels()
+    import torch
+
+    if not torch.cuda.is_available():
+        return CpuKernels()
+    from cooanalysis.study.torch_kernels import TorchKernels
+
+    free, _ = torch.cuda.mem_get_info()
+    needed = image_bytes(run.reference)
+    if needed > SHARE_OF_GPU * free:
+        run.warnings.append(
+            f"groups were measured on the CPU: the reference images need {needed / 2**30:.1f} GiB "
+            f"and the GPU has {free / 2**30:.1f} GiB free"
+        )
+        return CpuKernels()
+    return TorchKernels.build(run.reference, "cuda")
+
+
+SHARE_OF_GPU = 0.7
+"""Share of a GPU's free memory that images may take; the rest is for batches of groups."""
+
+
+def image_bytes(store: PatchStore) -> int:
+    """Bytes of the images that groups are gathered from: LR levels and details."""
+    return int(store.heights @ store.widths) * store.channels * (1 + 2 * store.scale**2)
