@@ -43,7 +43,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,cluster]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-models: setup.cfg pyproject.toml | $(VENV)/bin/python
@@ -51,7 +51,7 @@ $(VENV)/.installed-models: setup.cfg pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-notebook $(VENV)/.installed-docs: $(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,$*]'
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,cluster,$*]'
 	touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 clean:

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 other error; 2 wrong option or value; 3 data set not found or not
 downloadable; 4 images unusable or too few; 5 a package is missing; 6 output directory
-cannot be used; 130 interrupted (the same command resumes).
+cannot be used; 8 workers cannot be reached or used; 130 interrupted (the same command resumes).
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ _EPILOG = """
 
   coo-analyze --dataset bsd100 --reference path/to/BSDS400 --queries 20000 --out runs/bsd100
 
+  coo-analyze --dataset div2k --memory 8 --workers 4
+
   coo-analyze --dataset my_photos/ --scale 2 --json | jq .psnr_ceiling_db
 
 [bold]Exit codes[/bold]
 
   0 done, 1 other error, 2 wrong option or value, 3 data set not found, 4 images unusable,
-  5 a package is missing, 6 output directory cannot be used, 130 interrupted (resumes).
+  5 a package is missing, 6 output directory cannot be used, 8 workers cannot be reached or used,
+  130 interrupted (resumes).
 """
 
 _DATA, _PATCHES, _MEASURES, _SEARCH, _OUTPUT = (
