@@ -1,0 +1,107 @@
+"""What several workers cost: the same study by one process and by Dask workers on this machine.
+
+    python experiments/benchmarks/workers.py --dataset bsd100 --reference BSDS400
+
+One process computes with all cores; workers share them. Search (exact) and the measuring of
+groups are compared, for that is what workers do; their start is told beside it. Results must be
+equal, bit by bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
+
+OVERHEAD = 1.2
+
+
+def study(
+    dataset: str, reference: str | None, queries: int, k: int, workers: int | None
+) -> dict[str, Any]:
+    """A contestant: the heavy parts of one study, in this process or by workers."""
+    import pandas as pd
+
+    import cooanalysis as coo
+    from cooanalysis.cluster import open_cluster
+
+    config = coo.AnalysisConfig(
+        dataset=dataset, reference=reference, queries=queries, k=k, index="exact",
+        features=("subbands",), manifold_reference=200, map_images=0, ceiling_queries=10,
+    )  # fmt: skip
+    plan = coo.Study.plan(config)
+    started = time.perf_counter()
+    with open_cluster(workers=workers, config=config) as cluster:
+        start = time.perf_counter() - started
+        result = plan.run(cluster=cluster)
+    seconds = result.summary["timings_s"]
+    measuring = sum(
+        value for stage, value in seconds.items()
+        if stage.startswith(("centers", "entropy ", "groups, "))
+    )  # fmt: skip
+    content = pd.util.hash_pandas_object(result.groups, index=False).to_numpy()
+    return {
+        "start": start,
+        "search": seconds["search"],
+        "measuring groups": measuring,
+        "whole study": seconds["total"],
+        "digest": hashlib.sha256(content.tobytes()).hexdigest(),
+    }
+
+
+def main(
+    dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
+    reference: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Reference data set; by default the data set itself."),
+    ] = None,
+    queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
+    k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
+    workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "2,4",
+    repeats: Annotated[int, typer.Option(help="Runs of each, in turn; the fastest counts.")] = 2,
+    time_limit: Annotated[float, typer.Option(help="Seconds of one run.")] = 1800.0,
+    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+) -> None:
+    """Run, compare and print."""
+    options = {"dataset": dataset, "reference": reference, "queries": queries, "k": k}
+    contestants: list[int | None] = [None, *numbers(workers)]
+    runs: dict[int | None, list[Outcome]] = {each: [] for each in contestants}
+    for _ in range(repeats):
+        for each in contestants:
+            say(f"{'one process' if each is None else f'{each} workers'} …")
+            found = compete(
+                "workers:study", options | {"workers": each}, Limits.of(time_limit, None)
+            )
+            if found.skipped:
+                raise SystemExit(f"{each} workers: {found.skipped}")
+            runs[each].append(found)
+
+    def heavy(outcome: Outcome) -> float:
+        return float(outcome.values["search"] + outcome.values["measuring groups"])
+
+    best = {each: min(found, key=heavy) for each, found in runs.items()}
+    rows: list[Row] = []
+    for each, outcome in best.items():
+        values = {key: value for key, value in outcome.values.items() if key != "digest"}
+        rows.append({"processes": "one" if each is None else f"{each} workers", **values})
+    ratios = [
+        Ratio(
+            f"search and measuring, {each} workers / one process",
+            heavy(best[each]) / heavy(best[None]),
+            ("<=", OVERHEAD) if each == 2 else None,
+        )
+        for each in contestants
+        if each is not None
+    ]
+    digests = {outcome.values["digest"] for found in runs.values() for outcome in found}
+    ratios.append(Ratio("different results", float(len(digests)), ("<=", 1.0)))
+    notes = [f"{dataset}, reference {reference or 'itself'}, {queries:,} queries, k = {k}, exact."]
+    publish("workers", "One process and several", rows, ratios, notes, out, ["distributed"])
+
+
+if __name__ == "__main__":
+    typer.run(main)
