@@ -166,7 +166,7 @@ def answer(contestant: str, options: str, target: str) -> None:
     try:
         values = getattr(importlib.import_module(module), function)(**json.loads(options))
     except ImportError as error:
-        skipped = f"not installed: {error.name}"
+        skipped = f"not importable: {error.name or str(error).splitlines()[0]}"
     except MemoryError:
         skipped = "out of memory"
     found = {"values": values, "peak_bytes": peak_bytes(), "skipped": skipped}

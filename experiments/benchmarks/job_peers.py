@@ -27,11 +27,13 @@ SCALE = 4
 SAME, WHOLE, NAIVE = "cooanalysis, the same measures", "cooanalysis, by default", "naive script"
 TOLERANCES = {
     "entropy": (0.02, "nats per dimension, median"),
-    "center RMS": (0.01, "of the value, median"),
-    "PSNR ceiling": (0.25, "dB"),
+    "center RMS": (0.02, "of the value, median"),
+    "PSNR ceiling": (0.5, "dB"),
     "center / clean": (0.05, "of the value"),
 }
-"""Different principal axes and approximate neighbours move numbers; a wrong method moves them more."""
+"""Ties of flat patches, other principal axes, approximate neighbours and images that ours leaves
+out as duplicates move numbers; SciPy's spacing entropy has a bias of about 0.3 dB. A wrong method
+moves them more."""
 RELATIVE = ("center RMS", "center / clean")
 
 

@@ -100,7 +100,9 @@ def run(
             subspace = (group - pca.mean_) @ pca.components_[:SUBSPACE].T
         else:
             subspace = projected[:, :SUBSPACE]
-            marginal = differential_entropy(projected, axis=0)
+            # Equal values have no density, and a floor of zero.
+            with np.errstate(divide="ignore"):
+                marginal = differential_entropy(projected, axis=0)
             power = np.exp(2.0 * marginal) / (2.0 * np.pi * np.e)
             floors.append(power.sum() / details.shape[1] * queries[number]["std"] ** 2)
         gaussian.append(gaussian_entropy(subspace))
