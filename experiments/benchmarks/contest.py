@@ -267,10 +267,11 @@ def machine(packages: Iterable[str] = ()) -> dict[str, Any]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
+    known = hasattr(os, "sched_getaffinity")
     return {
         "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)) if known else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
         "load": round(psutil.getloadavg()[0], 1),
         "versions": found,

@@ -4,8 +4,8 @@
         --dadapy-python path/to/another/environment/bin/python
 
 Joint entropies of groups of n points in d coordinates, and entropies of single coordinates. Errors
-are bias ± standard error in nats per dimension. DADApy needs NumPy below 2 and therefore a Python of
-its own (``pip install dadapy`` there is enough).
+are bias ± standard error in nats per dimension. DADApy needs NumPy below 2 and therefore a Python
+of its own (``pip install dadapy`` there is enough).
 """
 
 from __future__ import annotations
@@ -60,9 +60,7 @@ def main(
     n: Annotated[int, typer.Option(help="Points in a group.")] = 128,
     dimensions: Annotated[str, typer.Option(help="Coordinates, comma-separated.")] = "8,24",
     time_limit: Annotated[float, typer.Option(help="Seconds a contestant and kind.")] = 900.0,
-    dadapy_python: Annotated[
-        str, typer.Option(help="A Python that has DADApy.")
-    ] = sys.executable,
+    dadapy_python: Annotated[str, typer.Option(help="A Python that has DADApy.")] = sys.executable,
     out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
 ) -> None:
     """Measure and print."""
@@ -79,11 +77,13 @@ def main(
                 rows.append(_row(name, n, d, groups, truths, Path(folder), limits, python))
                 say(f"d = {d:>2}  {name}")
     notes = [
-        f"{groups:,} groups of {n} points. Errors: bias ± standard error, nats per dimension. Time is "
-        "that of Gaussian groups, with as many threads as each uses by itself; the first call "
+        f"{groups:,} groups of {n} points. Errors: bias ± standard error, nats per dimension. Time "
+        "is that of Gaussian groups, with as many threads as each uses by itself; the first call "
         "(compiled code, calibration) is told apart. All k are 3.",
     ]  # fmt: skip
-    publish("estimators", "Entropy estimators side by side", rows, ratios(rows), notes, out, PACKAGES)
+    publish(
+        "estimators", "Entropy estimators side by side", rows, ratios(rows), notes, out, PACKAGES
+    )
 
 
 def _row(

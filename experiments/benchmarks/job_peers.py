@@ -3,11 +3,11 @@
     python experiments/benchmarks/job_peers.py --dataset div2k --images 25,50,100,200 \\
         --queries 20000
 
-Every size is a number of images of a data set that serves as its own reference. Ours runs twice: with
-what the naive script measures, and with everything that ``coo-analyze`` does by default (other
-feature spaces and entropies, maps, report). All start at image files and run in processes of
-their own, one after the other. The naive script gets the positions of our queries, and its numbers must agree
-with ours within stated tolerances.
+Every size is a number of images of a data set that serves as its own reference. Ours runs twice:
+with what the naive script measures, and with everything that ``coo-analyze`` does by default (other
+feature spaces and entropies, maps). All start at image files and run in processes of their own, one
+after the other. The naive script gets the positions of our queries, and its numbers must agree with
+ours within stated tolerances.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def main(
     stated = "; ".join(f"{name} {width:g} {unit}" for name, (width, unit) in TOLERANCES.items())
     notes = [
         f"{dataset} as its own reference, {queries:,} queries, k = {k}, stride {stride}; memory "
-        f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files to results.",
+        f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files on.",
         f"Tolerances of the agreement: {stated}. "
         + ("All kept." if not disagreements else " ".join(disagreements)),
     ]

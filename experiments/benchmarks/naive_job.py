@@ -60,7 +60,7 @@ def run(
         As in ``coo-analyze``.
     """
     rng = np.random.default_rng(seed)
-    clock = {}
+    clock: dict[str, float] = {}
     start = time.perf_counter()
     found = resolve(dataset, scale=SCALE, data_root=None if data_root is None else Path(data_root))
     pairs = [each for each in iter_pairs(found, colour="y") if isinstance(each, LoadedPair)]
@@ -90,12 +90,12 @@ def run(
     pca = PCA(details.shape[1]).fit(details[np.sort(sample)])
     with_ceiling = set(rng.choice(len(queries), min(CEILING_QUERIES, len(queries)), replace=False))
     rms, gaussian, nearest, floors, centers = [], [], [], [], []
-    for number, rows in enumerate(members):
+    for query, rows in enumerate(members):
         group = details[rows]
         center = group.mean(axis=0)
         centers.append(center)
         rms.append(np.sqrt(np.mean((group - center) ** 2)))
-        projected = pca.transform(group) if number in with_ceiling else None
+        projected = pca.transform(group) if query in with_ceiling else None
         if projected is None:
             subspace = (group - pca.mean_) @ pca.components_[:SUBSPACE].T
         else:
@@ -104,7 +104,7 @@ def run(
             with np.errstate(divide="ignore"):
                 marginal = differential_entropy(projected, axis=0)
             power = np.exp(2.0 * marginal) / (2.0 * np.pi * np.e)
-            floors.append(power.sum() / details.shape[1] * queries[number]["std"] ** 2)
+            floors.append(power.sum() / details.shape[1] * queries[query]["std"] ** 2)
         gaussian.append(gaussian_entropy(subspace))
         nearest.append(kozachenko_leonenko(subspace))
     clock["groups"] = time.perf_counter() - start
@@ -206,7 +206,8 @@ def neighbours(
     """(q, k) nearest patches of other images: too many are fetched, and its own dropped."""
     model = NearestNeighbors(algorithm="brute").fit(features)
     found = np.empty((len(queries), k), np.int64)
-    pending, fetch = np.arange(len(queries)), k + k // 2
+    pending: NDArray[np.int64] = np.arange(len(queries), dtype=np.int64)
+    fetch = k + k // 2
     while len(pending):
         fetch = min(fetch, len(features))
         near = model.kneighbors(queries[pending], fetch, return_distance=False)
@@ -234,7 +235,7 @@ def gaussian_entropy(points: Floats) -> float:
 def kozachenko_leonenko(points: Floats, k: int = 3) -> float:
     """Nats per dimension from the distances to the k-th neighbour."""
     n, d = points.shape
-    distance = KDTree(points).query(points, k + 1)[0][:, k]
+    distance = np.asarray(KDTree(points).query(points, k + 1)[0])[:, k]
     volume = 0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1.0)
     return float((digamma(n) - digamma(k) + volume) / d + np.mean(np.log(distance + 1e-12)))
 
@@ -246,7 +247,9 @@ def subband_features(patches: Floats) -> Floats:
     square = square / np.maximum(square.std(axis=(1, 2), keepdims=True), STD_FLOOR)
     energy = dctn(square, axes=(1, 2), norm="ortho") ** 2
     column, row = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
-    band = np.searchsorted(np.geomspace(2.0 / SIZE, 1.0, 5), np.maximum(row, column) / SIZE, "right")
+    band = np.searchsorted(
+        np.geomspace(2.0 / SIZE, 1.0, 5), np.maximum(row, column) / SIZE, "right"
+    )
     orientation = np.minimum((np.arctan2(row, column) / (np.pi / 2.0) * 3).astype(int), 2)
     bands = []
     for b in range(5):

@@ -82,7 +82,9 @@ def real_patches(
     if n is not None:
         counts = np.cumsum(patches_of(store, kept, stride))
         if counts[-1] < n:
-            raise ValueError(f"{dataset} holds {counts[-1]:,} patches at stride {stride}, not {n:,}")
+            raise ValueError(
+                f"{dataset} holds {counts[-1]:,} patches at stride {stride}, not {n:,}"
+            )
         kept = kept[: int(np.searchsorted(counts, n)) + 1]
     grid = store.grid(stride, kept)
     patches = Patches(grid.image[:n], grid.y[:n], grid.x[:n])

@@ -2,10 +2,10 @@
 
     python experiments/benchmarks/scaling.py --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
-Reference sets are the first images, in a drawn order, of one large set; the queries are the same for
-all sizes and of other images. Every size is indexed, tuned to the recall and searched as the study
-does it, in a process of its own. The exponent is the slope of log(search time a query) over log(N),
-with its 95 % interval; building and tuning are told apart.
+Reference sets are the first images, in a drawn order, of one large set; the queries are the same
+for all sizes and of other images. Every size is indexed, tuned to the recall and searched as the
+study does it, in a process of its own. The exponent is the slope of log(search time a query) over
+log(N), with its 95 % interval; building and tuning are told apart.
 """
 
 from __future__ import annotations

@@ -54,9 +54,7 @@ def main(
         {"command": name, "seconds": value, "of python -c pass": value / median[BASE]}
         for name, value in median.items()
     ]
-    ratios = [
-        Ratio(f"{name} / {BASE}", median[name] / median[BASE]) for name in list(COMMANDS)[1:]
-    ]
+    ratios = [Ratio(f"{name} / {BASE}", median[name] / median[BASE]) for name in list(COMMANDS)[1:]]
     publish("startup", "Start-up", rows, ratios, [f"Medians of {repeats} runs."], out)
 
 
