@@ -5,12 +5,13 @@
     python experiments/benchmarks --only search --only startup
 
 Every part is a script of its own that can be run alone; here each runs in its own process, and what
-it wrote is gathered. A part that fails is named in the table and does not stop the others. Limits
-are held against full sizes only.
+it wrote is gathered. A part that fails or lacks a package is named in the table and stops none of
+the others. Limits are held against full sizes only.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -34,12 +35,15 @@ class Part:
         Options; None where there is nothing to run at that size.
     data
         Whether it takes ``--dataset``.
+    needs
+        A package without which it is left out.
     """
 
     script: str
     small: tuple[str, ...] | None = ()
     full: tuple[str, ...] | None = ()
     data: bool = field(default=False, kw_only=True)
+    needs: str | None = field(default=None, kw_only=True)
 
 
 PARTS = {
@@ -65,7 +69,9 @@ PARTS = {
         data=True,
     ),
     "div2k": Part("div2k_run", None, (), data=True),
-    "decloss": Part("decloss_step", ("--batch", "2", "--steps", "3"), ("--batch", "4")),
+    "decloss": Part(
+        "decloss_step", ("--batch", "2", "--steps", "3"), ("--batch", "4"), needs="torch"
+    ),
 }
 
 
@@ -90,10 +96,14 @@ def main(
     if unknown := [name for name in only or [] if name not in PARTS]:
         raise typer.BadParameter(f"there is no {unknown[0]}; there are {', '.join(PARTS)}")
     failed: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for name in only or PARTS:
         part = PARTS[name]
         options = part.full if full else part.small
         if options is None:
+            continue
+        if part.needs is not None and importlib.util.find_spec(part.needs) is None:
+            left_out[name] = f"left out: {part.needs} is not installed"
             continue
         command = [sys.executable, str(HERE / f"{part.script}.py"), *options, "--out", str(out)]
         if part.data:
@@ -107,7 +117,7 @@ def main(
         status = subprocess.run(command, check=False).returncode
         if status:
             failed[name] = f"ended with exit status {status}"
-    rows = [row for name in only or PARTS for row in lines(name, out, failed, full)]
+    rows = [row for name in only or PARTS for row in lines(name, out, failed | left_out, full)]
     text = f"# Benchmarks\n\n{markdown(rows)}\n"
     print(f"\n{text}")
     (out / "benchmarks.md").write_text(text, encoding="utf-8")
@@ -117,17 +127,17 @@ def main(
         raise SystemExit(f"not all parts ran: {', '.join(failed)}")
 
 
-def lines(name: str, out: Path, failed: dict[str, str], full: bool) -> list[Row]:
+def lines(name: str, out: Path, lacking: dict[str, str], full: bool) -> list[Row]:
     """What one part adds to the table; without limits unless it ran in full size."""
     path = out / f"{name}.json"
     rows: list[Row] = []
-    if path.exists():
+    if path.exists() and not lacking.get(name, "").startswith("left out"):
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for row in found["ratios"]:
             kept = row if full else {key: row[key] for key in ("ratio", "value")}
             rows.append({"part": name} | kept)
-    if name in failed:
-        rows.append({"part": name, "ratio": failed[name], "verdict": "FAIL"})
+    if name in lacking:
+        rows.append({"part": name, "ratio": lacking[name]})
     return rows
 
 
