@@ -150,6 +150,10 @@ def peak_bytes() -> int:
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
+        if sys.platform == "win32":
+            import psutil
+
+            return int(psutil.Process().memory_info().peak_wset)
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

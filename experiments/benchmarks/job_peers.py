@@ -87,7 +87,7 @@ def main(
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
-    memory: Annotated[float, typer.Option(help="Our memory budget in GiB.")] = 2.0,
+    memory: Annotated[float, typer.Option(help="Our memory budget in GiB.")] = 1.5,
     time_limit: Annotated[float, typer.Option(help="Seconds a job.")] = 7200.0,
     memory_limit: Annotated[
         Optional[float],  # noqa: UP045
