@@ -16,8 +16,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed
-	$(BIN)/python experiments/benchmarks/main_job.py
+# Small sizes, minutes; `--full --dataset div2k` takes hours.
+bench: $(VENV)/.installed-bench
+	$(BIN)/python experiments/benchmarks
 
 # All figures and tables, from the embedded images: minutes.
 figures: $(VENV)/.installed-models
@@ -48,6 +49,10 @@ $(VENV)/.installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-models: setup.cfg pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,models,train,perceptual]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet '.[cpu,bench]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-notebook $(VENV)/.installed-docs: $(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python

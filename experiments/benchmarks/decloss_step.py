@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from contest import OUT, Ratio, Row, publish
 from torch.nn.functional import l1_loss
 
 from cooanalysis.losses import DECLoss
@@ -24,6 +26,7 @@ def main(
     crop: Annotated[int, typer.Option(help="Side of a crop in LR pixels.")] = 48,
     scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 4,
     steps: Annotated[int, typer.Option(help="Timed steps of each kind.")] = 5,
+    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
 ) -> None:
     """Time steps with and without DECLoss."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -56,12 +59,16 @@ def main(
             times[kind].append(step(kind))
     plain, full = (statistics.median(times[kind]) for kind in (False, True))
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    typer.echo(
+    rows: list[Row] = [
+        {"loss": "L1", "ms a step": plain * 1e3},
+        {"loss": "L1 + DECLoss", "ms a step": full * 1e3},
+    ]
+    note = (
         f"EDSR-baseline x{scale}, batch {batch} of {crop}x{crop}, {where}, "
-        f"{torch.get_num_threads()} threads"
+        f"{torch.get_num_threads()} threads. Medians of {steps} steps, alternating."
     )
-    typer.echo(f"L1            {plain * 1e3:9.1f} ms a step")
-    typer.echo(f"L1 + DECLoss  {full * 1e3:9.1f} ms a step, ratio {full / plain:.3f}")
+    ratio = Ratio("a step with DECLoss / a step without", full / plain)
+    publish("decloss", "What DECLoss adds to a training step", rows, [ratio], [note], out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,248 @@
+"""The benchmarks at tiny sizes: that they run and are consistent, never how fast."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cooanalysis.data import read_image, sample_pairs
+from cooanalysis.neighbors import recall_at_k
+
+FOLDER = Path(__file__).parents[2] / "experiments" / "benchmarks"
+COMMANDS = sorted(
+    path.stem for path in FOLDER.glob("*.py") if "typer.run(" in path.read_text(encoding="utf-8")
+)
+PLENTY = 2**40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scripts() -> Iterator[None]:
+    """The scripts import each other by their bare names."""
+    sys.path.insert(0, str(FOLDER))
+    yield
+    sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
+def contest() -> ModuleType:
+    return importlib.import_module("contest")
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    by_name = {pair.name: pair.hr_path for pair in sample_pairs()}
+    for name in ("astronaut", "camera", "chelsea", "coffee", "rocket"):
+        image = read_image(by_name[name])
+        Image.fromarray(np.squeeze(image[60:252, 60:252])).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def patches(
+    photographs: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    return {"dataset": str(photographs), "n": 1500, "n_queries": 40}
+
+
+# -- Contestants in processes of their own -----------------------------------------------------
+
+
+def test_a_contestant_answers_from_its_own_process(contest: ModuleType) -> None:
+    limits = contest.Limits(60.0, PLENTY)
+    outcome = contest.compete("contest:numbers", {"text": "1e2,3"}, limits)
+    assert outcome.values == [100, 3] and outcome.skipped is None
+    assert outcome.peak_bytes > 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux inherits the peak")
+def test_the_peak_of_the_parent_is_not_the_childs(contest: ModuleType) -> None:
+    ballast = np.ones(300 * 2**20, np.uint8)
+    limits = contest.Limits(60.0, PLENTY)
+    outcome = contest.compete("contest:numbers", {"text": "1"}, limits)
+    assert outcome.peak_bytes < ballast.nbytes
+
+
+def test_who_cannot_says_why(contest: ModuleType) -> None:
+    call = {"contestant": "contest:numbers", "options": {"text": "1"}}
+    late = contest.compete(**call, limits=contest.Limits(0.0, PLENTY))
+    assert late.skipped == "more than 0 s"
+    large = contest.compete(**call, limits=contest.Limits(60.0, 1))
+    assert large.skipped == "more than 0.0 GiB"
+    missing = contest.compete("no_such_module:run", {}, contest.Limits(60.0, PLENTY))
+    assert missing.skipped == "not importable: no_such_module"
+    wrong = contest.compete("contest:numbers", {"text": "x"}, contest.Limits(60.0, PLENTY))
+    assert wrong.skipped == "ended with exit status 1"
+
+
+def test_results_are_written_twice_and_alike(contest: ModuleType, tmp_path: Path) -> None:
+    rows = [{"who": "a", "seconds": 1.23456}, {"who": "b", "note": "too large"}]
+    ratios = [contest.Ratio("b / a", 12.0, (">=", 10.0)), contest.Ratio("c", 2.0, ("<=", 1.0))]
+    contest.publish("some", "Some", rows, ratios, ["A note."], tmp_path, ["pytest"])
+    found = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
+    assert found["rows"] == rows
+    assert [row["verdict"] for row in found["ratios"]] == ["PASS", "FAIL"]
+    assert {"numpy", "pytest"} <= set(found["machine"]["versions"])
+    text = (tmp_path / "some.md").read_text(encoding="utf-8")
+    assert "| who | seconds | note |" in text and "| b |  | too large |" in text
+    collector = _collector()
+    assert collector.lines("some", tmp_path, {}, False)[0] == {
+        "part": "some", "ratio": "b / a", "value": 12.0,
+    }  # fmt: skip
+    assert collector.lines("some", tmp_path, {}, True)[1]["verdict"] == "FAIL"
+    assert collector.lines("other", tmp_path, {"other": "failed"}, True) == [
+        {"part": "other", "ratio": "failed"}
+    ]
+
+
+def _collector() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmarks_main", FOLDER / "__main__.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_every_script_explains_itself(script: str) -> None:
+    text = (FOLDER / f"{script}.py").read_text(encoding="utf-8")
+    if "import torch" in text:
+        pytest.importorskip("torch")
+    command = [sys.executable, str(FOLDER / f"{script}.py"), "--help"]
+    assert "Usage" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+# -- Search -------------------------------------------------------------------------------------
+
+
+def test_queries_are_held_out_and_the_same_for_all_sizes(patches: dict[str, Any]) -> None:
+    module = importlib.import_module("real_patches")
+    few, many = (module.real_patches(**patches | {"n": n}) for n in (100, None))
+    np.testing.assert_array_equal(few.queries, many.queries)
+    assert len(few.reference) == 100 and len(few.queries) == 40
+    assert len(many.reference) == module.most_patches(patches["dataset"], 2)
+    assert len(np.unique(many.reference.patches.image)) == 4  # the fifth lends the queries
+    np.testing.assert_array_equal(few.array(), many.array()[:100])
+    with pytest.raises(ValueError, match="holds"):
+        module.real_patches(**patches | {"n": 10**9})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ours",
+        "faiss_exact",
+        "sklearn_brute",
+        pytest.param("pynndescent", marks=pytest.mark.slow),  # compiles for half a minute
+    ],
+)
+def test_searchers_find_the_same(name: str, patches: dict[str, Any], tmp_path: Path) -> None:
+    if name == "pynndescent":
+        pytest.importorskip("pynndescent")
+    searchers = importlib.import_module("searchers")
+    options = {"k": 16, "recall": 0.9, "patches": patches}
+    searchers.ours_exact(str(tmp_path / "exact.npy"), **options)
+    answer = getattr(searchers, name)(str(tmp_path / "found.npy"), **options)
+    assert answer["seconds"]["search"] > 0.0
+    found, exact = (np.load(tmp_path / f"{each}.npy") for each in ("found", "exact"))
+    # Not equal: flat patches are all alike.
+    assert recall_at_k(found, exact).value > (0.8 if name == "pynndescent" else 0.95)
+
+
+def test_ratios_of_the_search_take_the_largest_common_size(contest: ModuleType) -> None:
+    module = importlib.import_module("search_peers")
+    ours, peer, slow = module.OURS, "FAISS IndexFlatL2", "pynndescent"
+    rows = [
+        {"reference patches": n, "contestant": who, "total s": total, "search s": total,
+         "peak GiB": 1.0}
+        for n, who, total in ((10, ours, 1.0), (20, ours, 2.0), (10, peer, 3.0), (20, peer, 8.0))
+    ] + [{"reference patches": 20, "contestant": slow, "note": "more than 1 s"}]  # fmt: skip
+    found = {ratio.name: ratio.value for ratio in module.ratios(rows)}
+    assert found[f"{peer} / default, time in all, N = 20"] == 4.0
+    assert not any(slow in name for name in found)
+
+
+def test_scaling_fits_a_power(patches: dict[str, Any]) -> None:
+    scaling = importlib.import_module("scaling")
+    slope, half, r2 = scaling.fit([100, 1000, 10_000, 100_000], [2.0, 4.0, 8.0, 16.0])
+    assert slope == pytest.approx(np.log10(2.0)) and half < 1e-6 and r2 == pytest.approx(1.0)
+    found = scaling.search(
+        k=16, recall=0.9, kind="ivf", memory=None, repeats=1, patches=patches
+    )  # fmt: skip
+    assert found["kind"] == "ivf" and found["recall"] > 0.8
+    assert set(found["seconds"]) == {"build", "tune", "search"}
+
+
+# -- The whole job ------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_naive_job_equals_ours(photographs: Path, tmp_path: Path) -> None:
+    job_peers = importlib.import_module("job_peers")
+    naive_job = importlib.import_module("naive_job")
+    shared = {"dataset": str(photographs), "n_queries": 100, "k": 128, "stride": 2}
+    ours = job_peers.ours(**shared, out=str(tmp_path / "run"), memory=2.0, same=True)
+    positions = str(tmp_path / "run" / "groups.parquet")
+    naive = naive_job.run(**shared, positions=positions)
+    assert ours["reference patches"] == naive["reference patches"]
+    assert job_peers.compare(5, ours, naive) == []
+    # Were the method another one, the comparison would say so.
+    assert len(job_peers.compare(5, ours, naive | {"entropy": ours["entropy"] + 0.05})) == 1
+
+
+def test_a_subset_keeps_the_low_resolution_images(photographs: Path, tmp_path: Path) -> None:
+    job_peers = importlib.import_module("job_peers")
+    from cooanalysis.data import find_pairs
+
+    assert job_peers.subset(str(photographs), 3, tmp_path / "plain", None) == 3
+    assert [pair.lr_path for pair in find_pairs(tmp_path / "plain", 4)] == [None] * 3
+    paired = tmp_path / "paired"
+    for number in range(2):
+        for path, side in (("HR/{}.png", 48), ("LR_bicubic/X4/{}x4.png", 12)):
+            target = paired / path.format(number)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros((side, side), np.uint8)).save(target)
+    assert job_peers.subset(str(paired), 99, tmp_path / "links", None) == 2
+    assert all(pair.lr_path is not None for pair in find_pairs(tmp_path / "links", 4))
+
+
+# -- Estimators ---------------------------------------------------------------------------------
+
+estimator_names = [
+    "cooanalysis, Gaussian", "cooanalysis, Kozachenko-Leonenko", "cooanalysis, copula",
+    "SciPy multivariate_normal.fit", "infomeasure, Kozachenko-Leonenko",
+    "npeet-plus, Kozachenko-Leonenko", "DADApy, nearest-neighbour density",
+    "cooanalysis, spacings", "SciPy, vasicek", "SciPy, van es", "SciPy, ebrahimi", "SciPy, correa",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", estimator_names)
+def test_estimators_speak_nats_per_dimension(name: str, tmp_path: Path) -> None:
+    estimators = importlib.import_module("estimators")
+    assert set(estimator_names) == set(estimators.CONTESTANTS)
+    for package in ("infomeasure", "npeet", "DADApy"):
+        if name.startswith(package):
+            pytest.importorskip({"npeet": "npeet_plus", "DADApy": "dadapy"}.get(package, package))
+    d = 1 if name in estimators.MARGINAL else 2
+    groups, truth = importlib.import_module("estimators_peers").gaussian(
+        np.random.default_rng(0), (40, 128, d)
+    )
+    np.save(tmp_path / "groups.npy", 3.0 * groups)
+    estimators.estimate(name, str(tmp_path / "groups.npy"), str(tmp_path / "values.npy"))
+    values = np.load(tmp_path / "values.npy")
+    assert values.shape == (40,)
+    # The largest known bias of these is that of van Es, -0.15.
+    assert values.mean() == pytest.approx(truth + np.log(3.0), abs=0.2)
