@@ -71,7 +71,7 @@ def _section(out: Path, name: str, made: Record) -> str:
     tables = sorted(out.glob(f"{name}.*.md"))
     shown = "".join(_table(path.read_text(encoding="utf-8")) for path in tables)
     if (out / f"{name}.png").is_file():
-        shown = f'<img src="{name}.png" loading="lazy" alt="{escape(_title(out, name))}">' + shown
+        shown = f'<img src="{name}.png" alt="{escape(_title(out, name))}">' + shown
     kept = sorted(path.name for path in out.glob(f"{name}.*") if path.name != f"{name}.md")
     links = ", ".join(f'<a href="{file}">{file}</a>' for file in kept)
     return (
