@@ -8,7 +8,9 @@ Prints the median time of a step with L1 alone and with L1 + DECLoss, alternatin
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -18,14 +20,25 @@ from torch.nn.functional import l1_loss
 from cooanalysis.losses import DECLoss
 from cooanalysis.models import build
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keeping import kept  # noqa: E402
+
 
 def main(
     batch: Annotated[int, typer.Option(help="Crops in a batch.")] = 16,
     crop: Annotated[int, typer.Option(help="Side of a crop in LR pixels.")] = 48,
     scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 4,
     steps: Annotated[int, typer.Option(help="Timed steps of each kind.")] = 5,
+    out: Annotated[Path, typer.Option(help="Where it is kept.")] = Path("results/benchmarks"),
 ) -> None:
     """Time steps with and without DECLoss."""
+    options = {"batch": batch, "crop": crop, "scale": scale, "steps": steps}
+    with kept(out, "decloss_step", options):
+        _measure(batch, crop, scale, steps)
+
+
+def _measure(batch: int, crop: int, scale: int, steps: int) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     model = build("edsr", scale=scale).to(device)
