@@ -192,6 +192,32 @@ def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> dict[s
     }
 
 
+def ceiling_trust(
+    error: NDArray[np.float64], floors: NDArray[np.float64], bootstrap: ImageBootstrap
+) -> tuple[bool, str]:
+    """Whether a PSNR ceiling is to be trusted, and why.
+
+    The center is an estimator too: a floor that its error does not clearly stay above is none.
+
+    Parameters
+    ----------
+    error
+        (q,) squared errors of the centers.
+    floors
+        (q,) floors of the error; NaN where there is none.
+    bootstrap
+        Over the images of the queries.
+    """
+    margin = bootstrap.mean(error - floors)
+    trusted = bool(margin.ci_low > 0.0 if math.isfinite(margin.ci_low) else margin.value > 0.0)
+    if trusted:
+        return True, "the center stays clearly below it"
+    return False, (
+        "the center of the groups does not stay clearly below it, which happens when groups mix LR "
+        "patches that differ; use a larger reference set, a smaller stride or a smaller k"
+    )
+
+
 def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     """PSNR ceiling beside what bicubic and the center reach on the very same patches."""
     table = measured.table
@@ -203,10 +229,8 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     bicubic = bootstrap.mean(table["truth_energy"].astype(np.float64) * unit * chosen)
     half = bootstrap.mean(table["mmse_floor_half_k"]).transform(psnr)
     ceiling = floor.transform(psnr)
-    # The center is an estimator too: a floor that it does not clearly stay above is none.
-    error = table["center_error"].astype(np.float64) ** 2 * unit * chosen
-    margin = bootstrap.mean(error - floors)
-    trusted = bool(margin.ci_low > 0.0) if math.isfinite(margin.ci_low) else margin.value > 0.0
+    error = table["center_error"].astype(np.float64) ** 2 * unit
+    trusted, reason = ceiling_trust(error, floors, bootstrap)
     method = (
         "entropy powers of the marginals along all principal axes of the details (spacing "
         f"estimator), {int(np.isfinite(floors).sum())} queries; holds for estimators that see only "
@@ -220,11 +244,7 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
             "method": method,
             "half_k_db": half.value,
             "trusted": trusted,
-            "reason": "the center stays clearly below it"
-            if trusted
-            else "the center of the groups does not stay clearly below it, which happens when "
-            "groups mix LR patches that differ; use a larger reference set, a smaller stride or a "
-            "smaller k",
+            "reason": reason,
         },
         "psnr_center_db": center.transform(psnr),
         "psnr_bicubic_db": bicubic.transform(psnr),

@@ -56,20 +56,21 @@ def command_line() -> str:
 def figures() -> str:
     """Every figure that was made, with its caption and its tables."""
     sys.path.insert(0, str(ROOT))
+    from figures.page import read_caption, recorded
     from figures.registry import NAMES
 
+    made = recorded(GENERATED)
     parts = []
     for name in NAMES:
-        caption = GENERATED / f"{name}.md"
-        if not caption.is_file():
-            parts.append(f"*{name} was not drawn: it lacks its data.*")
+        if not (GENERATED / f"{name}.md").is_file():
+            why = made.get(name, {}).get("missing", f"run `python -m figures --only {name}`")
+            parts.append(f"*{name}* was not drawn: {why}\n")
             continue
-        text = caption.read_text(encoding="utf-8").strip()
-        title, _, words = text.removeprefix("**").partition("**")
-        parts.append(f"## {title.rstrip('.')}\n")
+        title, words = read_caption(GENERATED, name)
+        parts.append(f"## {title}\n")
         if (GENERATED / f"{name}.png").is_file():
             parts.append(f"![{title}](generated/{name}.png)\n")
-        parts.append(words.strip() + "\n")
+        parts.append(words + "\n")
         for table in sorted(GENERATED.glob(f"{name}.*.md")):
             parts.append(table.read_text(encoding="utf-8"))
         parts.append(f"Made by `python -m figures --only {name}`.\n")

@@ -5,7 +5,8 @@
     python -m figures --only coo_picture --only power_spectra
 
 A figure that lacks its data says so and how to get it; the others are drawn nevertheless. A
-directory of results holds, for each figure, PDF, PNG, caption and the numbers behind it.
+directory of results holds, for each figure, PDF, PNG, caption and the numbers behind it, a page
+with all of them, and how each was made.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import typer
 
 from cooanalysis.errors import CooError
 from figures.contract import Inputs, MissingData
+from figures.page import record, write_page
 from figures.registry import NAMES, module
-from figures.writing import write_figure, write_index
+from figures.writing import write_figure
 
 
 def main(
@@ -46,18 +48,20 @@ def main(
     if unknown:
         raise typer.BadParameter(f"there is no {unknown[0]}; there are {', '.join(NAMES)}")
     inputs = Inputs(dataset, reference, data_root, out / "runs", queries, seed)
-    written, missing = [], {}
+    written = 0
     for name in only or NAMES:
         started = time.perf_counter()
         try:
-            written += [write_figure(name, module(name), inputs, out)]
+            write_figure(name, module(name), inputs, out)
         except MissingData as reason:
-            missing[name] = str(reason)
+            record(out, name, inputs, missing=str(reason))
             typer.echo(f"{name}: not drawn. {reason}", err=True)
             continue
+        record(out, name, inputs)
+        written += 1
         typer.echo(f"{name}: {time.perf_counter() - started:.0f} s")
-    write_index(out, written, missing)
-    typer.echo(f"{len(written)} written to {out}; open {out / 'index.html'}")
+    write_page(out)
+    typer.echo(f"{written} written to {out}; open {out / 'index.html'}")
     if not written:
         raise typer.Exit(1)
 

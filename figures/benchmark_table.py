@@ -61,7 +61,7 @@ def _datasets(inputs: Inputs) -> tuple[list[Dataset], dict[str, str]]:
         try:
             found[name] = resolve(name, scale=SCALE, data_root=inputs.data_root, download=False)
         except DatasetNotFoundError:
-            missing[name] = f"coo-analyze --dataset {name} fetches it or says where to put it"
+            missing[name] = f"`coo-analyze --dataset {name}` fetches it or says where to put it"
     return list(found.values()), missing
 
 
@@ -163,7 +163,7 @@ def caption(data: Data) -> str:
     if facts["missing_sets"]:
         sentences.append(
             "Not on this disk: "
-            + "; ".join(f"{name} (`{how}`)" for name, how in _ways(facts["missing_sets"]).items())
+            + "; ".join(f"{name} ({how})" for name, how in _ways(facts["missing_sets"]).items())
             + "."
         )
     if facts["missing_metrics"]:

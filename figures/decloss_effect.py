@@ -32,7 +32,8 @@ COLLAPSE = "collapse_index"
 def data(inputs: Inputs) -> Data:
     """Trained models from the experiment's folder; deciles from the comparison of shipped ones."""
     table = measured.models()
-    curves = training_cost(measured.training())
+    log = measured.training()
+    curves = training_cost(log)
     comparison = style.comparison(inputs)
     lead = str(comparison.summary["lead"])
     strata = comparison.strata
@@ -63,6 +64,7 @@ def data(inputs: Inputs) -> Data:
         "claim": claim.sort_values(["variant", "seed"], ignore_index=True),
         "changes": pd.DataFrame(changes),
         "training": curves,
+        "decloss": training_decloss(log),
     }
     return Data(frames, facts=facts)
 
@@ -85,6 +87,19 @@ def training_cost(log: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def training_decloss(log: pd.DataFrame) -> pd.DataFrame:
+    """DECLoss during the trainings that have it, with intervals over seeds."""
+    rows = []
+    for (variant, iteration), logged in log[log["quantity"] == "DECLoss"].groupby(
+        ["variant", "iteration"]
+    ):
+        rows.append(
+            {"variant": variant, "iteration": iteration}
+            | measured.over_seeds(logged["value"]).as_dict()
+        )
+    return pd.DataFrame(rows)
+
+
 # -- drawing --------------------------------------------------------------------------------
 
 
@@ -100,9 +115,9 @@ def draw(data: Data) -> Figure:
         for ax, (measure, label) in zip(axes[1], CLAIM.items(), strict=False):
             _claim(ax, data.frames["claim"], measure)
             ax.set_ylabel(label)
-        _training(axes[1, 2], data.frames["training"])
+        _training(axes[1, 2], data.frames["training"], data.frames["decloss"])
         axes[0, 1].set_ylabel("collapse index  [truth = 0]")
-        axes[0, 2].set_ylabel(f"{data.facts['lead_title']}  [clean = 1]")
+        axes[0, 2].set_ylabel(f"{data.facts['lead_title']}\n[clean = 1]")
         titles = ("perception and distortion", "collapse by entropy", "distance to clean images",
                   "spread of answers", "entropy given features", "training")  # fmt: skip
         for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
@@ -177,22 +192,33 @@ def _claim(ax: Axes, table: pd.DataFrame, measure: str) -> None:
     ax.margins(y=0.16)
 
 
-def _training(ax: Axes, rows: pd.DataFrame) -> None:
-    ax.axhline(0.0, color=style.MODELS["l1"]["color"], lw=1.0, zorder=1)
-    for name in [name for name in SHIPPED if name != "l1"]:
-        one = rows[rows["variant"] == name].sort_values("iteration")
-        value, low, high = (
-            100.0 * (one[key].to_numpy(np.float64) - 1.0) for key in ("value", "ci_low", "ci_high")
-        )
-        look = style.MODELS[name]
-        ax.fill_between(one["iteration"], low, high, color=look["color"], alpha=0.1, lw=0)
-        ax.plot(one["iteration"], value, ms=3.5, lw=1.0, **look)
+def _training(ax: Axes, cost: pd.DataFrame, decloss: pd.DataFrame) -> None:
+    below = ax.inset_axes((0.0, 0.0, 1.0, 0.42))
+    above = ax.inset_axes((0.0, 0.54, 1.0, 0.46), sharex=below)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+    above.axhline(0.0, color=style.MODELS["l1"]["color"], lw=1.0, zorder=1)
+    percent = cost.copy()
+    columns = ["value", "ci_low", "ci_high"]
+    percent[columns] = 100.0 * (percent[columns] - 1.0)
+    _curves(above, percent)
+    _curves(below, decloss)
     # Three seeds make wide bands; lines decide what is shown.
-    shown = 100.0 * (rows["value"] - 1.0)
-    ax.set_ylim(min(0.0, float(shown.min())) - 1.5, 1.6 * float(shown.max()))
-    ax.set(
-        xlabel="iteration of fine-tuning", ylabel="L1 loss on the same crops,\nover plain L1 [%]"
-    )
+    highest, lowest = float(percent["value"].max()), float(percent["value"].min())
+    above.set_ylim(min(0.0, lowest) - 1.5, 1.6 * highest)
+    above.tick_params(labelbottom=False)
+    above.set_ylabel("L1 loss over\nplain L1 [%]")
+    below.set(xlabel="iteration of fine-tuning", ylabel="DECLoss")
+
+
+def _curves(ax: Axes, rows: pd.DataFrame) -> None:
+    for name in [name for name in SHIPPED if name in set(rows["variant"])]:
+        one = rows[rows["variant"] == name].sort_values("iteration")
+        look = style.MODELS[name]
+        ax.fill_between(one["iteration"], one["ci_low"], one["ci_high"], color=look["color"],
+                        alpha=0.1, lw=0)  # fmt: skip
+        ax.plot(one["iteration"], one["value"], ms=3.0, lw=1.0, **look)
 
 
 # -- words ----------------------------------------------------------------------------------
@@ -220,7 +246,8 @@ def caption(data: Data) -> str:
             "(e) Entropy of the true details among patches whose features in the network are "
             "alike; it would fall if the features knew more about the truth. "
             f"{_pair(data, 'entropy_given_features', 'It', 3, ' nats per dimension')}.",
-            f"(f) The price in training: {_price(data.frames['training'])}",
+            f"(f) The price in training: {_price(data.frames['training'])} Below, DECLoss itself, "
+            f"as logged: {_course(data.frames['decloss'])}.",
         ]
     )
 
@@ -279,3 +306,15 @@ def _price(rows: pd.DataFrame) -> str:
         "L1 loss over that of plain L1 with the same crops; shades are 95 % intervals over seeds. "
         f"At the end: {style.listed(told)}."
     )
+
+
+def _course(rows: pd.DataFrame) -> str:
+    """First and last value of DECLoss, and whether it fell beyond what seeds differ."""
+    told = []
+    for variant, one in rows.groupby("variant"):
+        ordered = one.sort_values("iteration")
+        first, last = style.number(ordered.iloc[0]), style.number(ordered.iloc[-1])
+        fell = last.high is not None and first.above(last.high)
+        text = f"{first.text(2)} to {last.text(2)} for {variant}"
+        told.append(text if fell else f"{text}, no fall beyond the difference of crops and seeds")
+    return "; ".join(told)

@@ -22,7 +22,7 @@ from cooanalysis.entropy import entropy
 from cooanalysis.errors import NotEnoughDataError
 from cooanalysis.neighbors import build_index, search_excluding
 from cooanalysis.progress import Silent
-from cooanalysis.report.words import Number
+from cooanalysis.report.words import Number, count
 from cooanalysis.rundir import Checkpoints
 from cooanalysis.stats import Estimate, ImageBootstrap, quantile_bin
 from cooanalysis.study import Study
@@ -96,6 +96,7 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
     whole = {
         "scale": scale,
         "n_queries": len(table),
+        "n_reference": int(result.summary["n_reference_patches"]),
         **bootstrap.ratio(energy, truth).as_dict(),
         "raw": raw.value,
         "mean_entropy": float(np.mean(values[np.isfinite(values)])),
@@ -406,37 +407,43 @@ def caption(data: Data) -> str:
     whole = contexts[contexts["share"] == 1.0]
     least = contexts[contexts["share"] == contexts["share"].min()]
     return (
-        "How much of the true detail energy the center of a group keeps, after taking off the "
-        f"1/{facts['k']} that a mean of {facts['k']} unrelated details keeps by chance "
-        f"({scales['intervals'].iloc[0]}). (a) Over all patches {kept}{_falls(data)}; entropies "
-        "of different scales belong to patches of different sizes, so only their deciles stand "
-        f"side by side. (b–e) At ×{facts['scale']}, groups must share ever wider LR patches, "
-        f"while what is estimated stays the same {side}×{side} pixels in the same unit, so these "
-        f"entropies can be compared: {_context_words(whole)} {_scarcity_words(whole, least)}"
+        "Detail is what bicubic interpolation misses: edges and textures. The center of a group "
+        f"(the mean of the {facts['k']} sharp patches whose low-resolution patches are most like "
+        "one query's, the answer that a pixel loss asks for) loses most of it where these patches "
+        "differ. Shown is what it keeps, as energy over that of the true patches, less the "
+        f"1/{facts['k']} that a mean of {facts['k']} unrelated details keeps by chance (bars and "
+        f"gray: {scales['intervals'].iloc[0]}). Entropy says how much a low-resolution patch "
+        f"leaves open. (a) By upscaling factor: over all patches the center keeps {kept}"
+        f"{_falls(data)}. Deciles are tenths of the patches, from the lowest entropy (1) to the "
+        f"highest ({facts['bins']}); entropies of different scales belong to patches of different "
+        "sizes, so only their deciles stand side by side. Members are found among "
+        f"{_references(scales)} patches. (b–e) By context, at "
+        f"×{facts['scale']}: members must share ever wider low-resolution patches, while what is "
+        f"estimated stays the same {side}×{side} pixels in the same unit, so these entropies can "
+        f"be compared: {_context_words(whole)} {_scarcity_words(whole, least)}"
     )
 
 
 def _falls(data: Data) -> str:
-    """At which scales the most certain tenth keeps more than the most ambiguous one."""
+    """At which scales the tenths of lowest and of highest entropy keep how much."""
     frame = data.frames["scale_deciles"]
-    falling, rising, open_ = [], [], []
+    words: dict[str, list[str]] = {"less": [], "more": [], "no surely different share": []}
     for scale, rows in frame.groupby("scale", sort=True):
         first, last = style.number(rows.iloc[0]), style.number(rows.iloc[-1])
-        if last.high is not None and first.above(last.high):
-            falling.append(f"×{scale}")
-        elif first.high is not None and last.above(first.high):
-            rising.append(f"×{scale}")
-        else:
-            open_.append(f"×{scale}")
-    words = []
-    if falling:
-        words.append(f"less where entropy is highest than where it is lowest at "
-                     f"{style.listed(falling)}")  # fmt: skip
-    if rising:
-        words.append(f"more at {style.listed(rising)}")
-    if open_:
-        words.append(f"not told apart at {style.listed(open_)}")
-    return ", " + "; ".join(words) if words else ""
+        falls = last.high is not None and first.above(last.high)
+        rises = first.high is not None and last.above(first.high)
+        verdict = "less" if falls else "more" if rises else "no surely different share"
+        ends = f"{first.plain(1, ' %', 100.0)} to {last.plain(1, ' %', 100.0)}"
+        words[verdict].append(f"×{scale} ({ends})")
+    told = [f"{verdict} at {style.listed(scales)}" for verdict, scales in words.items() if scales]
+    return f"; from the lowest to the highest entropy it keeps {', '.join(told)}"
+
+
+def _references(scales: pd.DataFrame) -> str:
+    """How many reference patches each scale has: at a large one, images hold few."""
+    return style.listed(
+        f"{count(row['n_reference'])} (×{row['scale']})" for row in scales.to_dict("records")
+    )
 
 
 def _context_words(whole: pd.DataFrame) -> str:
@@ -446,7 +453,10 @@ def _context_words(whole: pd.DataFrame) -> str:
         f"{_change(row, 'context_entropy').text(2)} from width {before} to {row['width']}"
         for before, row in zip(widths, whole.to_dict("records")[1:], strict=False)
     ]
-    return f"mean entropy changes by {style.listed(steps)} (c; the same patches, paired)."
+    return (
+        f"mean entropy changes by {style.listed(steps)} "
+        "(c; the same patches, paired; where it falls, the wider context leaves less open)."
+    )
 
 
 def _change(row: Any, name: str) -> Number:
@@ -469,8 +479,9 @@ def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:
     if worse and thinned.above(0.0):
         return (
             f"But {text}; the center's own error even rises from width {worse[0]['width'] - 2} on "
-            "(e), where more context could only lower it. These images are too few to fill groups "
-            "whose members share so much context: entropies of wide contexts are overstated, and "
-            "where they stop falling nothing is learnt about ambiguity."
+            "(e; blue line: bicubic interpolation), where more context could only lower it. These "
+            "images are too few to fill groups whose members share so much context: entropies of "
+            "wide contexts are overstated, and where they stop falling nothing is learnt about "
+            "ambiguity."
         )
     return f"{text}."

@@ -244,28 +244,36 @@ def caption(data: Data) -> str:
     else:
         law = "no relation can be told from chance"
     method = str(facts["estimator"])
-    worst = {
-        name: (known[name] - known["exact_entropy"]).abs().max() for name in facts["estimators"]
-    }
-    errors = style.listed(f"{value:.2f} ({estimator_title(n)})" for n, value in worst.items())
+    errors = style.listed(_worst(known, name) for name in facts["estimators"])
     doubt = "" if facts["trusted"] else " (its absolute values are not to be trusted here)"
+    share = 100.0 * float(facts["share_below_bound"][method])
     bound = (
-        "which a Gaussian fit cannot cross but by chance, so there it is a frame and no test"
+        "A Gaussian fit, which estimates the entropy here, cannot put a group below the line but "
+        "by chance, so (a) does not test the bound; (b) does."
         if method == "gaussian"
-        else f"which {100.0 * facts['share_below_bound'][method]:.0f} % of the groups cross by "
-        "errors of the estimate"
+        else f"{share:.0f} % of the groups lie below it by errors of the estimate."
     )
     return (
-        f"(a) {count(facts['n_queries'])} groups of {facts['k']} high-resolution patches behind "
-        "(nearly) one low-resolution patch: how uncertain the true patch is (entropy, "
-        f"{estimator_title(method)}{doubt}), against how far the members lie from their center, "
-        "the answer that a pixel loss asks for. "
-        f"Rank correlation {spearman.text(3)}: {law} (gray: density; bars: {facts['intervals']}). "
-        "No distribution lies below the dashed line, the square root of the entropy power, "
-        f"{bound}; the median group lies {facts['median_over_bound']:.2f} times as high. "
-        f"(b) The test: groups of the same size ({facts['k']} members, {facts['dimensions']} "
-        "dimensions) whose entropy is known exactly, each moved along the line to a height of its "
-        "own. All obey the bound, a Gaussian of equal variances reaches it, and the estimates "
-        f"(mean of {REPEATS} groups, bars: standard deviation) miss the exact value by at most "
-        f"{errors} nats per dimension."
+        "How far the answer that a pixel loss asks for lies from the sharp patches that it stands "
+        f"for. (a) Each of {count(facts['n_queries'])} groups holds the {facts['k']} sharp patches "
+        "whose low-resolution patches are most like that of one query; their mean is the center. "
+        "To the right, how much the low-resolution patch leaves open: the entropy of the group "
+        f"({estimator_title(method)}{doubt}). Upwards, how far the members lie from their center. "
+        f"Gray: density of groups; orange: medians of {len(data.frames['medians'])} bins "
+        f"({facts['intervals']}). Rank correlation {spearman.text(3)}: {law}. The dashed line is "
+        "the square root of the entropy power: whatever the distribution, its members cannot lie "
+        "nearer to their mean on average. The median group lies "
+        f"{facts['median_over_bound']:.2f} times as far. {bound} "
+        f"(b) Groups of the same size ({facts['k']} members, {facts['dimensions']} dimensions) "
+        "drawn from distributions whose entropy is known exactly, each scaled to a height of its "
+        "own. All exact values lie on the line or to its left, and a Gaussian of equal variances "
+        f"on it. Estimates (mean of {REPEATS} groups, bars: standard deviation) miss the exact "
+        f"value, in nats per dimension, by at most {errors}."
     )
+
+
+def _worst(known: pd.DataFrame, method: str) -> str:
+    """The largest error of an estimator, and where it is made."""
+    error = (known[method] - known["exact_entropy"]).abs()
+    where = known["distribution"].iloc[int(np.argmax(error))]
+    return f"{error.max():.2f} ({estimator_title(method)}: {where})"

@@ -95,8 +95,14 @@ def draw(data: Data) -> Figure:
         for ax in axes[1]:
             ax.set_xlabel(f"dimensions d (n = {facts['k']})", fontsize=6.5)
         axes[0, 0].set_yscale("symlog", linthresh=0.1, linscale=1.5)
-        axes[0, 0].set_yticks([-0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5, 1],
-                              ["−0.5", "−0.1", "", "0", "", "0.1", "0.5", "1"])  # fmt: skip
+        axes[0, 0].set_yticks([-0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5],
+                              ["−0.5", "−0.1", "", "0", "", "0.1", "0.5"])  # fmt: skip
+        # Nothing is drawn where no estimate errs.
+        low, high = (
+            (frame["bias"] - frame["scatter"]).min(),
+            (frame["bias"] + frame["scatter"]).max(),
+        )
+        axes[0, 0].set_ylim(1.15 * min(low, -0.1), 1.3 * max(high, 0.1))
         axes[0, 0].minorticks_off()
         fig.supylabel("estimate less truth [nats per dimension]", fontsize=7.5)
         handles = [style.handle(estimator_title(name), **look) for name, look in LOOKS.items()]

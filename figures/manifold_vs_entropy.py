@@ -22,10 +22,19 @@ TITLE = "Distance to clean patches against entropy"
 SPACES = ("sparsity", "subbands", "deep", "pixels")
 NAIVE = "pixels"
 """The space that calls blur clean, shown as a warning."""
+MEANING = {
+    "sparsity": "how much fine detail a patch has and how unevenly it is spread over it",
+    "subbands": "how much detail it has in each band of frequency and direction",
+    "deep": "what the first layers of a network trained to recognise images see in it",
+    "pixels": "its plain pixels",
+}
+"""What each space describes a patch by, for a reader of the caption."""
 QUERIES = 2000
 BINS = 10
 METHOD = "gaussian"
 KINDS = ("center", "bicubic", "clean")
+LETTERS = "abcd"
+"""Of the panels."""
 
 
 def data(inputs: Inputs) -> Data:
@@ -112,7 +121,7 @@ def draw(data: Data) -> Figure:
         trusted = frame[frame["space"] != NAIVE]
         top = float(trusted["ci_high"].max()) + 0.06
         bottom = min(float(trusted["ci_low"].min()), 1.0) - 0.06
-        for ax, name, where in zip(axes, titles, "abcdef", strict=False):
+        for ax, name, where in zip(axes, titles, LETTERS, strict=False):
             _panel(ax, frame[frame["space"] == name], name == NAIVE)
             style.letter(ax, where, titles[name])
             if name != NAIVE:
@@ -157,11 +166,12 @@ def caption(data: Data) -> str:
     facts, overall = data.facts, data.frames["overall"]
     titles = facts["titles"]
     told = [
-        f"{titles[name]} {_overall(overall, name, 'center').text(2)}, bicubic "
+        f"({where}) center {_overall(overall, name, 'center').text(2)}, bicubic "
         f"{_overall(overall, name, 'bicubic').text(2)}"
-        for name in titles
+        for where, name in zip(LETTERS, titles, strict=False)
         if name != NAIVE
     ]
+    meant = [f"({where}) {MEANING[name]}" for where, name in zip(LETTERS, titles, strict=False)]
     far = [n for n in titles if n != NAIVE and _overall(overall, n, "center").above(1.0)]
     rest = [n for n in titles if n != NAIVE and n not in far]
     verdict = "Centers lie farther from clean patches than clean patches from one another"
@@ -170,10 +180,14 @@ def caption(data: Data) -> str:
         f"{style.listed(titles[n] for n in rest)}" if far else " in none of the spaces for sure"
     )  # fmt: skip
     sentences = [
-        f"Distance of {count(facts['n_queries'])} patches to the nearest clean patches of other "
-        "images, over the same distance of clean patches of the same entropy decile: 1 is like "
-        f"a clean image (bars: {facts['intervals']}). {verdict} (center over all patches: "
-        f"{'; '.join(told)}){_trends(data)}."
+        "Does the center (the mean of all sharp patches behind one low-resolution patch, the "
+        "answer that a pixel loss asks for) look like a patch of a clean photograph? Each of "
+        f"{count(facts['n_queries'])} centers is described by {style.listed(meant)}; its distance "
+        "to the nearest clean patches of other images is divided by the same distance of true "
+        "patches of the same entropy decile, so 1 is like a clean image and more is unlike one. "
+        "To the right, the low-resolution patch leaves more open (entropy decile 1 to "
+        f"{BINS}; bars: {facts['intervals']}). Black: true patches against one another, a check "
+        f"that has to lie at 1. {verdict}; over all patches, {'; '.join(told)}{_trends(data)}."
     ]
     if NAIVE in titles:
         center = _overall(overall, NAIVE, "center")
@@ -185,9 +199,9 @@ def caption(data: Data) -> str:
             else "puts the center far from clean patches here, which other images need not do"
         )
         sentences.append(
-            f"The hatched panel is a warning: the plain pixel distance {says} "
-            f"({center.text(2)}), because smooth patches lie near everything; it must not be used "
-            "to judge blur."
+            f"The hatched panel ({LETTERS[list(titles).index(NAIVE)]}) is a warning: the plain "
+            f"pixel distance {says} ({center.text(2)}), because smooth patches lie near "
+            "everything; it must not be used to judge blur."
         )
     sentences += [f"{name} is left out: {why}." for name, why in facts["missing"].items()]
     return " ".join(sentences)

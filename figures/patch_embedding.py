@@ -198,6 +198,7 @@ def draw(data: Data) -> Figure:
     everything = np.concatenate([points[["x", "y"]], background])
     # A few far patches would squeeze all others; to the right and above clean patches crowd.
     low, high = np.quantile(everything, 0.002, axis=0), everything.max(axis=0)
+    high = high + 0.03 * (high - low)  # cells reach beyond their points
     columns = 4
     lines = -(-len(kinds) // columns)
     with style.publication():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,8 @@ from cooanalysis.comparison.tables import latex, markdown
 from figures.contract import FigureModule, Inputs
 
 
-def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> str:
-    """Write PDF, PNG, caption and data of a figure; return its name.
+def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> None:
+    """Write PDF, PNG, caption and data of a figure.
 
     Equal data give equal bytes: no dates are written.
     """
@@ -36,30 +34,7 @@ def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> 
     )
     figure = module.draw(found)
     if figure is None:
-        return name
+        return
     for kind in ("png", "pdf"):
         with (out / f"{name}.{kind}").open("wb") as file:
             plotting.save_figure(figure, file, kind)
-    return name
-
-
-def write_index(out: Path, written: Sequence[str], missing: Mapping[str, str]) -> None:
-    """Write one page that shows all figures with their captions."""
-    parts = [
-        "<!doctype html><meta charset=utf-8><title>Figures</title><style>"
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}"
-        "img{max-width:100%}figure{margin:2.5rem 0}</style><h1>Figures</h1>"
-    ]
-    for name in written:
-        caption = (out / f"{name}.md").read_text(encoding="utf-8").strip().replace("**", "")
-        shown = f'<img src="{name}.png" alt="{name}">'
-        if not (out / f"{name}.png").exists():
-            tables = sorted(path for path in out.glob(f"{name}.*.md"))
-            shown = "".join(f"<pre>{escape(path.read_text('utf-8'))}</pre>" for path in tables)
-        parts.append(
-            f'<figure id="{name}">{shown}<figcaption>{escape(caption)}</figcaption></figure>'
-        )
-    parts += [
-        f"<p><b>{escape(name)}</b>: not drawn. {escape(why)}</p>" for name, why in missing.items()
-    ]
-    (out / "index.html").write_text("\n".join(parts) + "\n", encoding="utf-8")

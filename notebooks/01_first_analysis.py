@@ -49,8 +49,8 @@ result.plot.entropy_vs_center_distance()
 # %% [markdown]
 # ## What it costs
 #
-# Detail energy is the power of what differs from bicubic interpolation, over that of the true patches. The center of
-# a group keeps little of it, the less the more ambiguous the LR patch is.
+# Detail energy is the power of what differs from bicubic interpolation, over that of the true patches. The bars show
+# how much of it the center of a group keeps, from the least to the most ambiguous tenth of the LR patches.
 
 # %%
 result.plot.detail_energy()
@@ -58,7 +58,8 @@ result.plot.detail_energy()
 # %% [markdown]
 # ## Where
 #
-# Entropy over whole images: flat places are easy, textures are not.
+# Entropy over whole images: bright where many different details would fit. It is relative to the contrast of a patch,
+# so a flat place with faint texture can be bright, too.
 
 # %%
 result.plot.entropy_maps()

@@ -56,7 +56,7 @@ def compare(
     strata
         Number of entropy quantiles.
     crops
-        Number of places shown side by side.
+        Number of places shown side by side: where the baseline over-smooths most.
     out
         Run directory to write. A finished comparison with the same configuration, data and models
         is loaded instead of being repeated; an interrupted one resumes.

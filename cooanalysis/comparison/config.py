@@ -32,7 +32,7 @@ class CompareConfig:
     strata
         Number of entropy quantiles that results are split by.
     crops
-        Number of places shown side by side.
+        Number of places shown side by side: where the baseline over-smooths most.
     """
 
     analysis: AnalysisConfig

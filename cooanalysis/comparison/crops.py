@@ -51,6 +51,24 @@ def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]])
     return (terms["truth_center"] - terms["model_center"]) * contrast
 
 
+def judged(baseline: str, kinds: Mapping[str, str]) -> list[str]:
+    """Models whose over-smoothing decides where crops are cut.
+
+    The baseline does, unless it is the truth, which gives nothing up; then all others together.
+
+    Parameters
+    ----------
+    baseline
+        Its name.
+    kinds
+        Kind of every model (see :class:`cooanalysis.comparison.sources.Source`), by name.
+    """
+    if kinds[baseline] != "hr":
+        return [baseline]
+    others = [name for name, kind in kinds.items() if kind not in ("hr", "bicubic")]
+    return others or list(kinds)
+
+
 def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:
     """Rows of the queries with the highest scores, at most one an image."""
     rows: list[int] = []

@@ -201,6 +201,9 @@ def _label_points(ax: Axes, points: Sequence[Point]) -> None:
     for bar in itertools.chain.from_iterable(c.get_segments() for c in ax.collections):  # type: ignore[attr-defined]
         ends = ax.transData.transform(bar)
         taken.append(np.concatenate([ends.min(axis=0) - pixel, ends.max(axis=0) + pixel]))
+    # Words that lie there already count like names.
+    words = [np.asarray(t.get_window_extent().extents) for t in ax.texts if t not in arrows]
+    taken += 3 * words
     for arrow in arrows:
         ends = ax.transData.transform([arrow.xyann, arrow.xy])
         steps = ends[0] + np.linspace(0.0, 1.0, 15)[:, None] * (ends[1] - ends[0])

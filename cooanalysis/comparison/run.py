@@ -14,7 +14,7 @@ import pandas as pd
 
 from cooanalysis.comparison.cache import OutputCache
 from cooanalysis.comparison.config import CompareConfig
-from cooanalysis.comparison.crops import cut_crops, find_places, oversmoothing
+from cooanalysis.comparison.crops import cut_crops, find_places, judged, oversmoothing
 from cooanalysis.comparison.groups import QueryGroups, dense_groups, groups_of
 from cooanalysis.comparison.images import ImageMeasures, measure_images
 from cooanalysis.comparison.outputs import with_outputs
@@ -76,8 +76,8 @@ def run_comparison(
         progress.advance()
         areas = auc({name: scores_of(arrays) for name, arrays in found.items()}, seed)
         progress.advance()
-    compared = [source.name for source in sources if source.kind not in ("hr", "bicubic")]
-    score = np.sum([oversmoothing(groups, found[name]) for name in compared or list(found)], axis=0)
+    deciding = judged(config.baseline, {source.name: source.kind for source in sources})
+    score = np.sum([oversmoothing(groups, found[name]) for name in deciding], axis=0)
     places = find_places(groups, score, config.crops)
     crops = cut_crops(groups, study.queries, places, sources, cache)
     with run.clock.time("pictures"):
@@ -88,11 +88,14 @@ def run_comparison(
             f"only {len(run.queries.names)} images: intervals come from single patches, which "
             "resemble each other, and are too narrow; tests over so few images say little"
         )
+    ceiling = ceiling_db(patches[patches["model"] == sources[0].name], seed)
+    if not ceiling["trusted"] and np.isfinite(ceiling["value"]):
+        run.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
     run.clock.seconds["total"] = time.perf_counter() - started
     summary = _summary(config, study, groups, sources, wanted, table, areas, lead)
     summary |= {
         "fingerprint": fingerprint,
-        "psnr_ceiling_db": ceiling_db(patches[patches["model"] == sources[0].name], seed),
+        "psnr_ceiling_db": ceiling,
         "cached_outputs": reused,
     }
     plain = jsonable(summary)

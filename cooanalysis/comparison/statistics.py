@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cooanalysis.coo import psnr
 from cooanalysis.metrics.registry import Metric
 from cooanalysis.stats import Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.summary import ceiling_trust
 
 Floats = NDArray[np.float64]
 Direction = Literal["lower", "higher", "one"]
@@ -217,10 +218,15 @@ def auc(scores: Mapping[str, Any], seed: int) -> dict[str, Estimate]:
     }
 
 
-def ceiling_db(patches: pd.DataFrame, seed: int) -> Estimate:
-    """PSNR ceiling of the patches (of one model's rows), with its interval."""
+def ceiling_db(patches: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """PSNR ceiling of the patches (one model's rows), its interval, and whether to trust it."""
     bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)
-    return bootstrap.mean(patches["mmse_floor"].to_numpy(np.float64)).transform(psnr)
+    floors = patches["mmse_floor"].to_numpy(np.float64)
+    unit = patches["lr_std"].to_numpy(np.float64) ** 2
+    error = patches["truth_center"].to_numpy(np.float64) * unit
+    trusted, reason = ceiling_trust(error, floors, bootstrap)
+    found = bootstrap.mean(floors).transform(psnr)
+    return {**found.as_dict(), "trusted": trusted, "reason": reason}
 
 
 def _resampled(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cooanalysis.comparison.crops import judged
 from cooanalysis.comparison.plots import FIGURES, unavailable
 from cooanalysis.comparison.tables import differences, headline
 from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
@@ -141,9 +142,8 @@ def asked(summary: Mapping[str, Any]) -> str:
 def captions(comparison: Comparison) -> dict[str, str]:
     """Captions of the figures, with the numbers of the run."""
     summary = comparison.summary
-    ceiling = Number.of(summary["psnr_ceiling_db"])
     lead = next((m["title"] for m in summary["measures"] if m["name"] == summary["lead"]), "")
-    compared = [m["name"] for m in summary["models"] if m["kind"] not in ("hr", "bicubic")]
+    deciding = judged(summary["baseline"], {m["name"]: m["kind"] for m in summary["models"]})
     arrows = " An arrow leads from a model to the same model trained with DECLoss."
     bars = " Bars are 95 % intervals over images."
     return {
@@ -172,14 +172,14 @@ def captions(comparison: Comparison) -> dict[str, str]:
             "intervals over images."
         ),
         "crops": (
-            f"Chosen by rule and not by taste: the patches at which {_together(compared)} give up "
-            "most of the truth's squared distance from the center, at most one from an image."
+            f"Chosen by rule and not by taste: the patches at which {_together(deciding)} most of "
+            "the truth's squared distance from the center, at most one from an image."
         ),
         "maps": (
             "What each model gives up of the truth's squared distance from the center; below: its "
             "share over the image. The images are those where the center loses most. An ideal "
             "model has none of it, and the best possible guess of a pixel loss nearly all; on the "
-            f"query patches the ceiling of such guesses is {ceiling.text(2, ' dB')}."
+            f"query patches the ceiling of such guesses is {_ceiling(summary)}."
         ),
     }
 
@@ -189,10 +189,16 @@ def _only(arrows: str, comparison: Comparison) -> str:
     return arrows if any(f"{name}-decloss" in names for name in names) else ""
 
 
+def _ceiling(summary: Mapping[str, Any]) -> str:
+    ceiling = summary["psnr_ceiling_db"]
+    doubt = ", which is not to be trusted" if ceiling.get("trusted") is False else ""
+    return Number.of(ceiling).text(2, " dB") + doubt
+
+
 def _together(names: list[str]) -> str:
-    if not names:
-        return "the models"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} together"
+    if len(names) == 1:
+        return f"{names[0]} gives up"
+    return f"{', '.join(names[:-1])} and {names[-1]} together give up"
 
 
 # -- parts of the page ----------------------------------------------------------------------
@@ -268,7 +274,7 @@ def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Groups", words.grouping({"config": config, "engine": config})),
         ("Query patches", words.count(summary["n_queries"])),
-        ("PSNR ceiling", Number.of(summary["psnr_ceiling_db"]).text(2, " dB")),
+        ("PSNR ceiling", _ceiling(summary)),
         (
             "Two-sample AUC",
             "; ".join(

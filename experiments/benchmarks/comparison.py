@@ -10,6 +10,7 @@ bounded budget and prints the peak memory.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +27,10 @@ from cooanalysis.inference import torch_to_uint8, uint8_to_torch, upscale
 from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keeping import kept  # noqa: E402
+
 
 def main(
     dataset: Annotated[str, typer.Option(help="Images to compare on.")] = "sample",
@@ -33,11 +38,16 @@ def main(
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     metrics: Annotated[str, typer.Option(help="Comma-separated.")] = "psnr_y,ssim_y",
     large: Annotated[bool, typer.Option("--large", help="Upscale one 4K image instead.")] = False,
+    out: Annotated[Path, typer.Option(help="Where it is kept.")] = Path("results/benchmarks"),
 ) -> None:
-    """Run and print."""
-    if large:
-        _large()
-        return
+    """Run, print and keep."""
+    options = {"dataset": dataset, "reference": reference, "queries": queries, "metrics": metrics,
+               "large": large}  # fmt: skip
+    with kept(out, "comparison_large" if large else "comparison", options):
+        _large() if large else _measure(dataset, reference, queries, metrics)
+
+
+def _measure(dataset: str, reference: str | None, queries: int, metrics: str) -> None:
     models = {path.stem.removeprefix("edsr-small-x4-"): str(path) for path in shipped().values()}
     # Once, untimed: imports and compiled functions are paid for by whoever comes first.
     coo.compare("sample", ["bicubic"], metrics=metrics.split(","), queries=50, k=32,

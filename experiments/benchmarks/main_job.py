@@ -13,6 +13,7 @@ machine.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +27,10 @@ from cooanalysis.environment import peak_rss_bytes, versions
 from cooanalysis.neighbors import exact_search, recall_at_k
 from cooanalysis.rundir import Checkpoints
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keeping import kept  # noqa: E402
+
 SMALL_BATCH = 4096
 """FAISS's exact search takes several times as long a query on batches up to this size."""
 
@@ -37,8 +42,13 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=5000)
     parser.add_argument("--k", type=int, default=128)
     parser.add_argument("--index", default="ivf")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"), help="kept there")
     options = parser.parse_args()
+    with kept(options.out, "main_job", vars(options)):
+        _measure(options)
 
+
+def _measure(options: argparse.Namespace) -> None:
     config = coo.AnalysisConfig(
         dataset=options.dataset,
         reference=options.reference,

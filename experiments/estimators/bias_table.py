@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,10 @@ from cooanalysis.entropy import (
     entropy,
     gaussian_entropy,
 )
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keeping import kept  # noqa: E402
 
 Array = NDArray[np.float64]
 Sampler = Callable[[np.random.Generator, tuple[int, int, int]], Array]
@@ -108,7 +114,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--d", type=int, nargs="+", default=[1, 4, 24], help="dimensions")
     parser.add_argument("--trials", type=int, default=200, help="groups a cell (at least 2)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("results/estimators"), help="kept there")
     options = parser.parse_args(arguments)
+    with kept(options.out, "bias_table", vars(options)):
+        _print(options)
+
+
+def _print(options: argparse.Namespace) -> None:
     print(f"bias ± standard deviation of a group, nats per dimension, {options.trials} trials\n")
     for number, row in enumerate(rows(options.n, options.d, options.trials, options.seed)):
         print("| " + " | ".join(row) + " |", flush=True)

@@ -8,6 +8,7 @@ space falls with it, that space takes noise for detail.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -22,6 +23,10 @@ from cooanalysis.data import LoadedPair, iter_pairs, resolve
 from cooanalysis.inference import upscale
 from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from keeping import kept  # noqa: E402
 
 Image = NDArray[np.uint8]
 BASES = ("hr", "edsr-small-x4-l1", "edsr-small-x4-l1-decloss", "edsr-small-x4-ragan-decloss")
@@ -58,8 +63,20 @@ def main(
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
     ] = None,
+    seed: Annotated[int, typer.Option(help="Of the query patches.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the table is kept.")] = Path("results/manifold"),
 ) -> None:
-    """Measure and print."""
+    """Measure, print and keep."""
+    options = {"dataset": dataset, "reference": reference, "queries": queries,
+               "features": features, "seed": seed}  # fmt: skip
+    with kept(out, "noise_table", options):
+        _print(dataset, reference, queries, features, data_root, seed)
+
+
+def _print(
+    dataset: str, reference: str | None, queries: int, features: str, data_root: Path | None,
+    seed: int,
+) -> None:  # fmt: skip
     models: dict[str, Any] = {}
     for base in BASES:
         clean = outputs(base, dataset, data_root)
@@ -68,6 +85,7 @@ def main(
     found = coo.compare(
         dataset, models, reference=reference, metrics=["psnr_y"], queries=queries, map_images=0,
         features=tuple(features.split(",")), data_root=data_root, crops=1, cache=False,
+        seed=seed,
     )  # fmt: skip
     wanted = ["collapse_index", *(f"manifold_{name}" for name in features.split(","))]
     table = found.table()[wanted].map(lambda value: f"{value:.2f}").reset_index()

@@ -96,6 +96,27 @@ def test_points_lie_where_the_numbers_say(comparison: coo.Comparison) -> None:
         assert (round(row["collapse_index"], 6), round(row["manifold_sparsity"], 6)) in found
 
 
+def test_names_of_points_lie_beside_the_words_of_the_axes(comparison: coo.Comparison) -> None:
+    figure = comparison.plot.collapse_manifold()
+    figure.draw_without_rendering()
+    texts = [text for text in figure.axes[0].texts if text.get_text()]
+    words = [t for t in texts if t.get_text().endswith("→")]
+    assert len(words) == 2
+    for word in words:
+        for text in texts:
+            overlaps = word.get_window_extent().overlaps(text.get_window_extent())
+            assert text is word or not overlaps, text.get_text()
+
+
+def test_an_untrusted_ceiling_is_called_so(comparison: coo.Comparison) -> None:
+    ceiling = comparison.summary["psnr_ceiling_db"] | {"trusted": False}
+    doubtful = dataclasses.replace(
+        comparison, summary=comparison.summary | {"psnr_ceiling_db": ceiling}
+    )
+    assert "not to be trusted" in captions(doubtful)["maps"]
+    assert "together" not in captions(comparison)["crops"]
+
+
 def test_figures_are_listed_for_completion(comparison: coo.Comparison) -> None:
     assert set(FIGURES) <= set(dir(comparison.plot))
     with pytest.raises(AttributeError, match="there are perception_distortion"):

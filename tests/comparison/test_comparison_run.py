@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 import cooanalysis as coo
+from cooanalysis.comparison.crops import judged
 from cooanalysis.errors import ConfigError, ModelError, RunDirectoryError
 
 torch = pytest.importorskip("torch")
@@ -80,6 +81,33 @@ def test_every_table_has_every_model(comparison: coo.Comparison) -> None:
         ["bicubic", "L1", "L1 + DECLoss", "noisy", "hr"]
     ] * 6
     json.dumps(comparison.summary, allow_nan=False)
+
+
+def test_crops_are_where_the_baseline_gives_up_most(comparison: coo.Comparison) -> None:
+    table = comparison.patches
+    own = table[table["model"] == comparison.summary["baseline"]]
+    score = (own["truth_center"] - own["model_center"]) * own["lr_std"].astype(float) ** 2
+    best = own.loc[score.groupby(own["image"]).idxmax()].assign(score=score)
+    best = best.sort_values("score", ascending=False)
+    assert [crop.image for crop in comparison.crops] == best["image"].head(6).tolist()
+    scale, width = comparison.summary["scale"], 5
+    for crop, row in zip(comparison.crops, best.to_dict("records"), strict=False):
+        for corner, place in ((crop.top, row["y"]), (crop.left, row["x"])):
+            assert corner <= scale * place and scale * (place + width) <= corner + 96
+
+
+def test_the_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
+    kinds = {"hr": "hr", "bicubic": "bicubic", "a": "checkpoint", "b": "function"}
+    assert judged("a", kinds) == ["a"]
+    assert judged("bicubic", kinds) == ["bicubic"]
+    assert judged("hr", kinds) == ["a", "b"]
+    assert judged("hr", {"hr": "hr", "bicubic": "bicubic"}) == ["hr", "bicubic"]
+
+
+def test_a_ceiling_that_is_not_trusted_is_warned_of(comparison: coo.Comparison) -> None:
+    ceiling = comparison.summary["psnr_ceiling_db"]
+    warned = any("PSNR ceiling" in note for note in comparison.summary["warnings"])
+    assert warned == (not ceiling["trusted"])
 
 
 def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.Comparison) -> None:

@@ -334,12 +334,23 @@ def test_areas_of_known_scores() -> None:
 
 
 def test_the_ceiling_is_that_of_the_mean_floor() -> None:
-    frame = patches().query("model == 'a'")
+    frame = patches().query("model == 'a'").assign(truth_center=1.0, lr_std=0.1)
     rng = np.random.default_rng(0)
     floor = rng.gamma(2.0, 1e-3, len(frame))
     floor[rng.random(len(frame)) < 0.3] = np.nan
     found = ceiling_db(frame.assign(mmse_floor=floor), seed=0)
-    assert found.value == pytest.approx(-10 * np.log10(np.nanmean(floor)))
-    assert found.ci_low < found.value < found.ci_high
+    assert found["value"] == pytest.approx(-10 * np.log10(np.nanmean(floor)))
+    assert found["ci_low"] < found["value"] < found["ci_high"]
     nothing = ceiling_db(frame.assign(mmse_floor=np.nan), seed=0)
-    assert np.isnan([nothing.value, nothing.ci_low, nothing.ci_high]).all()
+    assert np.isnan([nothing["value"], nothing["ci_low"], nothing["ci_high"]]).all()
+    assert not nothing["trusted"]
+
+
+def test_a_ceiling_that_the_center_reaches_is_not_trusted() -> None:
+    frame = patches().query("model == 'a'")
+    frame = frame.assign(truth_center=frame["part"], lr_std=0.1)
+    error = frame["truth_center"] * frame["lr_std"] ** 2
+    below = ceiling_db(frame.assign(mmse_floor=0.5 * error), seed=0)
+    assert below["trusted"] and "clearly below" in below["reason"]
+    above = ceiling_db(frame.assign(mmse_floor=1.5 * error), seed=0)
+    assert not above["trusted"] and "larger reference set" in above["reason"]

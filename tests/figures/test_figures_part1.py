@@ -126,7 +126,7 @@ def test_entropy_and_center_distance(inputs: Inputs, tmp_path: Path) -> None:
     assert len(found.frames["medians"]) == entropy_vs_center_distance.BINS
     caption = entropy_vs_center_distance.caption(found)
     assert f"{found.facts['spearman']['value']:.3f}" in caption
-    assert "200 groups of 128" in caption
+    assert "200 groups holds the 128" in caption and "(Gaussian fit: two clusters" in caption
 
 
 def test_too_few_queries_are_missing_data(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +163,7 @@ def test_detail_energy(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.Monke
     caption = detail_energy_vs_entropy.caption(found)
     assert f"{100 * frames['scales']['value'].iloc[0]:.1f} %" in caption
     assert "unrelated" in caption and "1/128" in caption
+    assert "Detail is what" in caption and "The center of a group" in caption
 
 
 def test_small_images_are_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +194,9 @@ def test_manifold(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(found.frames["deciles"]) == 3 * len(spaces) * 10
     caption = manifold_vs_entropy.caption(found)
     assert f"{overall['subbands', 'center']:.2f}" in caption and "must not be used" in caption
+    # Every panel is explained, and the naive one named by its letter.
+    assert "(a) how much fine detail" in caption and "hatched panel (c)" in caption
+    assert set(manifold_vs_entropy.SPACES) <= set(manifold_vs_entropy.MEANING)
 
 
 def test_pixels_alone_are_missing_data() -> None:
@@ -237,7 +241,28 @@ def test_coo_picture(inputs: Inputs, tmp_path: Path) -> None:
     assert set(SHIPPED) <= set(found.frames["distances"]["what"])
     assert found.arrays["0_members"].shape[1:] == found.arrays["0_truth"].shape == (20, 20, 1)
     assert found.frames["patches"]["entropy gaussian"].is_monotonic_increasing
-    assert "not picked by eye" in coo_picture.caption(found)
+    caption = coo_picture.caption(found)
+    assert "not picked by eye" in caption
+    # A mean of 128 keeps less of their energy than any of them.
+    bicubic = distances.xs("bicubic", level="what") ** 2
+    assert f"{100 * (bicubic / (1 + bicubic)).max():.1f} %" in caption
+
+
+def test_a_model_is_called_nearer_only_where_it_is_in_every_row() -> None:
+    frame = pd.DataFrame({0: [0.8, 0.5, 0.5], 1: [0.7, 0.6, 0.9]}, index=["truth", "l1", "ragan"])
+    assert coo_picture._nearer(frame, ["l1", "ragan"]).endswith("every row: l1")
+    assert coo_picture._nearer(frame, ["ragan"]) == ""
+
+
+def test_shares_are_told_apart_only_beyond_their_intervals() -> None:
+    def ends(scale: int, first: float, last: float, half: float) -> list[dict[str, float]]:
+        return [{"scale": scale, "value": v, "ci_low": v - half, "ci_high": v + half}
+                for v in (first, last)]  # fmt: skip
+
+    rows = [*ends(2, 0.06, 0.01, 0.01), *ends(4, 0.02, 0.01, 0.01), *ends(8, 0.01, 0.06, 0.01)]
+    text = detail_energy_vs_entropy._falls(Data({"scale_deciles": pd.DataFrame(rows)}))
+    assert "less at ×2 (6.0 % to 1.0 %)" in text and "more at ×8 (1.0 % to 6.0 %)" in text
+    assert "no surely different share at ×4" in text
 
 
 @NEEDS_MODELS

@@ -122,6 +122,18 @@ def test_the_price_of_training_is_relative_to_the_same_crops() -> None:
     assert np.allclose(cost["ci_low"], cost["ci_high"])
 
 
+def test_decloss_of_the_training_has_its_course_and_no_claim_beyond_it() -> None:
+    rows = [(seed, step, "l1-decloss", "DECLoss", 5.0 - step / 100 + 0.01 * seed)
+            for seed in range(3) for step in (50, 100)]  # fmt: skip
+    rows.append((0, 50, "l1", "L1Loss", 1.0))
+    log = pd.DataFrame(rows, columns=["seed", "iteration", "variant", "quantity", "value"])
+    course = decloss_effect.training_decloss(log)
+    assert course["value"].tolist() == pytest.approx([4.51, 4.01])
+    assert "no fall" not in decloss_effect._course(course)
+    flat = log.assign(value=4.0 + 0.1 * log["seed"])
+    assert "no fall" in decloss_effect._course(decloss_effect.training_decloss(flat))
+
+
 # -- tables ---------------------------------------------------------------------------------
 
 
