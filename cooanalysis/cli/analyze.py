@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from cooanalysis import config
-from cooanalysis.cli.common import INTERRUPTED, run, show_version
+from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
 
 if TYPE_CHECKING:
     from cooanalysis.result import Result
@@ -255,10 +255,10 @@ def analyze(
         ),
     ] = False,
 ) -> None:
-    target = out or Path("runs") / f"{Path(dataset).resolve().name}-x{scale}"
-    from cooanalysis.api import analyze as analysis
+    with interruptible("coo-analyze"):
+        target = out or default_out(dataset, "", scale)
+        from cooanalysis.api import analyze as analysis
 
-    try:
         result = analysis(
             dataset,
             reference=reference,
@@ -291,14 +291,10 @@ def analyze(
             strict=strict,
             seed=seed,
         )
-    except KeyboardInterrupt:
-        # Here and not in main(): typer would turn it into an exit without a word.
-        typer.echo("coo-analyze: interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
-    elif not quiet:
-        _print_result(result, target)
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+        elif not quiet:
+            _print_result(result, target)
 
 
 def _print_result(result: Result, target: Path) -> None:
@@ -316,7 +312,7 @@ def _print_result(result: Result, target: Path) -> None:
             text += f"  ({estimate['ci_low']:.{digits}f} to {estimate['ci_high']:.{digits}f})"
         return text
 
-    title = (
+    title = _escape(
         f"{summary['dataset']['title']} x{summary['scale']}, reference "
         f"{summary['reference']['title']}: {summary['n_queries']:,} queries, "
         f"{summary['n_reference_patches']:,} reference patches"
@@ -356,13 +352,13 @@ def _print_result(result: Result, target: Path) -> None:
     errors = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
     for warning in summary["warnings"]:
         errors.print(f"[yellow]warning:[/] {_escape(warning)}")
-    console.print(f"Report: {target / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 app = typer.Typer(add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, ImagePair, data_roots, iter_pairs
+from cooanalysis.data.images import open_quietly
 from cooanalysis.data.loading import LoadedPair, load_pair
 from cooanalysis.errors import RunDirectoryError
 
@@ -62,13 +63,11 @@ def load_training_images(
 
 def decoded_bytes(datasets: Sequence[Dataset]) -> float:
     """Memory that all images take as uint8, from the headers of the files."""
-    from PIL import Image as Pillow
-
     total = 0.0
     for dataset in datasets:
         for pair in dataset.pairs:
             try:
-                with Pillow.open(pair.hr_path) as file:
+                with open_quietly(pair.hr_path) as file:
                     width, height = file.size
             except Exception:  # the decoder will say what is wrong, with more words
                 continue
