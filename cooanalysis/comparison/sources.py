@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -412,7 +413,9 @@ def _state_dict(name: str, path: Path) -> dict[str, Any]:
         except Exception as error:
             raise ModelError(f"model {name!r}: {path} is damaged ({_first_line(error)})") from error
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of pickle protocols; what matters is an error
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _REFUSED.search(str(error)):
             raise ModelError(

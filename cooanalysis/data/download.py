@@ -55,7 +55,9 @@ _COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
 # What is wrong with the disk and not with the archive.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
-_CONTENT_RANGE = re.compile(r"^bytes\s+(?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)$")
+_CONTENT_RANGE = re.compile(
+    r"^bytes\s+(?:(?P<start>\d{1,18})-\d{1,18}|\*)/(?P<total>\d{1,18}|\*)$", re.ASCII
+)
 
 
 def fetch_and_unpack(archive: Archive, data_root: str | Path, *, progress: bool = True) -> Path:
@@ -415,7 +417,8 @@ def _size(path: Path) -> int:
 
 def _content_length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    # "²" is a digit, too, and a number of five thousand digits is none to Python.
+    return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
 
 
 def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
