@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[
     ValueError
         If it is damaged, holds objects, or unpacks to more than ``max_bytes``.
     """
+    require_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -55,6 +57,20 @@ def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[
         raise ValueError(f"{path.name} does not fit into memory") from error
     except Exception as error:  # a damaged zip file fails in nearly any way
         raise ValueError(f"{path.name}: {error or type(error).__name__}") from error
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what may never end, or wait for somebody: a pipe, a socket, a device.
+
+    Raises
+    ------
+    OSError
+        If there is nothing, or it may not be looked at.
+    ValueError
+        If it is not a regular file.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path.name} is not a regular file")
 
 
 def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.explored import Explored
-from cooanalysis.npz import read_arrays
+from cooanalysis.npz import read_arrays, require_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,6 +168,8 @@ def load(directory: str | Path) -> Result:
         )
     _require(folder, summary)
     try:
+        for name in (GROUPS_FILE, MAPS_FILE):
+            require_regular(folder / name)
         groups = pd.read_parquet(folder / GROUPS_FILE)
         maps = pd.read_parquet(folder / MAPS_FILE)
         if lacking := sorted({"image", "y", "x"} - set(groups.columns)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.crops import Crop
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.explored import Explored
-from cooanalysis.npz import read_arrays
+from cooanalysis.npz import read_arrays, require_regular
 from cooanalysis.result import (
     EXPLORED_FILE,
     FIGURES_FOLDER,
@@ -183,6 +183,8 @@ def load_comparison(directory: str | Path) -> Comparison:
     if summary.get("kind") != KIND:
         raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
     try:
+        for name in FRAMES:
+            require_regular(folder / f"{name}.parquet")
         frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
         if lacking := sorted(set(_KEYS) - set(summary)):
             raise ValueError(f"summary.json lacks {', '.join(lacking)}")

@@ -13,7 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
             sixteen_bit_raw_mode = _sixteen_bit_colour(image)
             if sixteen_bit_raw_mode is not None:
                 return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
-            image.load()
+            _load(image)
             # Transposing makes a new image without a format, hence the order of the two lines.
             image_format = image.format
             upright = _upright(image)
@@ -168,6 +168,12 @@ def open_quietly(path: Path) -> ImageFile.ImageFile:
         return Image.open(path)
 
 
+def _load(image: ImageFile.ImageFile) -> None:
+    # Metadata of a TIFF is read last, and warned of then; other formats decode in parallel.
+    with _quiet() if image.format == "TIFF" else nullcontext():
+        image.load()
+
+
 def _upright(image: Image.Image) -> Image.Image:
     with _quiet():
         return ImageOps.exif_transpose(image)
@@ -190,7 +196,8 @@ def _refuse_special(path: Path) -> None:
 
 
 def _refuse_frames(image: Image.Image, path: Path) -> None:
-    n_frames = getattr(image, "n_frames", 1)
+    with _quiet():
+        n_frames = getattr(image, "n_frames", 1)
     if n_frames > 1 and image.format != "MPO":
         raise ImageError(
             f"cannot use {path}: it holds {n_frames} frames (an animation or a multi-page file); "
@@ -299,5 +306,5 @@ def _decode_as(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
             tile._replace(args=(raw_mode, *tile[3][1:]) if isinstance(tile[3], tuple) else raw_mode)
             for tile in image.tile
         ]
-        image.load()
+        _load(image)
         return np.array(_upright(image), dtype=np.uint8)

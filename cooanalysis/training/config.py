@@ -341,6 +341,8 @@ def _typed(kind: str, name: str, value: Any) -> Any:
     if kind.startswith("Mapping"):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{name} must be a mapping; got {value!r}")
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise ConfigError(f"{name} must have text as keys; got {odd[0]!r}")
         return dict(value)
     kinds: Mapping[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
     wanted = kinds[kind.split(" ")[0]]
