@@ -19,7 +19,7 @@ from cooanalysis.stats import ImageBootstrap
 from cooanalysis.summary import entropy_column
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
-from figures.known_answers import known_distributions
+from cooanalysis.known_answers import known_distributions
 
 TITLE = "Entropy and center distance"
 

@@ -15,7 +15,7 @@ from cooanalysis.entropy import ESTIMATORS, TOLERANCE, entropy
 from cooanalysis.report.words import estimator_title
 from figures import style
 from figures.contract import Data, Inputs, generator
-from figures.known_answers import Known, known_distributions
+from cooanalysis.known_answers import Known, known_distributions
 
 TITLE = "Entropy estimators where the answer is known"
 

@@ -63,6 +63,33 @@ def _joined(names: tuple[Any, ...]) -> str:
     return ", ".join(map(str, names))
 
 
+def run_self_test(asked: bool) -> None:
+    """Callback of ``--self-test``: a table of known answers; exit code 0, or 1 if one fails."""
+    if not asked:
+        return
+    with interruptible("coo-analyze"):
+        from rich.console import Console
+        from rich.table import Table
+
+        from cooanalysis.selftest import run_checks
+
+        table = Table(title="Known answers on this machine", title_justify="left")
+        for heading in ("measure", "known", "measured", "tolerance", "result"):
+            table.add_column(
+                heading, justify="left" if heading in ("measure", "result") else "right"
+            )
+        checks = []
+        for check in run_checks():
+            checks.append(check)
+            numbers = (f"{n:.5g}" for n in (check.known, check.measured, check.tolerance))
+            verdict = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
+            table.add_row(_escape(check.title), *numbers, verdict)
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        failed = sum(not check.passed for check in checks)
+        typer.echo(f"{len(checks) - failed} of {len(checks)} pass")
+        raise typer.Exit(int(failed > 0))
+
+
 # Defaults stand in one place, the configuration.
 _DEFAULT = config.AnalysisConfig(dataset="sample")
 
@@ -245,6 +272,17 @@ def analyze(
         typer.Option(
             "--json",
             help="Print summary.json on standard output, and nothing else.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test",
+            callback=run_self_test,
+            is_eager=True,
+            help="Measure distributions with known answers on this machine, print what passes, "
+            "and stop; exit code 1 if anything fails.",
             rich_help_panel=_OUTPUT,
         ),
     ] = False,

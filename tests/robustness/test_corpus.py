@@ -92,8 +92,11 @@ NOBODY = 65534
     ("mode", "where"), [(0, "image"), (0, "folder"), (0o444, "folder"), (0o111, "folder"),
                         (0, "above"), (0, "summary"), (0, "weights"), (0o555, "out")],
 )  # fmt: skip
-def test_without_permission(mode: int, where: str, tmp_path: Path) -> None:
+def test_without_permission(
+    mode: int, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Root may read everything, so that the case is tried by a child that is nobody."""
+    monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path / "cache"))
     images = tmp_path / "above" / "images"
     images.mkdir(parents=True)
     for name in ("a.png", "b.png"):
@@ -116,6 +119,15 @@ def test_without_permission(mode: int, where: str, tmp_path: Path) -> None:
         if path.owner() == "root" and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o055)
     places[where].chmod(mode)
+    # Here, because the child may not be allowed to read the packages.
+    import pandas  # noqa: F401
+
+    import cooanalysis.comparison.sources
+    import cooanalysis.result  # noqa: F401
+
+    if where == "weights":
+        pytest.importorskip("torch")
+        pytest.importorskip("spandrel")
     child = os.fork()
     if child == 0:  # pragma: no cover - not this process
         code = 1
@@ -141,7 +153,6 @@ def _use(where: str, places: dict[str, Path]) -> None:
     if where == "summary":
         coo.load(places["summary"].parent)
     elif where == "weights":
-        pytest.importorskip("torch")
         open_source("m", places["weights"], [], scale=4)
     elif where == "out":
         with checkpoints(places["out"] / "run", "fingerprint"):
