@@ -49,6 +49,11 @@ class Context:
         """Give mapped pages back if the budget is nearly used up; called between batches."""
         self.memory.keep(self.queries, self.reference)
 
+    def note(self, sentence: str) -> None:
+        """Tell the reader of the result, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
     @property
     def same_reference(self) -> bool:
         """Whether the data set is its own reference (then leave-image-out)."""

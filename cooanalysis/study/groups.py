@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from cooanalysis.neighbors import (
     search_excluding,
     tune_to_recall,
 )
+from cooanalysis.neighbors.fallback import cpu, with_fallback
 from cooanalysis.rundir import Arrays
+from cooanalysis.shrinking import in_batches, is_out_of_memory
 from cooanalysis.study.context import Context
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches, excluded_images
 from cooanalysis.summary import entropy_column
@@ -44,20 +47,30 @@ class Grouping:
         for store in (run.queries, run.reference):
             store.release()
         if config.grouping == "knn":
-            self.index = build_index(
+            self._build = partial(
+                build_index,
                 reference.features,
                 kind=config.index,
-                engine=config.engine,
-                device=config.device,
                 n_queries=n_queries,
                 memory=run.memory.left,
                 seed=config.seed,
             )
+            self.index = with_fallback(self._build, config.engine, config.device, run.note)
         else:
             n_cells = config.clusters or max(2, len(reference.features) // (4 * config.k))
             self.cells = fit_kmeans(
                 CellFeatures(reference, config.scale), n_cells, seed=config.seed
             )
+
+    def fall_back(self) -> bool:
+        """Build the index anew for the CPU; False where it is there already."""
+        if self.index is None or "cpu" in self.index.engine:
+            return False
+        self.index = None  # first, so that its memory is free
+        self.index = self._build(**cpu(self._run.note))
+        if self.effort is not None:
+            self.index.set_effort(self.effort)
+        return True
 
     def tune(self, queries: QueryPatches) -> Recall | None:
         """Tune an approximate index on some queries and measure its recall on others."""
@@ -196,8 +209,16 @@ def find_members(
         shard = queries[slice(start, start + SEARCH_SHARD)]
 
         def compute(shard: QueryPatches = shard) -> Arrays:
-            index, distance = grouping.members(shard, excluded)
-            return {"index": index.astype(np.int32), "distance": distance}
+            def some(rows: slice) -> Arrays:
+                index, distance = grouping.members(shard[rows], excluded)
+                return {"index": index.astype(np.int32), "distance": distance}
+
+            try:
+                return in_batches(some, len(shard), "searching neighbours", run.note)
+            except Exception as error:
+                if not is_out_of_memory(error) or not grouping.fall_back():
+                    raise
+            return in_batches(some, len(shard), "searching neighbours", run.note)
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.progress.advance(len(shard))
@@ -239,7 +260,11 @@ def measure_groups(
         rows = slice(start, start + GROUP_SHARD)
 
         def compute(rows: slice = rows) -> Arrays:
-            return _measure_shard(run, reference, queries[rows], members[rows], methods)
+            shard, found = queries[rows], members[rows]
+            return in_batches(
+                lambda some: _measure_shard(run, reference, shard[some], found[some], methods),
+                len(shard), "measuring groups", run.note,
+            )  # fmt: skip
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.keep_memory()
