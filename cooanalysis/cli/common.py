@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+_TOLD: list[str] = []
+"""Commands of this process whose interruption the user was told of."""
+
 _FULL = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")
@@ -44,8 +47,13 @@ def interruptible(name: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"{name}: interrupted; run the same command again to resume", err=True)
+        _say_interrupted(name)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _say_interrupted(name: str) -> None:
+    _say(f"{name}: interrupted; run the same command again to resume")
+    _TOLD.append(name)
 
 
 def default_out(dataset: str, prefix: str, scale: int) -> Path:
@@ -62,13 +70,18 @@ def run(app: Typer, name: str) -> None:
     try:
         try:
             app()
-        except SystemExit:
+        except SystemExit as ended:
+            if ended.code == INTERRUPTED and not _TOLD:
+                _say_interrupted(name)  # while typer still read the options: it leaves in silence
             sys.stdout.flush()  # here, because at the end of Python a full disk is a traceback
             raise
     except CooError as error:
         message = " ".join(str(error).split())
         _say(f"{name}: error: {message}")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say_interrupted(name)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe went away; not an error of ours, but stdout must not be flushed.
         _discard_stdout()

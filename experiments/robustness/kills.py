@@ -14,6 +14,8 @@ import json
 import multiprocessing
 import os
 import random
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -147,7 +149,10 @@ def differences(command: str, out: Path, truth: Path) -> list[str]:
         if name.endswith(".parquet"):
             if not pd.read_parquet(a).equals(pd.read_parquet(b)):
                 wrong.append(name)
-        elif name.endswith((".csv", ".safetensors", ".tex", ".md", "config.yaml")):
+        elif name.endswith(".safetensors"):
+            if _weights(a) != _weights(b):
+                wrong.append(name)
+        elif name.endswith((".csv", ".tex", ".md", "config.yaml")):
             if a.read_bytes() != b.read_bytes():
                 wrong.append(name)
         elif name.endswith(".npz"):
@@ -159,6 +164,15 @@ def differences(command: str, out: Path, truth: Path) -> list[str]:
         elif name == "summary.json" and _timeless(a) != _timeless(b):
             wrong.append(name)
     return wrong
+
+
+def _weights(path: Path) -> Any:
+    """Tensors bit by bit, and the metadata, whose order in the file is left to chance."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="numpy") as file:
+        tensors = {key: file.get_tensor(key).tobytes() for key in file.keys()}  # noqa: SIM118
+        return tensors, dict(file.metadata())
 
 
 def _timeless(path: Path) -> Any:
@@ -173,7 +187,7 @@ def remains(folder: Path, out: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if out.name in p.name and p != out)
 
 
-def torture(command: str, kills: int, folder: Path, seed: int = 0) -> Outcome:
+def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool = True) -> Outcome:
     """Kill a command ``kills`` times at random moments.
 
     Raises
@@ -185,7 +199,8 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0) -> Outcome:
     images, truth = folder / "images", folder / "undisturbed"
     if not images.exists():
         write_images(images)
-    for out in (folder / "warm-up", truth):  # the first compiles what later ones find compiled
+    # The first compiles what later ones find compiled.
+    for out in (folder / "warm-up", truth) if warm else (truth,):
         started = time.perf_counter()
         process = start(command, arguments(command, images, out))
         process.join()
@@ -219,16 +234,78 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0) -> Outcome:
     return outcome
 
 
+def interrupt(command: str, n: int, folder: Path, seed: int = 0) -> Outcome:
+    """Press Ctrl-C ``n`` times at random moments: one line, exit code 130, resumable.
+
+    Raises
+    ------
+    AssertionError
+        At the first that is otherwise.
+    """
+    rng, outcome, began = random.Random(seed), Outcome(command), time.perf_counter()
+    images = folder / "images"
+    if not images.exists():
+        write_images(images)
+    environment = {k: v for k, v in os.environ.items() if k != "COO_DATA_HOME"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+
+    def begin(out: Path) -> subprocess.Popen[str]:
+        words = [f"coo-{command}", *arguments(command, images, out)]
+        code = (
+            f"import sys; from cooanalysis.cli.{command} import main; sys.argv = {words!r}; "
+            "print('ready', flush=True); main()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=environment,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()  # until here it is Python that starts, not the command
+        return process
+
+    started = time.perf_counter()
+    assert begin(folder / "undisturbed").wait() == 0
+    whole = time.perf_counter() - started
+    while outcome.kills < n:
+        out = folder / f"interrupted-{outcome.directories:03d}"
+        outcome.directories += 1
+        process = begin(out)
+        try:
+            process.wait(rng.uniform(0.0, 1.0) * whole)
+            continue  # it was over already
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=300)
+        if process.returncode == 0:
+            continue
+        outcome.kills += 1
+        said = f"coo-{command}: interrupted; run the same command again to resume\n"
+        assert (process.returncode, error) == (130, said), (process.returncode, error)
+        state(command, out)
+        process = begin(out)
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+        wrong = differences(command, out, folder / "undisturbed")
+        assert not wrong, f"{out} differs from the undisturbed run in {', '.join(wrong)}"
+        outcome.survived += 1
+    outcome.seconds = round(time.perf_counter() - began, 1)
+    return outcome
+
+
 def main() -> None:
     """Kill, resume, compare, and print what happened as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--command", choices=COMMANDS, action="append")
     parser.add_argument("--kills", type=int, default=50, help="for each command")
+    parser.add_argument("--interrupts", type=int, default=0, help="Ctrl-C instead of SIGKILL")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for command in options.command or COMMANDS:
         with tempfile.TemporaryDirectory() as folder:
-            outcome = torture(command, options.kills, Path(folder), options.seed)
+            if options.interrupts:
+                outcome = interrupt(command, options.interrupts, Path(folder), options.seed)
+            else:
+                outcome = torture(command, options.kills, Path(folder), options.seed)
         print(json.dumps(outcome.__dict__), flush=True)
 
 
