@@ -126,7 +126,11 @@ def _mapped(lr: Path, hr: Path) -> Pair | None:
         found = np.load(lr, mmap_mode="r"), np.load(hr, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    good = all(image.ndim == 3 and image.dtype == np.uint8 for image in found)
+    # np.load also opens archives, whatever the file is called.
+    good = all(
+        isinstance(image, np.ndarray) and image.ndim == 3 and image.dtype == np.uint8
+        for image in found
+    )
     return found if good else None
 
 
