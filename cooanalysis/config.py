@@ -103,6 +103,16 @@ class AnalysisConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.dataset, str):
+            raise ConfigError(f"dataset must be text; got {self.dataset!r}")
+        if self.reference is not None and not isinstance(self.reference, str):
+            raise ConfigError(f"reference must be text or nothing; got {self.reference!r}")
+        for name in ("normalise", "exclude_leaks", "strict"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False; got {getattr(self, name)!r}")
+        for name in ("estimators", "features"):
+            if not isinstance(getattr(self, name), (tuple, list)):
+                raise ConfigError(f"{name} must be a list of names; got {getattr(self, name)!r}")
         _choice("scale", self.scale, SCALES)
         _choice("grouping", self.grouping, get_args(Grouping))
         _choice("colour", self.colour, get_args(Colour))
@@ -120,11 +130,9 @@ class AnalysisConfig:
         _integer("seed", self.seed, 0, 2**31 - 1)
         if self.clusters is not None:
             _integer("clusters", self.clusters, 1, 10**9)
-        if not isinstance(self.recall, (int, float)) or not 0.0 < self.recall <= 1.0:
+        if not _is_number(self.recall) or not 0.0 < self.recall <= 1.0:
             raise ConfigError(f"recall must lie in (0, 1], got {self.recall!r}")
-        if self.memory is not None and not (
-            isinstance(self.memory, (int, float)) and 0.1 <= self.memory <= 1e6
-        ):
+        if self.memory is not None and not (_is_number(self.memory) and 0.1 <= self.memory <= 1e6):
             raise ConfigError(f"memory must lie between 0.1 and 1e6 GiB, got {self.memory!r}")
         if not self.estimators:
             raise ConfigError("estimators must name at least one entropy estimator")
@@ -145,8 +153,12 @@ class AnalysisConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AnalysisConfig:
         """The inverse of :meth:`as_dict`; unknown keys raise a :class:`ConfigError`."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"a configuration must map names to values; got {values!r:.100}")
         known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
+        if "dataset" not in values:
+            raise ConfigError("the configuration lacks the key dataset: a name or a folder")
+        if unknown := sorted(map(str, set(values) - known)):
             raise ConfigError(f"unknown configuration keys: {', '.join(unknown)}")
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
@@ -157,6 +169,10 @@ class AnalysisConfig:
         """Hash of the configuration and of what identifies the data it was run on."""
         text = json.dumps([self.as_dict(), *contents], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

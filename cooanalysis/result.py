@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.explored import Explored
+from cooanalysis.npz import read_arrays, require_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 """Version of the files in a run directory; raised when a key or column changes its meaning."""
+
+KIND = "analysis"
+"""What ``kind`` in a summary means where it is missing, as it is in those of analyses."""
+
+_KEYS: dict[str, type] = {
+    "fingerprint": str, "scale": int, "n_queries": int, "n_reference_patches": int,
+    "dataset": dict, "reference": dict, "entropy": dict, "psnr_ceiling_db": dict,
+    "manifold": dict, "two_sample_auc": dict, "warnings": list,
+}  # fmt: skip
+"""What nothing can be shown without."""
 
 SUMMARY_FILE = "summary.json"
 GROUPS_FILE = "groups.parquet"
@@ -152,17 +162,40 @@ def load(directory: str | Path) -> Result:
 
     folder = Path(directory)
     summary = read_summary(folder)
+    if summary.get("kind", KIND) != KIND:
+        raise RunDirectoryError(
+            f"{folder} holds no analysis but a {summary['kind']!s:.40}; use coo.load_comparison"
+        )
+    _require(folder, summary)
     try:
+        for name in (GROUPS_FILE, MAPS_FILE):
+            require_regular(folder / name)
         groups = pd.read_parquet(folder / GROUPS_FILE)
         maps = pd.read_parquet(folder / MAPS_FILE)
-        with np.load(folder / EXAMPLES_FILE, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        if lacking := sorted({"image", "y", "x"} - set(groups.columns)):
+            raise ValueError(f"{GROUPS_FILE} lacks the columns {', '.join(lacking)}")
+        shown = unpack_examples(read_arrays(folder / EXAMPLES_FILE))
         explored = load_explored(folder)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except Exception as error:  # damaged files fail in nearly any way
+        raise damaged(folder, error, "analysis") from error
+    return Result(summary, groups, maps, *shown, explored)
+
+
+def damaged(folder: Path, error: Exception, what: str) -> RunDirectoryError:
+    """The error that says that a run directory cannot be read, and what to do."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return RunDirectoryError(
+        f"{folder} is damaged ({reason:.300}); run the {what} again with --overwrite"
+    )
+
+
+def _require(folder: Path, summary: dict[str, Any]) -> None:
+    wrong = [name for name, kind in _KEYS.items() if not isinstance(summary.get(name), kind)]
+    if wrong:
         raise RunDirectoryError(
-            f"{folder} is damaged ({error}); run the analysis again with --overwrite"
-        ) from error
-    return Result(summary, groups, maps, *unpack_examples(arrays), explored)
+            f"{folder / SUMMARY_FILE} lacks {', '.join(wrong)}, or holds something else there; run "
+            "the analysis again with --overwrite"
+        )
 
 
 def load_explored(folder: Path) -> Explored | None:
@@ -170,8 +203,7 @@ def load_explored(folder: Path) -> Explored | None:
     path = folder / EXPLORED_FILE
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as archive:
-        return Explored.unpack({name: archive[name] for name in archive.files})
+    return Explored.unpack(read_arrays(path))
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -181,10 +213,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise RunDirectoryError(f"{folder} is not a run directory: it has no {SUMMARY_FILE}")
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        version = int(summary["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = summary["schema_version"]
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+            raise ValueError(f"the schema version is {version!r:.40}")
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise RunDirectoryError(
-            f"{path} cannot be read ({error}); run the analysis again with --overwrite"
+            f"{path} cannot be read ({' '.join(str(error).split())}); run the analysis again with "
+            "--overwrite"
         ) from error
     if version > SCHEMA_VERSION:
         raise RunDirectoryError(

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
+from cooanalysis.npz import read_arrays
 from cooanalysis.result import (
     EXAMPLES_FILE,
     EXPLORED_FILE,
@@ -28,6 +29,9 @@ from cooanalysis.result import (
 )
 
 Arrays = dict[str, NDArray[Any]]
+
+_BUILDING = ".building-"
+"""Between the name of a directory and eight characters of tempfile's."""
 
 
 def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Path:
@@ -78,14 +82,14 @@ def write_whole(directory: Path, fill: Callable[[Path], None], *, overwrite: boo
     check_target(directory, overwrite=overwrite)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        building = _beside(directory)
     except OSError as error:
         raise RunDirectoryError(f"cannot write beside {directory}: {error}") from error
     try:
         fill(building)
         building.chmod(0o755)
         if directory.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+            old = _beside(directory)
             directory.replace(old)
             try:
                 building.replace(directory)
@@ -102,16 +106,38 @@ def write_whole(directory: Path, fill: Callable[[Path], None], *, overwrite: boo
     return directory
 
 
+def _beside(directory: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{directory.name}{_BUILDING}", dir=directory.parent))
+
+
+def remove_remains(directory: Path) -> None:
+    """Remove what a killed process left beside ``directory`` while it wrote it.
+
+    Only for whoever holds the lock of that directory: a living process may be writing otherwise.
+    """
+    prefix = f".{directory.name}{_BUILDING}"
+    for path in directory.parent.iterdir():
+        if path.name.startswith(prefix) and len(path.name) == len(prefix) + 8:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def check_target(directory: Path, *, overwrite: bool) -> None:
     """Refuse to write over anything that is not a run directory of ours."""
     if not directory.name:  # "." and "/" cannot be renamed, nor is there a place beside them
         raise RunDirectoryError(f"{directory} cannot be a run directory; choose another --out")
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise RunDirectoryError(f"{directory} is a file; choose another --out")
-    if not any(directory.iterdir()):
-        return
+    try:
+        if not directory.exists():
+            return
+        if not directory.is_dir():
+            raise RunDirectoryError(f"{directory} is a file; choose another --out")
+        if not any(directory.iterdir()):
+            return
+    except OSError as error:
+        if isinstance(error, RunDirectoryError):
+            raise
+        raise RunDirectoryError(
+            f"{directory} cannot be used ({error.strerror}); choose another --out"
+        ) from error
     if not (directory / SUMMARY_FILE).is_file():
         raise RunDirectoryError(
             f"{directory} holds files but is not a run directory; choose another --out"
@@ -157,9 +183,8 @@ class Checkpoints:
         if self.folder is None:
             return None
         try:
-            with np.load(self.folder / f"{name}.npz", allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-        except Exception:  # not there, or damaged in one of the many ways a zip file can be
+            arrays = read_arrays(self.folder / f"{name}.npz")
+        except (OSError, ValueError):  # not there, or damaged
             return None
         self.reused += 1
         return arrays
@@ -211,17 +236,23 @@ def checkpoints(directory: Path | None, fingerprint: str) -> Iterator[Checkpoint
         raise RunDirectoryError(
             f"another process is working on {directory}; wait for it or choose another --out"
         ) from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
         raise RunDirectoryError(f"cannot write {folder}: {error}") from error
     try:
         marker = folder / "fingerprint"
-        if not marker.is_file() or marker.read_bytes() != fingerprint.encode():
-            for path in folder.glob("*.npz"):
-                path.unlink()
-            marker.write_text(fingerprint, encoding="utf-8")
+        try:
+            remove_remains(directory)
+            if not marker.is_file() or marker.read_bytes() != fingerprint.encode():
+                for path in folder.glob("*.npz"):
+                    path.unlink()
+                marker.write_text(fingerprint, encoding="utf-8")
+        except OSError as error:
+            raise RunDirectoryError(f"cannot write {folder}: {error}") from error
         yield Checkpoints(folder)
-        for path in [*folder.glob("*.npz"), *folder.glob("*.tmp"), marker]:
-            path.unlink(missing_ok=True)
+        # The result is there: what cannot be removed now is thrown away by the next run.
+        with suppress(OSError):
+            for path in [*folder.glob("*.npz"), *folder.glob("*.tmp"), marker]:
+                path.unlink(missing_ok=True)
     finally:
         lock.release()
     shutil.rmtree(folder, ignore_errors=True)

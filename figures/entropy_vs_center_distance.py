@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from cooanalysis import plotting
 from cooanalysis.coo import center_rms_distance
 from cooanalysis.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
+from cooanalysis.known_answers import known_distributions
 from cooanalysis.report.words import Number, count, estimator_title, leading_estimator
 from cooanalysis.stats import ImageBootstrap
 from cooanalysis.summary import entropy_column
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
-from figures.known_answers import known_distributions
 
 TITLE = "Entropy and center distance"
 

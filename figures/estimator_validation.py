@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from cooanalysis import plotting
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.entropy import ESTIMATORS, TOLERANCE, entropy
+from cooanalysis.known_answers import Known, known_distributions
 from cooanalysis.report.words import estimator_title
 from figures import style
 from figures.contract import Data, Inputs, generator
-from figures.known_answers import Known, known_distributions
 
 TITLE = "Entropy estimators where the answer is known"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from cooanalysis import config
-from cooanalysis.cli.common import INTERRUPTED, run, show_version
+from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
 
 if TYPE_CHECKING:
     from cooanalysis.result import Result
@@ -64,6 +64,33 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _joined(names: tuple[Any, ...]) -> str:
     return ", ".join(map(str, names))
+
+
+def run_self_test(asked: bool) -> None:
+    """Callback of ``--self-test``: a table of known answers; exit code 0, or 1 if one fails."""
+    if not asked:
+        return
+    with interruptible("coo-analyze"):
+        from rich.console import Console
+        from rich.table import Table
+
+        from cooanalysis.selftest import run_checks
+
+        table = Table(title="Known answers on this machine", title_justify="left")
+        for heading in ("measure", "known", "measured", "tolerance", "result"):
+            table.add_column(
+                heading, justify="left" if heading in ("measure", "result") else "right"
+            )
+        checks = []
+        for check in run_checks():
+            checks.append(check)
+            numbers = (f"{n:.5g}" for n in (check.known, check.measured, check.tolerance))
+            verdict = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
+            table.add_row(_escape(check.title), *numbers, verdict)
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        failed = sum(not check.passed for check in checks)
+        typer.echo(f"{len(checks) - failed} of {len(checks)} pass")
+        raise typer.Exit(int(failed > 0))
 
 
 # Defaults stand in one place, the configuration.
@@ -265,6 +292,17 @@ def analyze(
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test",
+            callback=run_self_test,
+            is_eager=True,
+            help="Measure distributions with known answers on this machine, print what passes, "
+            "and stop; exit code 1 if anything fails.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -272,10 +310,10 @@ def analyze(
         ),
     ] = False,
 ) -> None:
-    target = out or Path("runs") / f"{Path(dataset).resolve().name}-x{scale}"
-    from cooanalysis.api import analyze as analysis
+    with interruptible("coo-analyze"):
+        target = out or default_out(dataset, "", scale)
+        from cooanalysis.api import analyze as analysis
 
-    try:
         result = analysis(
             dataset,
             reference=reference,
@@ -310,14 +348,10 @@ def analyze(
             strict=strict,
             seed=seed,
         )
-    except KeyboardInterrupt:
-        # Here and not in main(): typer would turn it into an exit without a word.
-        typer.echo("coo-analyze: interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
-    elif not quiet:
-        _print_result(result, target)
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+        elif not quiet:
+            _print_result(result, target)
 
 
 def _print_result(result: Result, target: Path) -> None:
@@ -335,7 +369,7 @@ def _print_result(result: Result, target: Path) -> None:
             text += f"  ({estimate['ci_low']:.{digits}f} to {estimate['ci_high']:.{digits}f})"
         return text
 
-    title = (
+    title = _escape(
         f"{summary['dataset']['title']} x{summary['scale']}, reference "
         f"{summary['reference']['title']}: {summary['n_queries']:,} queries, "
         f"{summary['n_reference_patches']:,} reference patches"
@@ -375,13 +409,13 @@ def _print_result(result: Result, target: Path) -> None:
     errors = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
     for warning in summary["warnings"]:
         errors.print(f"[yellow]warning:[/] {_escape(warning)}")
-    console.print(f"Report: {target / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 app = typer.Typer(add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from cooanalysis import __version__
-from cooanalysis.errors import CooError
+from cooanalysis.errors import CooError, RunDirectoryError
 
 if TYPE_CHECKING:
     from typer import Typer
 
 INTERRUPTED = 130
+
+_TOLD: list[str] = []
+"""Commands of this process whose interruption the user was told of."""
+
+_FULL = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")
+    if hasattr(errno, name)
+}
+"""What the disk says when it takes no more."""
 
 
 def show_version(show: bool) -> None:
@@ -24,15 +38,83 @@ def show_version(show: bool) -> None:
         raise typer.Exit
 
 
+@contextmanager
+def interruptible(name: str) -> Iterator[None]:
+    """Ctrl-C at any moment of a command: one line, exit code 130.
+
+    Around all that a command does, imports included: typer would turn it into exit code 1.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say_interrupted(name)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _say_interrupted(name: str) -> None:
+    _say(f"{name}: interrupted; run the same command again to resume")
+    _TOLD.append(name)
+
+
+def default_out(dataset: str, prefix: str, scale: int) -> Path:
+    """Run directory of a data set where none was named, ``runs/PREFIXNAME-xSCALE``."""
+    try:
+        name = Path(dataset).resolve().name
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long
+        name = "unnamed"
+    return Path("runs") / f"{prefix}{name}-x{scale}"
+
+
 def run(app: Typer, name: str) -> None:
     """Run a command; errors that the user can mend become one line on standard error."""
     try:
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            if ended.code == INTERRUPTED and not _TOLD:
+                _say_interrupted(name)  # while typer still read the options: it leaves in silence
+            sys.stdout.flush()  # here, because at the end of Python a full disk is a traceback
+            raise
     except CooError as error:
         message = " ".join(str(error).split())
-        print(f"{name}: error: {message}", file=sys.stderr)
+        _say(f"{name}: error: {message}")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say_interrupted(name)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe went away; not an error of ours, but stdout must not be flushed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         sys.exit(1)
+    except MemoryError:
+        _say(f"{name}: error: out of memory; use a smaller --memory, fewer images or queries")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        _say(f"{name}: error: cannot write{where}: {error.strerror}; make room and try again")
+        _discard_stdout()
+        sys.exit(RunDirectoryError.exit_code)
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):
+        print(printable(line), file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    r"""Text for a terminal: what would move the cursor, turn the direction or is no text, as code.
+
+    Names of files may hold anything.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _discard_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from cooanalysis import config
-from cooanalysis.cli.common import INTERRUPTED, run, show_version
+from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
 
 if TYPE_CHECKING:
     from cooanalysis.comparison.result import Comparison
@@ -190,10 +190,10 @@ def compare(
         ),
     ] = False,
 ) -> None:  # fmt: skip
-    target = out or Path("runs") / f"compare-{Path(dataset).resolve().name}-x{scale}"
-    from cooanalysis.comparison.api import compare as comparison
+    with interruptible("coo-compare"):
+        target = out or default_out(dataset, "compare-", scale)
+        from cooanalysis.comparison.api import compare as comparison
 
-    try:
         result = comparison(
             dataset,
             model,
@@ -218,27 +218,27 @@ def compare(
             device=device,
             seed=seed,
         )
-    except KeyboardInterrupt:
-        typer.echo("coo-compare: interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
-    elif not quiet:
-        _print_result(result, target)
+        if as_json:
+            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+        elif not quiet:
+            _print_result(result, target)
 
 
 def _print_result(result: Comparison, target: Path) -> None:
     """Table and verdicts on standard output; warnings on standard error."""
     from rich.console import Console
-    from rich.markup import escape
+    from rich.markup import escape as escape_markup
     from rich.table import Table
 
     from cooanalysis.comparison.tables import headline
 
+    def escape(text: str) -> str:
+        return escape_markup(printable(text))
+
     summary = result.summary
     shown, best = headline(result)
     dataset = summary["dataset"]
-    title = (
+    title = escape(
         f"{dataset['title']} x{summary['scale']}: {dataset['n_images']} images, "
         f"{summary['n_queries']:,} patches (± half of the 95 % interval)"
     )
@@ -261,7 +261,7 @@ def _print_result(result: Comparison, target: Path) -> None:
     errors: Any = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
     for warning in summary["warnings"]:
         errors.print(f"[yellow]warning:[/] {escape(warning)}")
-    console.print(f"Report: {target / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 
 
 app = typer.Typer(add_completion=True, rich_markup_mode="rich", pretty_exceptions_enable=False)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from cooanalysis.cli.common import INTERRUPTED, run, show_version
+from cooanalysis.cli.common import interruptible, run, show_version
 
 _HELP = (
     "Train a super-resolution network, with or without DECLoss.\n\n"
@@ -84,22 +84,22 @@ def train(
         ),
     ] = False,
 ) -> None:
-    from cooanalysis.training import dry_run, read_config
-    from cooanalysis.training import train as training
-    from cooanalysis.training.bar import TrainingBar
-    from cooanalysis.training.directory import is_child
+    with interruptible("coo-train"):
+        from cooanalysis.training import dry_run, read_config
+        from cooanalysis.training import train as training
+        from cooanalysis.training.bar import TrainingBar
+        from cooanalysis.training.directory import is_child
 
-    # Of several processes, the first one speaks.
-    quiet, as_json = quiet or is_child(), as_json and not is_child()
+        # Of several processes, the first one speaks.
+        quiet, as_json = quiet or is_child(), as_json and not is_child()
 
-    asked = read_config(config, overrides or [])
-    if dry:
-        _print_dry_run(dry_run(asked, data_root=data_root, device=device), as_json)
-        return
-    target = out or Path("runs") / config[-1].stem
-    show = not (quiet or as_json) and sys.stderr.isatty()
-    bars: Any = TrainingBar() if show else nullcontext()
-    try:
+        asked = read_config(config, overrides or [])
+        if dry:
+            _print_dry_run(dry_run(asked, data_root=data_root, device=device), as_json)
+            return
+        target = out or Path("runs") / config[-1].stem
+        show = not (quiet or as_json) and sys.stderr.isatty()
+        bars: Any = TrainingBar() if show else nullcontext()
         with bars as report:
             summary = training(
                 asked,
@@ -112,17 +112,16 @@ def train(
                 progress=report,
                 note=None if quiet else _note,
             )
-    except KeyboardInterrupt:
-        typer.echo("coo-train: interrupted; run the same command again to resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        typer.echo(json.dumps(summary, indent=2))
-    elif not quiet:
-        shown = ", ".join(
-            f"{name} {value:.4g}" for name, value in summary["metrics"].items() if value is not None
-        )
-        typer.echo(f"{summary['iterations']} iterations in {summary['seconds']:.0f} s: {shown}")
-        typer.echo(f"Weights: {target / 'weights.safetensors'}")
+        if as_json:
+            typer.echo(json.dumps(summary, indent=2))
+        elif not quiet:
+            shown = ", ".join(
+                f"{name} {value:.4g}"
+                for name, value in summary["metrics"].items()
+                if value is not None
+            )
+            typer.echo(f"{summary['iterations']} iterations in {summary['seconds']:.0f} s: {shown}")
+            typer.echo(f"Weights: {target / 'weights.safetensors'}")
 
 
 def _note(line: str) -> None:

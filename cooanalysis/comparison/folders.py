@@ -43,11 +43,18 @@ def match_files(
     ModelError
         If an image has no file or several, or a file belongs to no image.
     """
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    try:
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    except OSError as error:
+        raise ModelError(
+            f"model {model!r}: the folder {folder} cannot be listed ({error.strerror})"
+        ) from error
     known: dict[str, str] = {}
     for pair in pairs:
         for stem in _stems(pair):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,12 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.crops import Crop
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.explored import Explored
+from cooanalysis.npz import read_arrays, require_regular
 from cooanalysis.result import (
     EXPLORED_FILE,
     FIGURES_FOLDER,
     REPORT_FILE,
+    damaged,
     load_explored,
     read_summary,
 )
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 KIND = "comparison"
 TABLES_FOLDER = "tables"
 PICTURES_FILE = "pictures.npz"
+_KEYS = ("dataset", "scale", "models", "measures", "fingerprint", "warnings", "n_queries")
+"""What nothing can be shown without."""
+
 FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
 
 
@@ -179,9 +183,12 @@ def load_comparison(directory: str | Path) -> Comparison:
     if summary.get("kind") != KIND:
         raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
     try:
+        for name in FRAMES:
+            require_regular(folder / f"{name}.parquet")
         frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
-        with np.load(folder / PICTURES_FILE, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        if lacking := sorted(set(_KEYS) - set(summary)):
+            raise ValueError(f"summary.json lacks {', '.join(lacking)}")
+        arrays = read_arrays(folder / PICTURES_FILE)
         images = {str(name): arrays[f"map_{i}"] for i, name in enumerate(arrays["map_names"])}
         crops = []
         for number, name in enumerate(arrays["crop_images"]):
@@ -192,8 +199,6 @@ def load_comparison(directory: str | Path) -> Comparison:
             }
             crops.append(Crop(str(name), top, left, pictures))
         explored = load_explored(folder)
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise RunDirectoryError(
-            f"{folder} is damaged ({error}); run the comparison again with --overwrite"
-        ) from error
+    except Exception as error:  # damaged files fail in nearly any way
+        raise damaged(folder, error, "comparison") from error
     return Comparison(summary, **frames, crops=tuple(crops), images=images, explored=explored)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,9 +289,14 @@ def open_source(
         path = shipped().get(text) or Path(text).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"model {name!r}: {text}: {_first_line(error)}") from error
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:  # too long, no permission, a zero byte
+        reason = getattr(error, "strerror", None) or _first_line(error)
+        raise ConfigError(f"model {name!r}: {text[:100]!r} cannot be opened ({reason})") from error
+    if is_folder:
         return Folder(name, path, match_files(name, path, pairs, scale))
-    if not path.is_file():
+    if not is_file:
         raise ConfigError(
             f"model {name!r}: there is no file or folder {text}; a model is a checkpoint "
             f"({', '.join(CHECKPOINTS)}), a folder of images, bicubic, hr, or one of the shipped "
@@ -312,9 +318,14 @@ def load_network(name: str, path: Path, *, scale: int, device: str = "auto") -> 
         See :func:`open_source`.
     """
     _require("torch", "torch")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-        key = digest.hexdigest() if digest else hashlib.sha256(file.read()).hexdigest()
+    try:
+        with path.open("rb") as file:
+            found_digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                found_digest.update(block)
+    except OSError as error:
+        raise ModelError(f"model {name!r}: {path} cannot be read ({error.strerror})") from error
+    key = found_digest.hexdigest()
     module, found, detail = _ours(name, path) or _spandrel(name, path)
     if found != scale:
         raise ModelError(f"model {name!r}: {path} is a x{found} model; x{scale} was asked for")
@@ -402,7 +413,9 @@ def _state_dict(name: str, path: Path) -> dict[str, Any]:
         except Exception as error:
             raise ModelError(f"model {name!r}: {path} is damaged ({_first_line(error)})") from error
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of pickle protocols; what matters is an error
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _REFUSED.search(str(error)):
             raise ModelError(

@@ -116,14 +116,18 @@ def resolve(
         spec = DATASETS.get(text.casefold())
         if spec is not None:
             return _resolve_registered(spec, scale, roots, download, progress)
-    folder = _find_folder(text, roots)
-    return Dataset(
-        name=folder.resolve().name,
-        title=folder.resolve().name,
-        root=folder,
-        scale=scale,
-        pairs=find_pairs(folder, scale),
-    )
+    try:
+        folder = _find_folder(text, roots)
+        pairs = find_pairs(folder, scale)
+    except DatasetNotFoundError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, no such ~user
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DatasetNotFoundError(
+            f"{text[:100]!r} cannot be looked for as a folder ({reason}); check the path"
+        ) from error
+    name = folder.resolve().name
+    return Dataset(name=name, title=name, root=folder, scale=scale, pairs=pairs)
 
 
 def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
@@ -141,17 +145,24 @@ def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
         They need not exist.
     """
     candidates = [data_root, os.environ.get(DATA_HOME_VARIABLE)]
-    roots = [Path(root).expanduser() for root in candidates if root]
+    roots = [_expanded(root) for root in candidates if root]
     return tuple(dict.fromkeys([*roots, cache_folder()]))
 
 
 def cache_folder() -> Path:
     """The folder for what can be made again: ``COO_CACHE_HOME``, else the user's cache."""
     if home := os.environ.get(CACHE_HOME_VARIABLE):
-        return Path(home).expanduser()
+        return _expanded(home)
     import pooch  # only here: it is slow to import, and only names of data sets need it
 
     return Path(pooch.os_cache("cooanalysis"))
+
+
+def _expanded(folder: str | Path) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{folder}: {error}; give the whole path") from error
 
 
 def _is_path(text: str) -> bool:

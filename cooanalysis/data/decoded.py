@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cooanalysis.data.datasets import Dataset, cache_folder
+from cooanalysis.data.images import open_quietly
 from cooanalysis.data.loading import Colour, LoadedPair, SkippedImage, iter_pairs
 from cooanalysis.data.patches import PatchStore, image_arrays, image_starts, table_name
 from cooanalysis.errors import CacheError, NotEnoughDataError
@@ -65,7 +65,7 @@ def decoded_bytes(dataset: Dataset, colour: Colour) -> int:
     total = 0.0
     for pair in dataset.pairs:
         try:
-            with Image.open(pair.hr_path) as image:
+            with open_quietly(pair.hr_path) as image:
                 pixels = image.width * image.height
         except Exception:  # not an image; loading will say so
             continue

@@ -8,7 +8,9 @@ place, so that nobody ever sees half of a data set.
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import os
 import re
@@ -17,8 +19,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -45,7 +46,18 @@ _MAX_RESUMPTIONS = 5
 _MAX_GROWTH = 4
 _MAX_MEMBERS = 200_000
 
-_CONTENT_RANGE = re.compile(r"^bytes\s+(?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)$")
+_COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+
+# What is wrong with the disk and not with the archive.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+_CONTENT_RANGE = re.compile(
+    r"^bytes\s+(?:(?P<start>\d{1,18})-\d{1,18}|\*)/(?P<total>\d{1,18}|\*)$", re.ASCII
+)
 
 
 def fetch_and_unpack(archive: Archive, data_root: str | Path, *, progress: bool = True) -> Path:
@@ -280,20 +292,12 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
             _unpack_members(archive, staging, max_bytes)
         except DownloadError:
             raise
-        except (
-            zipfile.BadZipFile,
-            tarfile.TarError,
-            zlib.error,
-            EOFError,
-            RuntimeError,  # an encrypted zip file
-            NotImplementedError,  # an unknown compression
-            lzma.LZMAError,
-            OSError,  # a position outside the file (EINVAL), or a broken gzip stream (no number)
-        ) as error:
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                raise  # a full or read-only disk
+        except Exception as error:  # a damaged or hostile archive fails in nearly any way
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                raise
             raise DownloadError(
-                f"cannot unpack {archive}: it is damaged or encrypted ({error}); "
+                f"cannot unpack {archive}: it is damaged or encrypted "
+                f"({' '.join(str(error).split()) or type(error).__name__:.300}); "
                 "remove it and try again"
             ) from error
         _move_into(staging, folder)
@@ -302,7 +306,7 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
 def _unpack_members(archive: Path, staging: Path, max_bytes: int) -> None:
     left = max_bytes
     members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
-    for count, (name, source) in enumerate(members(archive)):
+    for count, (name, source) in enumerate(members(archive, max_bytes)):
         if count >= _MAX_MEMBERS:
             raise DownloadError(f"{archive} holds more than {_MAX_MEMBERS} files; refused")
         target = staging.joinpath(*_safe_parts(name, archive))
@@ -319,7 +323,7 @@ def _unpack_members(archive: Path, staging: Path, max_bytes: int) -> None:
                 file.write(block)
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _zip_members(archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
@@ -330,17 +334,47 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                     yield info.filename, source
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(archive) as file:
-        for info in file:
-            _safe_parts(info.name, archive)
-            if info.isdir():
-                continue
-            source = file.extractfile(info) if info.isreg() else None
-            if source is None:
-                raise DownloadError(f"{archive} holds a link or device ({info.name!r}); refused")
-            with source:
-                yield info.name, source
+def _tar_members(archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
+    # As a stream behind a counter: headers, and what is skipped, can be bombs as well as files.
+    with _decompressed(archive) as plain:
+        counted: Any = _Counted(plain, 2 * max_bytes + (1 << 24), archive)
+        with tarfile.open(fileobj=counted, mode="r|") as file:
+            yield from _tar_files(file, archive)
+
+
+def _tar_files(file: tarfile.TarFile, archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for info in file:
+        _safe_parts(info.name, archive)
+        if info.isdir():
+            continue
+        source = file.extractfile(info) if info.isreg() else None
+        if source is None:
+            raise DownloadError(f"{archive} holds a link or device ({info.name!r}); refused")
+        with source:
+            yield info.name, source
+
+
+def _decompressed(archive: Path) -> IO[bytes]:
+    with archive.open("rb") as file:
+        start = file.read(6)
+    for magic, opener in _COMPRESSIONS.items():
+        if start.startswith(magic):
+            return opener(archive)
+    return archive.open("rb")
+
+
+class _Counted:
+    """A stream that ends in an error after so many bytes."""
+
+    def __init__(self, file: IO[bytes], limit: int, archive: Path) -> None:
+        self._file, self._left, self._archive = file, limit, archive
+
+    def read(self, size: int) -> bytes:
+        block = self._file.read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise DownloadError(f"{self._archive} unpacks to far more than images take; refused")
+        return block
 
 
 def _safe_parts(name: str, archive: Path) -> tuple[str, ...]:
@@ -383,7 +417,8 @@ def _size(path: Path) -> int:
 
 def _content_length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    # "²" is a digit, too, and a number of five thousand digits is none to Python.
+    return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
 
 
 def _content_range(response: requests.Response) -> tuple[int | None, int | None]:

@@ -8,8 +8,12 @@ Nothing is converted silently: what cannot become 8-bit RGB or gray without a de
 from __future__ import annotations
 
 import re
+import stat
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,8 @@ _REFUSED_MODES = {
 
 # A TIFF of mode "I" holds 32-bit integers; in these formats "I" only means "more than 8 bits".
 _SIXTEEN_BIT_FORMATS = frozenset({"PNG", "PPM"})
+
+_FILTERS = threading.Lock()
 
 # 65535 / 255: the factor between full scale in 16 and in 8 bits.
 _SIXTEEN_TO_EIGHT = 257
@@ -72,24 +78,23 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 Mpixel on and raises from 179 Mpixel on. Aerial photographs are
-            # that large without being an attack: only the second limit stops us.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                _refuse_frames(image, path)
-                sixteen_bit_raw_mode = _sixteen_bit_colour(image)
-                if sixteen_bit_raw_mode is not None:
-                    return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
-                image.load()
-                # Transposing makes a new image without a format, hence the order of the two lines.
-                image_format = image.format
-                upright = ImageOps.exif_transpose(image)
-            return _to_array(upright, image_format, path)
+        _refuse_special(path)
+        with open_quietly(path) as image:
+            _refuse_frames(image, path)
+            sixteen_bit_raw_mode = _sixteen_bit_colour(image)
+            if sixteen_bit_raw_mode is not None:
+                return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
+            _load(image)
+            # Transposing makes a new image without a format, hence the order of the two lines.
+            image_format = image.format
+            upright = _upright(image)
+        return _to_array(upright, image_format, path)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"cannot use {path}: it is too large to decode safely ({error})") from None
+    except MemoryError:
+        raise ImageError(f"cannot use {path}: there is not enough memory to decode it") from None
     except UnidentifiedImageError:
         raise ImageError(f"cannot use {path}: it is empty or not an image file") from None
     except OSError as error:
@@ -153,8 +158,46 @@ def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArr
     return (weighted / 255_000.0 + 16.0).astype(np.float32)
 
 
+def open_quietly(path: Path) -> ImageFile.ImageFile:
+    """``Image.open`` without warnings: what is wrong with a file becomes an error, or nothing.
+
+    Pillow warns from 89 Mpixel on and raises from 179 Mpixel on. Aerial photographs are that large
+    without being an attack, so only the second limit stops us. It also warns of odd metadata.
+    """
+    with _quiet():
+        return Image.open(path)
+
+
+def _load(image: ImageFile.ImageFile) -> None:
+    # Metadata of a TIFF is read last, and warned of then; other formats decode in parallel.
+    with _quiet() if image.format == "TIFF" else nullcontext():
+        image.load()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with _quiet():
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # Filters of warnings belong to the whole process, and images are read in several threads.
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse what may never end, or wait for somebody: pipes, sockets, devices."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise ImageError(f"cannot use {path}: it is {what}, not an image file")
+
+
 def _refuse_frames(image: Image.Image, path: Path) -> None:
-    n_frames = getattr(image, "n_frames", 1)
+    with _quiet():
+        n_frames = getattr(image, "n_frames", 1)
     if n_frames > 1 and image.format != "MPO":
         raise ImageError(
             f"cannot use {path}: it holds {n_frames} frames (an animation or a multi-page file); "
@@ -258,10 +301,10 @@ def _read_sixteen_bit_colour(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]
 
 
 def _decode_as(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
-    with Image.open(path) as image:
+    with open_quietly(path) as image:
         image.tile = [
             tile._replace(args=(raw_mode, *tile[3][1:]) if isinstance(tile[3], tuple) else raw_mode)
             for tile in image.tile
         ]
-        image.load()
-        return np.array(ImageOps.exif_transpose(image), dtype=np.uint8)
+        _load(image)
+        return np.array(_upright(image), dtype=np.uint8)

@@ -83,14 +83,17 @@ def find_pairs(folder: str | Path, scale: int) -> tuple[ImagePair, ...]:
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise ConfigError(f"scale must be a whole number of at least 1, not {scale!r}")
     folder = Path(folder)
-    if not folder.is_dir():
-        problem = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise DatasetNotFoundError(f"the image folder {folder} {problem}; check the path")
     try:
+        if not folder.is_dir():
+            problem = "is a file, not a folder" if folder.exists() else "does not exist"
+            raise DatasetNotFoundError(f"the image folder {folder} {problem}; check the path")
         pairs = _search(folder, scale, _MAX_NESTING)
+    except DatasetNotFoundError:
+        raise
     except OSError as error:
         raise DatasetNotFoundError(
-            f"the image folder {folder} cannot be listed ({error.strerror}); check its permissions"
+            f"the image folder {str(folder):.300} cannot be listed ({error.strerror}); check the "
+            "path and its permissions"
         ) from error
     if not pairs:
         raise DatasetNotFoundError(

@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from cooanalysis.errors import ConfigError
+from cooanalysis.memory import machine_bytes
 from cooanalysis.models.discriminator import PatchDiscriminator
 from cooanalysis.models.edsr import EDSR
 from cooanalysis.models.rrdb import RRDBNet
@@ -20,6 +22,9 @@ GENERATORS: Mapping[str, Callable[..., nn.Module]] = {
     "rrdb": RRDBNet,
 }
 DISCRIMINATORS: Mapping[str, Callable[..., nn.Module]] = {"patch": PatchDiscriminator}
+
+LARGEST_OPTION = 4096
+"""Blocks, channels and the like; more only costs the time to find out that it does not work."""
 
 
 def build(name: str, *, scale: int, **options: Any) -> nn.Module:
@@ -70,9 +75,28 @@ def _construct(
         raise ConfigError(
             f"{what} {name!r} has no option {', '.join(unknown)}; it has {', '.join(known)}"
         )
+    for key, value in options.items():
+        if isinstance(value, int) and value > LARGEST_OPTION:
+            raise ConfigError(
+                f"{what} {name!r}: {key} must be at most {LARGEST_OPTION}; got {value}"
+            )
     try:
+        _check_room(registry[name], options)
         return registry[name](**options)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{what} {name!r} cannot be built with {options}: {error}") from error
+        raise ConfigError(
+            f"{what} {name!r} cannot be built with {str(options):.200}: {error}"
+        ) from error
+
+
+def _check_room(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
+    """Refuse a network whose weights would not fit into memory, before room is made for them."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        needed = 4 * sum(p.numel() for p in network(**options).parameters())
+    if needed > machine_bytes():
+        raise ConfigError(
+            f"its weights alone need {needed / 2**30:.0f} GiB, and this machine has "
+            f"{machine_bytes() / 2**30:.0f}"
+        )

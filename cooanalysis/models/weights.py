@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from cooanalysis.errors import CooError, MissingDependencyError, ModelError
+from cooanalysis.errors import MissingDependencyError, ModelError
 from cooanalysis.models.registry import build
 
 _PREFIX = "cooanalysis."
@@ -97,8 +98,11 @@ def read_info(path: str | Path) -> WeightsInfo:
             header = dict(file.metadata() or {})
     except FileNotFoundError as error:
         raise ModelError(f"no weights file {path}") from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{path} is not a safetensors file, or is damaged: {error}") from error
+    except Exception as error:  # SafetensorError, OSError, and whatever a damaged header causes
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{path} is not a safetensors file, or is damaged: {reason:.300}"
+        ) from error
     try:
         if header[f"{_PREFIX}format"] != FORMAT:
             raise ModelError(
@@ -108,7 +112,7 @@ def read_info(path: str | Path) -> WeightsInfo:
         name = header[f"{_PREFIX}model"]
         scale = int(header[f"{_PREFIX}scale"])
         options = json.loads(header[f"{_PREFIX}options"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} does not say which network of ours it belongs to") from error
     if not isinstance(options, dict):
         raise ModelError(f"{path} does not say which network of ours it belongs to")
@@ -131,13 +135,24 @@ def load_weights(path: str | Path) -> nn.Module:
     """
     info = read_info(path)
     try:
-        module = build(info.name, scale=info.scale, **info.options)
         state = _safetensors().torch.load_file(str(path))
+        # Without room for weights first: a few bytes of header could ask for any number of them.
+        with torch.device("meta"):
+            shapes = {
+                key: value.shape
+                for key, value in build(info.name, scale=info.scale, **info.options)
+                .state_dict()
+                .items()
+            }
+        wrong = [key for key in shapes if key not in state or state[key].shape != shapes[key]]
+        if wrong or state.keys() - shapes.keys():
+            raise ValueError(f"{len(wrong)} of {len(shapes)} tensors are missing or of other shape")
+        module = build(info.name, scale=info.scale, **info.options)
         module.load_state_dict(state)
     except ModelError:
         raise
-    except (CooError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # options of wrong type or size fail in many ways
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} does not fit the network {info.name!r}: {reason}") from error
     return module.eval()
 

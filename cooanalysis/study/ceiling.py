@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cooanalysis import entropy as estimators
 from cooanalysis.rundir import Arrays
+from cooanalysis.shrinking import in_batches
 from cooanalysis.study.context import Context
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches
 
@@ -27,18 +28,26 @@ def mmse_floors(
     starts = range(0, size, step)
     run.progress.start("bounding the error", len(starts))
 
+    def floors_of(rows: NDArray[np.int64]) -> Arrays:
+        flat = members[rows].ravel()
+        axes = (reference.details(flat) @ reference.basis).reshape(len(rows), run.config.k, -1)
+        found = [
+            estimators.marginal_mmse_floor(estimators.marginal_entropies(used), store.patch_dim)
+            for used in (axes, axes[:, : run.config.k // 2])
+        ]
+        return {"floors": np.stack(found, axis=1)}
+
     def compute() -> Arrays:
-        floors = np.empty((2, size))
+        parts = [np.empty((0, 2))]
         for start in starts:
             rows = chosen[start : start + step]
-            flat = members[rows].ravel()
-            axes = (reference.details(flat) @ reference.basis).reshape(len(rows), run.config.k, -1)
-            for part, used in enumerate((axes, axes[:, : run.config.k // 2])):
-                floors[part, start : start + step] = estimators.marginal_mmse_floor(
-                    estimators.marginal_entropies(used), store.patch_dim
-                )
+            found = in_batches(
+                lambda some, rows=rows: floors_of(rows[some]),  # type: ignore[misc]
+                len(rows), "bounding the error", run.note,
+            )  # fmt: skip
+            parts.append(found["floors"])
             run.progress.advance()
-        return {"floors": floors}
+        return {"floors": np.concatenate(parts).T}
 
     floors = run.checkpoints.load_or_compute("ceiling", compute)["floors"]
     unit = queries.std[chosen].astype(np.float64) ** 2

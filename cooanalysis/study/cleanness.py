@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.neighbors.fallback import with_fallback
 from cooanalysis.rundir import Arrays
 from cooanalysis.study.context import Context
 from cooanalysis.study.inputs import QueryPatches, square
@@ -43,9 +45,9 @@ def manifold_distances(
                 continue
 
             def compute(space: Any = space) -> Arrays:
-                manifold = CleanManifold.fit(
-                    clean_patches, space, clean.image,
-                    engine=run.config.engine, device=run.config.device,
+                manifold = with_fallback(
+                    partial(CleanManifold.fit, clean_patches, space, clean.image),
+                    run.config.engine, run.config.device, run.note,
                 )  # fmt: skip
                 distances = {}
                 for kind, patches in sets.items():

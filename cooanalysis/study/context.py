@@ -63,9 +63,24 @@ class Context:
 
         return choose_kernels(self)
 
+    def fall_back(self) -> bool:
+        """Measure groups on the CPU from now on; False where that is done already."""
+        from cooanalysis.study.kernels import CpuKernels
+
+        if isinstance(self.kernels, CpuKernels):
+            return False
+        self.__dict__["kernels"] = CpuKernels()
+        self.note("the GPU ran out of memory; groups were measured on the CPU, more slowly")
+        return True
+
     def keep_memory(self) -> None:
         """Give mapped pages back if the budget is nearly used up; called between batches."""
         self.memory.keep(self.queries, self.reference)
+
+    def note(self, sentence: str) -> None:
+        """Tell the reader of the result, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     @property
     def same_reference(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from cooanalysis.neighbors import (
     search_excluding,
     tune_to_recall,
 )
+from cooanalysis.neighbors.fallback import cpu, with_fallback
 from cooanalysis.neighbors.index import choose_kind
 from cooanalysis.neighbors.search import allowed_vectors, check_enough
 from cooanalysis.study.context import Context
@@ -63,6 +65,10 @@ class Grouping(Protocol):
         """Members of the queries' groups; rows of -1 where a group cannot be filled."""
         ...
 
+    def fall_back(self) -> bool:
+        """Search on the CPU from now on; False where there is nothing to change."""
+        ...
+
 
 def make_grouping(run: Context, reference: ReferencePatches, n_queries: int) -> Grouping:
     """The grouping that the configuration asks for."""
@@ -84,17 +90,30 @@ class NearestGroups:
         self._run = run
         self._reference = reference
         config = run.config
-        self.index: NeighborIndex = build_index(
+        self._build = partial(
+            build_index,
             reference.features,
             kind=config.index,
-            engine=config.engine,
-            device=config.device,
             n_queries=n_queries,
             memory=run.memory.left,
             seed=config.seed,
         )
-        self.engine, self.kind = self.index.engine, self.index.kind
         self.effort: int | None = None
+        self._use(with_fallback(self._build, config.engine, config.device, run.note))
+
+    def _use(self, index: NeighborIndex) -> None:
+        self.index: NeighborIndex | None = index
+        self.engine, self.kind = index.engine, index.kind
+        if self.effort is not None:
+            index.set_effort(self.effort)
+
+    def fall_back(self) -> bool:
+        """Build the index anew for the CPU; False where it is there already."""
+        if "cpu" in self.engine:
+            return False
+        self.index = None  # first, so that its memory is free
+        self._use(self._build(**cpu(self._run.note)))
+        return True
 
     def tune(self, queries: QueryPatches) -> Recall | None:
         """See :class:`Grouping`."""
@@ -103,6 +122,7 @@ class NearestGroups:
         k, vectors = self._run.config.k, self._reference.features
         tuning, sample = _tuning_queries(self._run, queries)
         goal = _goal(self._run.config.recall)
+        assert self.index is not None
         self.effort = tune_to_recall(self.index, vectors, tuning.features, k, goal)
         exact = exact_search(sample.features, vectors, k)
         return recall_at_k(self.index.search(sample.features, k).index, exact.index)
@@ -110,6 +130,7 @@ class NearestGroups:
     def members(self, queries: QueryPatches, excluded: NDArray[np.bool_]) -> Members:
         """See :class:`Grouping`."""
         reference = self._reference
+        assert self.index is not None
         found = search_excluding(
             self.index, queries.features, self._run.config.k, queries.patches.image,
             reference.patches.image, excluded, vectors=reference.features,
@@ -160,6 +181,10 @@ class ShardedGroups:
         found = self._cluster.search(self._shards, queries.patches, k, excluded)
         return _with_distance(found, self._reference)
 
+    def fall_back(self) -> bool:
+        """See :class:`Grouping`."""
+        return False
+
 
 class CellGroups:
     """Members drawn from the k-means cell of the query."""
@@ -196,6 +221,10 @@ class CellGroups:
                 difference = reference.features.rows(members) - queries.features[row]
                 farthest[row] = np.sqrt((difference**2).mean(1).max())
         return drawn, farthest
+
+    def fall_back(self) -> bool:
+        """See :class:`Grouping`."""
+        return False
 
 
 def _tuning_queries(run: Context, queries: QueryPatches) -> tuple[QueryPatches, QueryPatches]:

@@ -11,6 +11,7 @@ from cooanalysis import entropy as estimators
 from cooanalysis.data.leakage import Leak, shared_patches
 from cooanalysis.errors import NotEnoughDataError
 from cooanalysis.rundir import Arrays
+from cooanalysis.shrinking import in_batches, is_out_of_memory
 from cooanalysis.study.context import Context
 from cooanalysis.study.grouping import Grouping
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches, excluded_images
@@ -75,8 +76,16 @@ def find_members(
         shard = queries[slice(start, start + SEARCH_SHARD)]
 
         def compute(shard: QueryPatches = shard) -> Arrays:
-            index, distance = grouping.members(shard, excluded)
-            return {"index": index.astype(np.int32), "distance": distance}
+            def some(rows: slice) -> Arrays:
+                index, distance = grouping.members(shard[rows], excluded)
+                return {"index": index.astype(np.int32), "distance": distance}
+
+            try:
+                return in_batches(some, len(shard), "searching neighbours", run.note)
+            except Exception as error:
+                if not is_out_of_memory(error) or not grouping.fall_back():
+                    raise
+            return in_batches(some, len(shard), "searching neighbours", run.note)
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.progress.advance(len(shard))
@@ -161,7 +170,29 @@ def measure_shard(
     members: NDArray[np.int64],
     methods: tuple[str, ...],
 ) -> Arrays:
-    """Center, spread and entropies of a few groups, see :func:`measure_groups`."""
+    """Center, spread and entropies of a few groups, see :func:`measure_groups`.
+
+    Where memory runs out batches shrink, and in the end the CPU takes over from a GPU.
+    """
+
+    def some(rows: slice) -> Arrays:
+        return _measure(run, reference, queries[rows], members[rows], methods)
+
+    try:
+        return in_batches(some, len(queries), "measuring groups", run.note)
+    except Exception as error:
+        if not is_out_of_memory(error) or not run.fall_back():
+            raise
+    return in_batches(some, len(queries), "measuring groups", run.note)
+
+
+def _measure(
+    run: Context,
+    reference: ReferencePatches,
+    queries: QueryPatches,
+    members: NDArray[np.int64],
+    methods: tuple[str, ...],
+) -> Arrays:
     with run.clock.time("centers"):
         moments, projected = run.kernels.moments(reference, members)
         truth = run.queries.details(queries.patches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -87,8 +88,10 @@ def newest(folder: Path, fingerprint: str, note: Callable[[str], None]) -> dict[
             with zipfile.ZipFile(path) as file:
                 if file.testzip() is not None:
                     raise ValueError("wrong checksum")
-            # weights_only: a checkpoint is data and must never run code.
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # of pickle protocols; what matters is an error
+                warnings.simplefilter("ignore")
+                # weights_only: a checkpoint is data and must never run code.
+                state = torch.load(path, map_location="cpu", weights_only=True)
             _check(state, fingerprint)
             return dict(state)
         except Exception as error:  # a damaged zip file or pickle raises nearly any class

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cooanalysis.errors import ConfigError, MissingDependencyError
+from cooanalysis.training.yaml_files import check_yaml, read_text
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -252,9 +254,18 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
     parts = []
     for path in paths:
         try:
-            part = OmegaConf.load(path)
-        except (OSError, YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
-            raise ConfigError(f"cannot read configuration {path}: {_line(error)}") from error
+            text = read_text(Path(path))
+            check_yaml(text)
+            part = OmegaConf.load(io.StringIO(text))
+        except (
+            OSError,
+            YAMLError,
+            ValueError,
+            TypeError,
+            RecursionError,
+            OmegaConfBaseException,
+        ) as error:
+            raise ConfigError(f"cannot read configuration {path}: {_line(error):.400}") from error
         if not OmegaConf.is_dict(part):
             raise ConfigError(f"configuration {path} must be a mapping of keys to values")
         parts.append(part)
@@ -268,12 +279,24 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
     for text in overrides:
         try:
             # One by one and not as a tree of their own, so that a number counts within a list.
+            check_yaml(text.partition("=")[2])
             merged.merge_with_dotlist([text])
-        except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
-            raise ConfigError(f"cannot apply the override {text!r}: {_line(error)}") from error
+        except (
+            OmegaConfBaseException,
+            YAMLError,
+            ValueError,
+            TypeError,
+            RecursionError,
+            AttributeError,
+            IndexError,
+            KeyError,
+        ) as error:
+            raise ConfigError(
+                f"cannot apply the override {text[:100]!r}: {_line(error):.300}"
+            ) from error
     try:
         values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"cannot resolve the configuration: {_line(error)}") from error
     assert isinstance(values, dict)
     return TrainConfig.from_dict({str(key): value for key, value in values.items()})
@@ -318,6 +341,8 @@ def _typed(kind: str, name: str, value: Any) -> Any:
     if kind.startswith("Mapping"):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{name} must be a mapping; got {value!r}")
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise ConfigError(f"{name} must have text as keys; got {odd[0]!r}")
         return dict(value)
     kinds: Mapping[str, Any] = {"int": int, "float": (int, float), "bool": bool, "str": str}
     wanted = kinds[kind.split(" ")[0]]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, ImagePair, data_roots, iter_pairs
+from cooanalysis.data.images import open_quietly
 from cooanalysis.data.loading import LoadedPair, load_pair
 from cooanalysis.errors import RunDirectoryError
 
@@ -62,13 +63,11 @@ def load_training_images(
 
 def decoded_bytes(datasets: Sequence[Dataset]) -> float:
     """Memory that all images take as uint8, from the headers of the files."""
-    from PIL import Image as Pillow
-
     total = 0.0
     for dataset in datasets:
         for pair in dataset.pairs:
             try:
-                with Pillow.open(pair.hr_path) as file:
+                with open_quietly(pair.hr_path) as file:
                     width, height = file.size
             except Exception:  # the decoder will say what is wrong, with more words
                 continue
@@ -127,7 +126,11 @@ def _mapped(lr: Path, hr: Path) -> Pair | None:
         found = np.load(lr, mmap_mode="r"), np.load(hr, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    good = all(image.ndim == 3 and image.dtype == np.uint8 for image in found)
+    # np.load also opens archives, whatever the file is called.
+    good = all(
+        isinstance(image, np.ndarray) and image.ndim == 3 and image.dtype == np.uint8
+        for image in found
+    )
     return found if good else None
 
 

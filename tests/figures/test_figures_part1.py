@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, multivariate_t
 
+from cooanalysis import known_answers
 from cooanalysis.stats import ImageBootstrap
 from figures import (
     coo_picture,
     detail_energy_vs_entropy,
     entropy_vs_center_distance,
-    known_answers,
     manifold_vs_entropy,
     oversmoothing_maps,
     patch_embedding,

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from cooanalysis.entropy import TOLERANCE
+from cooanalysis.known_answers import known_distributions
 from cooanalysis.metrics.registry import METRICS
 from figures import estimator_validation, oversmoothed_crops, power_spectra
 from figures.contract import SHIPPED, Inputs
-from figures.known_answers import known_distributions
 from figures.writing import write_figure
 
 NEEDS_MODELS = pytest.mark.skipif(

@@ -1,4 +1,7 @@
-"""Distributions whose entropy is known, to try estimators and bounds on."""
+"""Distributions whose entropy is known, to try estimators and bounds on.
+
+The self-test, the figures and the tests share them.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,81 @@
+"""Going on when memory runs out: smaller batches, and the CPU in place of a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+Note = Callable[[str], None]
+
+SMALLEST = 16
+"""Rows of a batch below which there is no point in trying again."""
+
+_WORDS = ("out of memory", "allocate memory", "bad allocation", "bad_alloc", "cudamalloc",
+          "cublas_status_alloc_failed")  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of the machine or of a GPU.
+
+    NumPy raises a MemoryError; torch an OutOfMemoryError of its own on a GPU and a plain
+    RuntimeError on a CPU; FAISS a RuntimeError for either.
+
+    Examples
+    --------
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("CUDA out of memory"))
+    (True, True)
+    >>> is_out_of_memory(RuntimeError("out of luck"))
+    False
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)
+
+
+def in_batches(compute: Callable[[slice], Arrays], n: int, what: str, note: Note) -> Arrays:
+    """All ``n`` rows at once, or in as few halves, quarters and so on as memory allows.
+
+    Parameters
+    ----------
+    compute
+        Arrays of some rows; a row's values must not depend on the rows beside it.
+    n
+        Number of rows.
+    what
+        What is computed, for the note: "measuring groups".
+    note
+        Called with a sentence whenever batches shrink.
+
+    Returns
+    -------
+    dict
+        The arrays of all rows.
+
+    Raises
+    ------
+    Exception
+        What ``compute`` raises, where it is not about memory or batches cannot shrink further.
+    """
+    size = max(n, 1)
+    parts: list[Arrays] = []
+    start = 0
+    while start < n or not parts:
+        try:
+            parts.append(compute(slice(start, min(n, start + size))))
+        except Exception as error:
+            if not is_out_of_memory(error) or size <= SMALLEST:
+                raise
+            size = max(SMALLEST, size // 2)
+        else:
+            start += size
+            continue
+        # Outside the handler: until here the error keeps the arrays of the failed try alive.
+        note(f"memory ran out while {what}; went on with batches of {size}")
+    if len(parts) == 1:
+        return parts[0]
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
