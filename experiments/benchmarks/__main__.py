@@ -52,13 +52,13 @@ PARTS = {
     "estimators": Part("estimators_peers", ("--groups", "100")),
     "search": Part(
         "search_peers",
-        ("--sizes", "2e4,6e4", "--queries", "2000"),
+        ("--sizes", "2e4,4e4", "--queries", "2000"),
         ("--sizes", "1e5,3e5,1e6,3e6,1e7,3e7", "--time-limit", "1200"),
         data=True,
     ),
     "scaling": Part(
         "scaling",
-        ("--sizes", "2e4,4e4,8e4", "--queries", "4000", "--repeats", "1", "--index", "ivf"),
+        ("--sizes", "1e4,2e4,4e4", "--queries", "4000", "--repeats", "1", "--index", "ivf"),
         ("--sizes", "1e5,3e5,1e6,3e6,1e7,3e7", "--memory", "8"),
         data=True,
     ),

@@ -80,7 +80,7 @@ def fit(sizes: list[int], seconds: list[float]) -> tuple[float, float, float]:
 
 def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
-    sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "2e4,4e4,8e4",
+    sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
     k: Annotated[int, typer.Option(help="Neighbours.")] = 128,
     recall: Annotated[float, typer.Option(help="What the index is tuned to.")] = 0.98,

@@ -34,7 +34,7 @@ DIM = 25
 
 def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
-    sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e5,3e5,1e6",
+    sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 10_000,
     k: Annotated[int, typer.Option(help="Neighbours.")] = 128,
     recall: Annotated[float, typer.Option(help="What approximate searches are tuned to.")] = 0.98,
