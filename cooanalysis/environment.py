@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from importlib import metadata
+from pathlib import Path
 
 PACKAGES = (
     "cooanalysis",
@@ -34,6 +35,12 @@ def versions() -> dict[str, str]:
 
 def peak_rss_bytes() -> int | None:
     """Largest resident memory of this process so far, or None where the system does not tell."""
+    try:
+        # ru_maxrss will not do on Linux: a new process inherits it from the one that started it.
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
     if sys.platform == "win32":
         return None
     import resource

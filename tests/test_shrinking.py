@@ -12,7 +12,7 @@ pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'
 
 import cooanalysis as coo
 from cooanalysis.shrinking import SMALLEST, in_batches, is_out_of_memory
-from cooanalysis.study import groups
+from cooanalysis.study import grouping, groups
 
 SMALL: dict[str, Any] = {
     "queries": 300, "k": 32, "manifold_reference": 500, "map_images": 0, "ceiling_queries": 60,
@@ -42,7 +42,7 @@ def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
 def test_batches_shrink_and_the_analysis_goes_on(
     undisturbed: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure, members = groups._measure_shard, groups.Grouping.members
+    measure, members = groups._measure, grouping.NearestGroups.members
 
     def short(run: Any, reference: Any, queries: Any, *more: Any) -> Any:
         if len(queries) > 90:
@@ -54,8 +54,8 @@ def test_batches_shrink_and_the_analysis_goes_on(
             raise MemoryError("of the search")
         return members(self, queries, excluded)
 
-    monkeypatch.setattr(groups, "_measure_shard", short)
-    monkeypatch.setattr(groups.Grouping, "members", short_search)
+    monkeypatch.setattr(groups, "_measure", short)
+    monkeypatch.setattr(grouping.NearestGroups, "members", short_search)
     found = coo.analyze("sample", **SMALL)
     assert_equal(found, undisturbed)
     assert told(found, "memory ran out while measuring groups; went on with batches of 75")
@@ -160,3 +160,25 @@ def test_a_command_out_of_memory_says_one_line(
         analyze.main()
     assert ended.value.code == 1
     assert "out of memory" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_full_gpu_leaves_groups_to_the_cpu(
+    undisturbed: coo.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    from cooanalysis.study import kernels
+
+    class Full(kernels.CpuKernels):
+        """A GPU whose memory is used up."""
+
+        def moments(self, *arguments: Any) -> Any:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    class Gpu:
+        moments = Full.moments
+
+    monkeypatch.setattr(kernels, "choose_kernels", lambda run: Gpu())
+    found = coo.analyze("sample", **SMALL)
+    assert told(found, "groups were measured on the CPU")
+    assert_equal(found, undisturbed)

@@ -205,7 +205,7 @@ def test_interrupted_runs_resume_to_the_same_result(
 
     from cooanalysis.study import run
 
-    monkeypatch.setattr(groups, "_measure_shard", recompute)
+    monkeypatch.setattr(groups, "measure_shard", recompute)
     monkeypatch.setattr(run, "dense_maps", lambda *_: [])
     resumed = coo.analyze(photos, **SMALL, out=out)
     pd.testing.assert_frame_equal(resumed.groups, result.groups, check_exact=True)
@@ -244,7 +244,7 @@ def test_loading_refuses_what_is_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="newer version"):
         coo.load(tmp_path)
     (tmp_path / "summary.json").write_text('{"schema_version": 1}')
-    with pytest.raises(RunDirectoryError, match="damaged"):
+    with pytest.raises(RunDirectoryError, match="lacks fingerprint"):
         coo.load(tmp_path)
 
 

@@ -515,12 +515,14 @@ def _group_moments(  # type: ignore[no-untyped-def]
             base = start[number] + y[patch] * scale * stride + x[patch] * scale * channels
             factor = np.float32(unit * weight[patch])
             for row in range(size):
-                source = base + row * stride
-                target = row * row_values
+                # Views of whole rows: loops over them become vector instructions.
+                source = detail[base + row * stride : base + row * stride + row_values]
+                target = block[m, row * row_values : (row + 1) * row_values]
+                sums = mean[row * row_values : (row + 1) * row_values]
                 for column in range(row_values):
-                    value = np.float32(detail[source + column]) * factor
-                    block[m, target + column] = value
-                    mean[target + column] += value
+                    value = np.float32(source[column]) * factor
+                    target[column] = value
+                    sums[column] += value
         for j in range(dim):
             mean[j] /= np.float32(members)
             center[group, j] = mean[j]

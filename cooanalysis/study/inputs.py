@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, LoadedPair, SkippedImage, iter_pairs
@@ -277,7 +278,10 @@ def reference_patches(run: Context) -> ReferencePatches:
             "the reference images hold no detail at all (they equal their bicubic upsampling), so "
             "there is nothing to analyse; use photographs"
         )
-    basis = np.ascontiguousarray(np.linalg.eigh(covariance)[1][:, ::-1], np.float32)
+    # One thread: several are slower at this size, and round differently from run to run.
+    with threadpool_limits(limits=1, user_api="blas"):
+        axes = np.linalg.eigh(covariance)[1]
+    basis = np.ascontiguousarray(axes[:, ::-1], np.float32)
     return ReferencePatches(store, patches, config.normalise, basis, subspace_dim(run))
 
 
