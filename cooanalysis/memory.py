@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,10 @@ class Mapped(Protocol):
     @property
     def digest(self) -> str:
         """Hash of what the files hold."""
+        ...
+
+    def verify(self, lr_starts: Iterable[int]) -> None:
+        """Check the contents of some images."""
         ...
 
     def release(self) -> None:

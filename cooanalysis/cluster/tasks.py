@@ -160,7 +160,7 @@ def _state(job: Job) -> _State:
         _limit_threads()
         stores = load_images(
             job.config, job.queries, job.queries if job.same_reference else job.reference,
-            Silent(), in_files=True,
+            Silent(), in_files=True, verify=False,
         )  # fmt: skip
         found = tuple(store.mapped.digest if store.mapped else "" for store in stores[:2])
         if found != job.digests:
@@ -185,6 +185,10 @@ def _state(job: Job) -> _State:
 def _index(state: _State, shard: Shard) -> NeighborIndex:
     key = (shard.start, shard.stop, shard.kind)
     if key not in state.indices:
+        # Every image is checked by the worker that indexes it, not by all of them.
+        ends = np.array([shard.start, shard.stop - 1])
+        first, last = state.reference.patches.image[ends]
+        state.run.reference.verify(range(int(first), int(last) + 1))
         config = state.run.config
         state.indices[key] = build_index(
             RowRange(state.reference.features, shard.start, shard.stop),

@@ -231,6 +231,17 @@ class PatchStore:
             hr_start=self.hr_start[images],
         )
 
+    def verify(self, images: Iterable[int]) -> None:
+        """Check some images that are mapped from files against their checksums.
+
+        Raises
+        ------
+        CacheError
+            If one is not as it was written.
+        """
+        if self.mapped is not None:
+            self.mapped.verify(int(self.lr_start[number]) for number in images)
+
     def release(self) -> None:
         """Give pages of mapped files back to the system; they are read again when needed."""
         if self.mapped is not None:

@@ -168,6 +168,7 @@ def load_images(
     progress: Progress,
     *,
     in_files: bool = False,
+    verify: bool = True,
 ) -> tuple[PatchStore, PatchStore, list[SkippedImage]]:
     """Load both data sets; the stores are one object when the data sets are.
 
@@ -181,6 +182,8 @@ def load_images(
         Where to report.
     in_files
         Map images from files however small the data sets are, so that processes share them.
+    verify
+        Check all contents of such files, see :func:`cooanalysis.data.decoded.open_decoded`.
 
     Raises
     ------
@@ -199,7 +202,7 @@ def load_images(
     for dataset in datasets:
         try:
             limit = 0 if in_files else budget.decoded
-            stores.append(_load(config, dataset, limit, skipped, progress))
+            stores.append(_load(config, dataset, limit, skipped, progress, verify))
         except NotEnoughDataError as error:
             reason = f": {skipped[0].reason}" if skipped else ""
             raise NotEnoughDataError(f"data set {dataset.name!r}: {error}{reason}") from error
@@ -212,13 +215,18 @@ def _load(
     in_memory: int,
     skipped: list[SkippedImage],
     progress: Progress,
+    verify: bool,
 ) -> PatchStore:
     """One data set: in memory up to a number of bytes, else mapped from the user's cache."""
     if decoded_bytes(dataset, config.colour) <= in_memory:
         pairs = _usable(config, dataset, skipped, progress)
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
     store, broken = open_decoded(
-        dataset, colour=config.colour, width=config.patch_width, on_image=progress.advance
+        dataset,
+        colour=config.colour,
+        width=config.patch_width,
+        on_image=progress.advance,
+        verify=verify,
     )
     if broken and config.strict:
         raise ImageError(broken[0].reason)

@@ -86,6 +86,23 @@ def test_damage_is_noticed_and_mended(images: Path, tmp_path: Path, array: str, 
     assert_same(store, in_memory(dataset, "y"))
 
 
+@pytest.mark.parametrize("array", ARRAYS)
+def test_contents_can_be_checked_image_by_image(images: Path, tmp_path: Path, array: str) -> None:
+    dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
+    store, _ = open_decoded(dataset, colour="rgb", width=5, folder=cache)
+    store.verify(range(3))
+    (file,) = cache.glob(f"*/{array}.bin")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1  # of the last image
+    file.write_bytes(data)
+    store, _ = open_decoded(dataset, colour="rgb", width=5, folder=cache, verify=False)
+    store.verify([0, 1])
+    part = store.only(np.array([2, 0]))
+    part.verify([1])
+    with pytest.raises(CacheError, match="damaged"):
+        part.verify([0])
+
+
 def test_a_broken_manifest_is_mended(images: Path, tmp_path: Path) -> None:
     dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
     open_decoded(dataset, colour="y", width=5, folder=cache)
