@@ -69,6 +69,13 @@ PARTS = {
         data=True,
     ),
     "div2k": Part("div2k_run", None, (), data=True),
+    "workers": Part(
+        "workers",
+        ("--queries", "2000", "--workers", "2", "--repeats", "1"),
+        (),
+        data=True,
+        needs="distributed",
+    ),
     "decloss": Part(
         "decloss_step", ("--batch", "2", "--steps", "3"), ("--batch", "4"), needs="torch"
     ),

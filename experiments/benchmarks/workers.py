@@ -21,7 +21,12 @@ OVERHEAD = 1.2
 
 
 def study(
-    dataset: str, reference: str | None, queries: int, k: int, workers: int | None
+    dataset: str,
+    reference: str | None,
+    queries: int,
+    k: int,
+    workers: int | None,
+    data_root: str | None,
 ) -> dict[str, Any]:
     """A contestant: the heavy parts of one study, in this process or by workers."""
     import pandas as pd
@@ -33,7 +38,7 @@ def study(
         dataset=dataset, reference=reference, queries=queries, k=k, index="exact",
         features=("subbands",), manifold_reference=200, map_images=0, ceiling_queries=10,
     )  # fmt: skip
-    plan = coo.Study.plan(config)
+    plan = coo.Study.plan(config, data_root=data_root)
     started = time.perf_counter()
     with open_cluster(workers=workers, config=config) as cluster:
         start = time.perf_counter() - started
@@ -64,10 +69,17 @@ def main(
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "2,4",
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn; the fastest counts.")] = 2,
     time_limit: Annotated[float, typer.Option(help="Seconds of one run.")] = 1800.0,
+    data_root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
 ) -> None:
     """Run, compare and print."""
-    options = {"dataset": dataset, "reference": reference, "queries": queries, "k": k}
+    root = None if data_root is None else str(data_root)
+    options = {
+        "dataset": dataset, "reference": reference, "queries": queries, "k": k, "data_root": root,
+    }  # fmt: skip
     contestants: list[int | None] = [None, *numbers(workers)]
     runs: dict[int | None, list[Outcome]] = {each: [] for each in contestants}
     for _ in range(repeats):

@@ -1,0 +1,76 @@
+"""What larger reference sets need, extrapolated from a measured run.
+
+    python experiments/benchmarks/div2k_run.py --dataset div2k
+    python experiments/benchmarks/capacity.py
+
+Reads the run's table and gives every worker as many patches as that run had, so that index and
+search take as long on each as they took there. What is shared (images, answers to be merged) grows
+with the set. Nothing in this table is measured but its first row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from contest import GIB, OUT, Row, numbers, publish
+
+from cooanalysis.neighbors.index import index_bytes
+
+ANSWER_BYTES = 12
+"""A neighbour: its row and its distance."""
+
+
+def main(
+    patches: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e9,1e12",
+    measured: Annotated[Path, typer.Option(help="Folder with div2k.json.")] = OUT,
+    queries: Annotated[int, typer.Option(help="Query patches of the measured run.")] = 100_000,
+    k: Annotated[int, typer.Option(help="Members of a group there.")] = 128,
+    scale: Annotated[int, typer.Option(help="Its upscaling factor.")] = 4,
+    stride: Annotated[int, typer.Option(help="Its stride in LR pixels.")] = 2,
+    dim: Annotated[int, typer.Option(help="Values of an LR patch.")] = 25,
+    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+) -> None:
+    """Extrapolate and print."""
+    path = measured / "div2k.json"
+    if not path.is_file():
+        raise typer.BadParameter(f"{path} is not there; run div2k_run.py first")
+    run = json.loads(path.read_text(encoding="utf-8"))
+    seconds = {row["stage"]: float(row["seconds"]) for row in run["rows"]}
+    told = {row["ratio"]: float(row["value"]) for row in run["ratios"]}
+    unit = int(told["reference patches"])
+    measuring = sum(
+        value for stage, value in seconds.items() if stage.startswith(("centers", "entropy "))
+    )
+    # LR and HR levels of a byte, details of two; one patch a stride by stride LR pixels.
+    image_bytes = stride**2 * (1 + 3 * scale**2)
+    rows: list[Row] = []
+    for n in [unit, *numbers(patches)]:
+        workers = math.ceil(n / unit)
+        rows.append(
+            {
+                "patches": n,
+                "workers": workers,
+                "decoded images, GiB": n * image_bytes / GIB,
+                "index a worker, GiB": index_bytes("ivf", math.ceil(n / workers), dim) / GIB,
+                "decoding, s x workers": seconds["load"] * n / unit,
+                "index, s": seconds["index"],
+                "search, s": seconds["search"],
+                "answers to merge, GiB": queries * k * ANSWER_BYTES * workers / GIB,
+                "measuring groups, s": measuring / workers,
+            }
+        )
+    machine = run["machine"]
+    notes = [
+        f"First row: measured ({queries:,} queries, k = {k}, {machine['cores']} cores of "
+        f"{machine['cpu']}, peak {told['peak resident memory, GiB']:.1f} GiB). Other rows: "
+        "extrapolated, a worker of that size for every such part.",
+    ]
+    publish("capacity", "Capacity plan", rows, (), notes, out)
+
+
+if __name__ == "__main__":
+    typer.run(main)
