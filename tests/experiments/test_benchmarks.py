@@ -246,3 +246,41 @@ def test_estimators_speak_nats_per_dimension(name: str, tmp_path: Path) -> None:
     assert values.shape == (40,)
     # The largest known bias of these is that of van Es, -0.15.
     assert values.mean() == pytest.approx(truth + np.log(3.0), abs=0.2)
+
+
+# -- Larger sets, and workers ------------------------------------------------------------------
+
+
+def test_a_capacity_plan_gives_every_worker_a_measured_share(tmp_path: Path) -> None:
+    capacity = importlib.import_module("capacity")
+    stages = {"load": 10.0, "index": 20.0, "search": 30.0, "centers": 4.0, "entropy gaussian": 2.0}
+    made_up = {
+        "rows": [{"stage": stage, "seconds": value} for stage, value in stages.items()],
+        "ratios": [
+            {"ratio": "reference patches", "value": 1e6},
+            {"ratio": "peak resident memory, GiB", "value": 1.0},
+        ],
+        "machine": {"cores": 2, "cpu": "made up"},
+    }
+    (tmp_path / "div2k.json").write_text(json.dumps(made_up))
+    capacity.main("1e7", tmp_path, 1000, 10, 4, 2, 25, tmp_path)
+    first, last = json.loads((tmp_path / "capacity.json").read_text())["rows"]
+    assert (first["workers"], last["workers"]) == (1, 10)
+    assert first["index, s"] == last["index, s"] == 20.0
+    assert last["decoded images, GiB"] == pytest.approx(1e7 * 196 / 2**30)
+    assert last["decoding, s x workers"] == 100.0
+    assert last["measuring groups, s"] == pytest.approx(0.6)
+    with pytest.raises(capacity.typer.BadParameter, match=r"div2k_run\.py"):
+        capacity.main("1e9", tmp_path / "nothing", 1, 1, 4, 2, 25, tmp_path)
+
+
+def test_workers_do_what_one_process_does(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed", reason="needs Dask: pip install 'cooanalysis[cluster]'")
+    monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path))
+    workers = importlib.import_module("workers")
+    options = (str(photographs), None, 200, 128)
+    alone, two = (workers.study(*options, number, None) for number in (None, 2))
+    assert alone["digest"] == two["digest"]
+    assert two["start"] > alone["start"] and min(two["search"], two["measuring groups"]) > 0
