@@ -36,7 +36,7 @@ CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 5.0}
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
 
-ROUNDING = 4e-6
+ROUNDING = 1e-6
 """Relative error of squared distances from matrix products in single precision."""
 
 FAISS_GPU_LARGEST_K = 2048
