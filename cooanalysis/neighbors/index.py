@@ -35,6 +35,10 @@ CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 5.0}
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
 
+MOST_TIES = 2**14
+"""Candidates up to which equally near vectors are told apart by their row numbers, so that engines
+agree. Flat areas hold thousands of equal patches; beyond this, an engine's order decides."""
+
 FAISS_GPU_LARGEST_K = 2048
 """FAISS's kernels on GPUs select no more than this."""
 
@@ -103,11 +107,29 @@ class NeighborIndex:
         wanted = math.ceil(k * CANDIDATES[self.kind]) + SPARE_CANDIDATES
         queries = np.ascontiguousarray(queries, np.float32)
         candidates = self._engine.search(queries, min(wanted, self.largest_k))
-        return Neighbours(*rerank(queries, candidates, self._source, k))
+        if self.kind != "exact":
+            return Neighbours(*rerank(queries, candidates, self._source, k))
+        found, distances = rerank(queries, candidates, self._source, candidates.shape[1])
+        open_ties = np.flatnonzero(_undecided(queries, distances, k))
+        found, distances = found[:, :k].copy(), distances[:, :k].copy()
+        fetch = candidates.shape[1]
+        while len(open_ties) and fetch < min(MOST_TIES, self.largest_k):
+            fetch = min(4 * fetch, MOST_TIES, self.largest_k)
+            tied = queries[open_ties]
+            more, apart = rerank(tied, self._engine.search(tied, fetch), self._source, fetch)
+            found[open_ties], distances[open_ties] = more[:, :k], apart[:, :k]
+            open_ties = open_ties[_undecided(tied, apart, k)]
+        return Neighbours(found, distances)
 
     def set_effort(self, effort: int) -> None:
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
         self._engine.set_effort(effort)
+
+
+def _undecided(queries: Vectors, distances: Vectors, k: int) -> NDArray[np.bool_]:
+    """Queries whose farthest candidate is, within an engine's rounding, as near as the k-th."""
+    rounding = 4e-7 * (np.square(queries).sum(1) + distances[:, -1])
+    return np.asarray(distances[:, -1] - distances[:, k - 1] <= rounding)
 
 
 def build_index(
