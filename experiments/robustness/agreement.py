@@ -1,6 +1,6 @@
 """The largest differences between threads, batch sizes, engines and precisions, on one analysis.
 
-    python experiments/robustness/numbers.py [--dataset sample]
+    python experiments/robustness/agreement.py [--dataset sample]
 
 Every variant is compared with the first run, column by column: the largest difference over all
 patches, relative to the largest value of the column. Members of groups are compared as sets.
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import cooanalysis as coo
-from cooanalysis import entropy
 from cooanalysis import coo as measures
+from cooanalysis import entropy
 
 SMALL: dict[str, Any] = {
     "queries": 600, "k": 64, "manifold_reference": 1000, "ceiling_queries": 100, "map_images": 0,
