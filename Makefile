@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench figures notebooks docs docs-serve clean
+.PHONY: robustness test-lowest demo test lint bench figures notebooks docs docs-serve clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coo-analyze --dataset sample --out runs/sample-x4
@@ -23,6 +23,17 @@ bench: $(VENV)/.installed-bench
 # All figures and tables, from the embedded images: minutes.
 figures: $(VENV)/.installed-models
 	$(BIN)/python -m figures
+
+# How reliable it is, measured: an hour and a half. Writes the table of docs/reliability.md.
+robustness: $(VENV)/.installed-models $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python experiments/robustness/measure.py
+	$(BIN)/python experiments/robustness/measure.py --table
+
+# The oldest supported versions of the dependencies. LOWEST is a Python that has wheels of them.
+LOWEST ?= python3.10
+test-lowest:
+	experiments/robustness/lowest.sh $(LOWEST)
 
 notebooks: $(VENV)/.installed-models $(VENV)/.installed-notebook
 	$(BIN)/python -m pytest -m notebooks tests/test_notebooks.py

@@ -193,8 +193,8 @@ def _require(folder: Path, summary: dict[str, Any]) -> None:
     wrong = [name for name, kind in _KEYS.items() if not isinstance(summary.get(name), kind)]
     if wrong:
         raise RunDirectoryError(
-            f"{folder / SUMMARY_FILE} lacks {', '.join(wrong)}, or holds something else there; run "
-            "the analysis again with --overwrite"
+            f"{folder} is damaged: {SUMMARY_FILE} lacks {', '.join(wrong)}, or holds something "
+            "else there; run the analysis again with --overwrite"
         )
 
 

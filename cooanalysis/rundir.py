@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
-from cooanalysis.npz import read_arrays
+from cooanalysis.npz import read_arrays, write_arrays
 from cooanalysis.result import (
     EXAMPLES_FILE,
     EXPLORED_FILE,
@@ -49,15 +48,10 @@ def write_run(result: Result, directory: Path, *, overwrite: bool = False) -> Pa
         write_summary(building, result.summary)
         result.groups.to_parquet(building / GROUPS_FILE, index=False)
         result.maps.to_parquet(building / MAPS_FILE, index=False)
-        np.savez_compressed(
-            building / EXAMPLES_FILE,
-            allow_pickle=False,
-            **pack_examples(result.examples, result.images),
-        )
+        pictures_of_groups = pack_examples(result.examples, result.images)
+        write_arrays(building / EXAMPLES_FILE, pictures_of_groups, compress=True)
         if result.explored is not None:
-            np.savez_compressed(
-                building / EXPLORED_FILE, allow_pickle=False, **result.explored.pack()
-            )
+            write_arrays(building / EXPLORED_FILE, result.explored.pack(), compress=True)
         drawn = save_figures(result, building / FIGURES_FOLDER)
         pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
         write_report(result, building / REPORT_FILE, pictures)
@@ -203,7 +197,7 @@ class Checkpoints:
         partial = path.with_suffix(".tmp")
         try:
             with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+                write_arrays(file, arrays)
             partial.replace(path)
         except OSError as error:
             raise RunDirectoryError(f"cannot write {path}: {error}") from error

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from cooanalysis import plotting
 from cooanalysis.comparison.tables import latex, markdown
+from cooanalysis.npz import write_arrays
 from figures.contract import FigureModule, Inputs
 
 
@@ -22,7 +21,7 @@ def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> 
     for part, frame in found.frames.items():
         frame.to_csv(out / f"{name}.{part}.csv", index=False, float_format="%.6g")
     if found.arrays:
-        np.savez_compressed(out / f"{name}.npz", allow_pickle=False, **dict(found.arrays))
+        write_arrays(out / f"{name}.npz", dict(found.arrays), compress=True)
     if found.facts:
         text = json.dumps(dict(found.facts), indent=1, sort_keys=True)
         (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")

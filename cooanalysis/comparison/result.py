@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.crops import Crop
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.explored import Explored
-from cooanalysis.npz import read_arrays, require_regular
+from cooanalysis.npz import read_arrays, require_regular, write_arrays
 from cooanalysis.result import (
     EXPLORED_FILE,
     FIGURES_FOLDER,
@@ -118,11 +118,9 @@ class Comparison:
             write_summary(building, self.summary)
             for name in FRAMES:
                 getattr(self, name).to_parquet(building / f"{name}.parquet", index=False)
-            np.savez_compressed(building / PICTURES_FILE, allow_pickle=False, **self._pictures())
+            write_arrays(building / PICTURES_FILE, self._pictures(), compress=True)
             if self.explored is not None:
-                np.savez_compressed(
-                    building / EXPLORED_FILE, allow_pickle=False, **self.explored.pack()
-                )
+                write_arrays(building / EXPLORED_FILE, self.explored.pack(), compress=True)
             write_tables(self, building / TABLES_FOLDER)
             drawn = save_figures(self, building / FIGURES_FOLDER)
             pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}

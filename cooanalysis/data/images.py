@@ -81,6 +81,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
         _refuse_special(path)
         with open_quietly(path) as image:
             _refuse_frames(image, path)
+            _refuse_missing_rows(image, path)
             sixteen_bit_raw_mode = _sixteen_bit_colour(image)
             if sixteen_bit_raw_mode is not None:
                 return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
@@ -203,6 +204,15 @@ def _refuse_frames(image: Image.Image, path: Path) -> None:
             f"cannot use {path}: it holds {n_frames} frames (an animation or a multi-page file); "
             "save the frame you mean as a file of its own"
         )
+
+
+def _refuse_missing_rows(image: ImageFile.ImageFile, path: Path) -> None:
+    """A TIFF may announce any size and hold a few rows: Pillow leaves the others black."""
+    if image.format != "TIFF":
+        return
+    ends = [tile[1] for tile in image.tile if tile[1] is not None]
+    if any(max((end[side + 2] for end in ends), default=0) < image.size[side] for side in (0, 1)):
+        raise ImageError(f"cannot decode {path}: the file is damaged (it lacks parts of the image)")
 
 
 def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.NDArray[np.uint8]:

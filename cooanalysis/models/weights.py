@@ -112,6 +112,8 @@ def read_info(path: str | Path) -> WeightsInfo:
         name = header[f"{_PREFIX}model"]
         scale = int(header[f"{_PREFIX}scale"])
         options = json.loads(header[f"{_PREFIX}options"])
+    except ModelError:  # a ValueError, too
+        raise
     except (KeyError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} does not say which network of ours it belongs to") from error
     if not isinstance(options, dict):

@@ -39,6 +39,10 @@ SPARE_CANDIDATES = 8
 ROUNDING = 1e-6
 """Relative error of squared distances from matrix products in single precision."""
 
+MOST_TIES = 2**13
+"""Candidates that an engine is asked for to tell equally near vectors apart. Where flat areas hold
+more of them, all vectors are looked at."""
+
 FAISS_GPU_LARGEST_K = 2048
 """FAISS's kernels on GPUs select no more than this."""
 
@@ -57,6 +61,11 @@ class Neighbours:
 
     index: NDArray[np.int64]
     squared_distances: Vectors
+
+    def put(self, rows: NDArray[np.integer], others: Neighbours) -> None:
+        """Replace the neighbours of some queries, in place."""
+        self.index[rows] = others.index
+        self.squared_distances[rows] = others.squared_distances
 
 
 class Engine(Protocol):
@@ -107,9 +116,20 @@ class NeighborIndex:
         wanted = math.ceil(k * CANDIDATES[self.kind]) + SPARE_CANDIDATES
         queries = np.ascontiguousarray(queries, np.float32)
         candidates = self._engine.search(queries, min(wanted, self.largest_k))
-        if self.kind == "exact":
-            return _settled(queries, candidates, self._source, k)
-        return Neighbours(*rerank(queries, candidates, self._source, k))
+        if self.kind != "exact":
+            return Neighbours(*rerank(queries, candidates, self._source, k))
+        found, tied = _settled(queries, candidates, self._source, k)
+        fetch = candidates.shape[1]
+        while len(tied) and fetch < min(MOST_TIES, self.largest_k):
+            fetch = min(8 * fetch, MOST_TIES, self.largest_k)
+            more, still = _settled(
+                queries[tied], self._engine.search(queries[tied], fetch), self._source, k
+            )
+            found.put(tied, more)
+            tied = tied[still]
+        if len(tied):
+            found.put(tied, Neighbours(*nearest_rows(queries[tied], self._source, k)))
+        return found
 
     def set_effort(self, effort: int) -> None:
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
@@ -249,17 +269,21 @@ def exact_search(
             order = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
             best = np.take_along_axis(best, order, 1)
             distance = np.take_along_axis(distance, order, 1)
-    return _settled(queries, best, source, k)
+    found, tied = _settled(queries, best, source, k)
+    if len(tied):
+        found.put(tied, Neighbours(*nearest_rows(queries[tied], source, k)))
+    return found
 
 
 def _settled(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
-) -> Neighbours:
-    """The ``k`` nearest, the same whatever engine or shard the candidates come from.
+) -> tuple[Neighbours, NDArray[np.intp]]:
+    """The ``k`` nearest candidates, and the queries for which that does not settle the matter.
 
     Where even the farthest candidate is as near as the last neighbour, up to the rounding of an
     engine's distances, others that were not found may be as near (flat patches are equal by the
-    thousand): then all vectors are looked at, and ties go to the smaller row number.
+    thousand). Which of them count must not depend on the engine or the shard: ties go to the
+    smaller row number.
     """
     found, distances = rerank(queries, candidates, source, candidates.shape[1])
     tied = np.zeros(len(queries), np.bool_)
@@ -267,10 +291,8 @@ def _settled(
         norms = np.einsum("qd,qd->q", queries, queries)
         rounding = ROUNDING * (norms + distances[:, k - 1])
         tied = distances[:, -1] <= distances[:, k - 1] + rounding
-    found, distances = found[:, :k], distances[:, :k]
-    if tied.any():
-        found[tied], distances[tied] = nearest_rows(queries[tied], source, k)
-    return Neighbours(np.ascontiguousarray(found), np.ascontiguousarray(distances))
+    nearest = Neighbours(found[:, :k].copy(), distances[:, :k].copy())
+    return nearest, np.flatnonzero(tied)
 
 
 @dataclass

@@ -13,6 +13,9 @@ import torch
 
 from cooanalysis.errors import RunDirectoryError
 
+FORMAT = 1
+"""Of checkpoints; raised when what they hold changes its meaning."""
+
 PATTERN = "checkpoint-*.pt"
 _ALWAYS = {"iteration", "generator", "optimiser", "precision", "history", "window", "seconds"}
 
@@ -104,5 +107,7 @@ def newest(folder: Path, fingerprint: str, note: Callable[[str], None]) -> dict[
 def _check(state: Any, fingerprint: str) -> None:
     if not isinstance(state, dict) or not set(state) >= _ALWAYS:
         raise ValueError("it holds no training state")
+    if state.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"its format is {state['format']!s:.20}, this version reads {FORMAT}")
     if state.get("fingerprint", fingerprint) != fingerprint:
         raise ValueError("it belongs to another configuration")

@@ -254,7 +254,7 @@ class _Sitting:
 
     def _save(self) -> None:
         state = self.trainer.state() | {
-            "format": 1,
+            "format": checkpoint.FORMAT,
             "fingerprint": self.config.fingerprint(),
             "inputs": self.inputs,
             "history": self.history.rows,

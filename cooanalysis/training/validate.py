@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,9 @@ from cooanalysis.data import Dataset, LoadedPair, iter_pairs
 from cooanalysis.training import checkpoint
 
 Image = NDArray[np.uint8]
+
+_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|-|$)", re.I)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,21 @@ class Validation:
         folder.mkdir(exist_ok=True)
         outputs = _outputs(generator, device, self.scale, self.pairs[:n])
         for name, output in zip(self.names[:n], outputs, strict=True):
-            checkpoint.write(folder / f"{name}.png", partial(_write_png, output))
+            checkpoint.write(folder / f"{safe_name(name)}.png", partial(_write_png, output))
+
+
+def safe_name(name: str) -> str:
+    r"""A name for a file that every system accepts; names that were changed stay apart.
+
+    Examples
+    --------
+    >>> safe_name("Set5-baby")
+    'Set5-baby'
+    """
+    safe = _NO_NAME.sub("_", name).rstrip(" .")[:100]
+    if safe != name or not safe or _RESERVED.match(safe):
+        safe = f"{safe}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"
+    return f"_{safe}" if _RESERVED.match(safe) else safe
 
 
 def _write_png(image: Image, file: BinaryIO) -> None:

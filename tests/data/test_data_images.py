@@ -280,3 +280,18 @@ def test_luma_refuses_other_arrays() -> None:
         rgb_to_y(np.zeros((2, 2)))  # type: ignore[arg-type]
     with pytest.raises(ImageError, match=r"not \(2, 2, 4\)"):
         rgb_to_y(np.zeros((2, 2, 4), dtype=np.uint8))
+
+
+def test_a_tiff_that_lacks_rows_is_refused(tmp_path: Path) -> None:
+    """A fuzzer found 230 bytes that were read as 81 million black pixels."""
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.full((8, 8, 3), 77, np.uint8)).save(path)
+    data = bytearray(path.read_bytes())
+    assert read_image(path).shape == (8, 8, 3)
+    height = data.index((257).to_bytes(2, "little") + (4).to_bytes(2, "little")) + 8
+    data[height : height + 4] = (4000).to_bytes(4, "little")
+    rows = data.index((278).to_bytes(2, "little") + (4).to_bytes(2, "little")) + 8
+    data[rows : rows + 4] = (8).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match="lacks parts of the image"):
+        read_image(path)
