@@ -143,7 +143,7 @@ def table(measured: dict[str, Any]) -> str:
         ("handled; refused in one line; faults",
          f"{bad['handled']:,}; {bad['refused']:,}; {bad['faults']}"),
         ("malicious weights, run directories and configurations tried", f"{evil['tried']}"),
-        ("refused; passed over without reading; ran anything",
+        ("refused; set aside and done anew; ran anything",
          f"{evil['refused']}; {evil['passed_over']}; {evil['ran']}"),
         ("hostile or broken archives: refused; unpacked inside; faults",
          f"{evil['archives_refused']}; {evil['archives_unpacked_inside']}; "
