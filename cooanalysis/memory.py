@@ -42,6 +42,10 @@ class Mapped(Protocol):
         """Hash of what the files hold."""
         ...
 
+    def keep(self) -> None:
+        """Give pages back if the memory budget is nearly used up."""
+        ...
+
     def verify(self, lr_starts: Iterable[int]) -> None:
         """Check the contents of some images."""
         ...

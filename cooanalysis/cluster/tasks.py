@@ -158,9 +158,10 @@ def _state(job: Job) -> _State:
     if job.key not in _states:
         _states.clear()  # of studies that are over
         _limit_threads()
+        budget = _budget(job.config)
         stores = load_images(
             job.config, job.queries, job.queries if job.same_reference else job.reference,
-            Silent(), in_files=True, verify=False,
+            Silent(), in_files=True, verify=False, budget=budget,
         )  # fmt: skip
         found = tuple(store.mapped.digest if store.mapped else "" for store in stores[:2])
         if found != job.digests:
@@ -168,9 +169,7 @@ def _state(job: Job) -> _State:
                 f"worker {platform.node()} sees other images below "
                 f"{job.reference.root} than the client; give all machines the same files"
             )
-        run = Context(
-            job.config, *stores, Silent(), Checkpoints(), Stopwatch(), budget=_budget(job.config)
-        )
+        run = Context(job.config, *stores, Silent(), Checkpoints(), Stopwatch(), budget=budget)
         reference = ReferencePatches(
             run.reference,
             run.reference.patch_grid(job.config.stride),

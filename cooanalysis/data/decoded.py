@@ -29,6 +29,7 @@ from cooanalysis.data.images import open_quietly
 from cooanalysis.data.loading import Colour, LoadedPair, SkippedImage, iter_pairs
 from cooanalysis.data.patches import PatchStore, image_arrays, image_starts, table_name
 from cooanalysis.errors import CacheError, NotEnoughDataError
+from cooanalysis.memory import MemoryBudget
 
 SCHEMA_VERSION = 1
 """Raised whenever decoding, colour conversion, interpolation or the files change."""
@@ -52,12 +53,20 @@ class MappedFiles:
         Where the files lie.
     pieces
         By the start of an image's LR levels: (start, bytes, CRC-32) of its part of each file.
+    budget
+        Beyond what pages are given back; None for never.
     """
 
     maps: tuple[mmap.mmap, ...]
     digest: str
     folder: Path
     pieces: dict[int, tuple[tuple[int, int, int], ...]]
+    budget: MemoryBudget | None
+
+    def keep(self) -> None:
+        """Give pages back if the budget is nearly used up."""
+        if self.budget is not None:
+            self.budget.keep(self)
 
     def verify(self, lr_starts: Iterable[int]) -> None:
         """Check the contents of some images against their checksums.
@@ -103,6 +112,7 @@ def open_decoded(
     on_image: Callable[[int], None] = lambda steps: None,
     folder: Path | None = None,
     verify: bool = True,
+    budget: MemoryBudget | None = None,
 ) -> tuple[PatchStore, list[SkippedImage]]:
     """Map the decoded images of a data set, writing them first where they are not there.
 
@@ -122,6 +132,8 @@ def open_decoded(
     verify
         Check all contents now, and make damaged files again. Without it only sizes are looked at,
         and :meth:`MappedFiles.verify` checks the images that matter.
+    budget
+        How much memory the process may use: gathers keep to it.
 
     Returns
     -------
@@ -149,7 +161,7 @@ def open_decoded(
                 manifest = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
             else:
                 on_image(len(dataset.pairs))
-            return _mapped(target, manifest, dataset.scale, width)
+            return _mapped(target, manifest, dataset.scale, width, budget)
     except OSError as error:
         if isinstance(error, CacheError):
             raise
@@ -269,7 +281,7 @@ def _checksums(path: Path, sizes: list[int]) -> Iterator[int]:
 
 
 def _mapped(
-    target: Path, manifest: dict[str, Any], scale: int, width: int
+    target: Path, manifest: dict[str, Any], scale: int, width: int, budget: MemoryBudget | None
 ) -> tuple[PatchStore, list[SkippedImage]]:
     images = manifest["images"]
     skipped = [
@@ -312,7 +324,7 @@ def _mapped(
         widths=widths,
         lr_start=lr_start,
         hr_start=hr_start,
-        mapped=MappedFiles(tuple(maps), digest, target, pieces),
+        mapped=MappedFiles(tuple(maps), digest, target, pieces, budget),
         **arrays,
     )
     return store, skipped

@@ -10,7 +10,7 @@ these arrays, so 881,600 patches of 20x20 pixels cost 190 MB instead of 1.4 GB.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,11 @@ PEAK = 255.0
 
 STD_FLOOR = 2.0 / PEAK
 """Smallest standard deviation that an LR patch is divided by, so that noise is not blown up."""
+
+
+PAGES_AT_ONCE = 2**17
+"""Rows of windows that are gathered from mapped files before pages are given back: at most half a
+GiB where every row lies on a page of its own."""
 
 
 @dataclass(frozen=True)
@@ -322,30 +327,45 @@ class PatchStore:
         out = np.empty((n, self.width**2 * self.channels), np.float32)
         mean = np.empty(n, np.float32)
         std = np.empty(n, np.float32)
-        _gather_lr(
-            self.lr, self.lr_start, self.widths, self.width, self.channels,
-            patches.image, patches.y, patches.x, normalise, STD_FLOOR, out, mean, std,
-        )  # fmt: skip
+        for rows in self._batches(n, self.width):
+            part = patches[rows]
+            _gather_lr(
+                self.lr, self.lr_start, self.widths, self.width, self.channels,
+                part.image, part.y, part.x, normalise, STD_FLOOR, out[rows], mean[rows], std[rows],
+            )  # fmt: skip
         return out, mean, std
 
     def details(self, patches: Patches) -> NDArray[np.float32]:
         """Gather detail patches: (n, patch_dim) float32 in units of the peak."""
-        out = np.empty((len(patches), self.patch_dim), np.float32)
-        _gather_rows(
-            self.detail, self.hr_start, self.widths * self.scale, self.patch_size, self.channels,
-            self.scale, patches.image, patches.y, patches.x,
-            np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), out,
-        )  # fmt: skip
-        return out
+        return self._gather(self.detail, patches, 1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL))
 
     def hr_patches(self, patches: Patches) -> NDArray[np.float32]:
         """Gather HR patches: (n, patch_dim) float32 in [0, 1]."""
+        return self._gather(self.hr, patches, 1.0 / PEAK)
+
+    def _gather(self, source: NDArray[Any], patches: Patches, unit: float) -> NDArray[np.float32]:
         out = np.empty((len(patches), self.patch_dim), np.float32)
-        _gather_rows(
-            self.hr, self.hr_start, self.widths * self.scale, self.patch_size, self.channels,
-            self.scale, patches.image, patches.y, patches.x, np.float32(1.0 / PEAK), out,
-        )  # fmt: skip
+        for rows in self._batches(len(patches), self.patch_size):
+            part = patches[rows]
+            _gather_rows(
+                source, self.hr_start, self.widths * self.scale, self.patch_size, self.channels,
+                self.scale, part.image, part.y, part.x, np.float32(unit), out[rows],
+            )  # fmt: skip
         return out
+
+    def _batches(self, n: int, rows: int) -> Iterator[slice]:
+        """Parts of ``n`` windows of so many rows each; all at once where images lie in memory.
+
+        Each row of a window may lie on a page of its own, so that a large batch would bring
+        whole files into memory before any page of them could be given back.
+        """
+        if self.mapped is None:
+            yield slice(0, n)
+            return
+        step = max(1, PAGES_AT_ONCE // rows)
+        for start in range(0, n, step):
+            yield slice(start, min(n, start + step))
+            self.mapped.keep()
 
     def group_moments(
         self,
@@ -379,13 +399,14 @@ class PatchStore:
         onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
         onto = np.ascontiguousarray(onto, np.float32)
         projected = np.empty((*neighbours.shape, onto.shape[1]), np.float32)
-        _group_moments(
-            self.detail, self.hr_start, self.widths * self.scale, self.patch_size, self.channels,
-            self.scale, patches.image, patches.y, patches.x, weight,
-            np.ascontiguousarray(neighbours, np.int64),
-            np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), onto,
-            center, rms, nearest, energy, projected,
-        )  # fmt: skip
+        for rows in self._batches(n_groups, neighbours.shape[1] * self.patch_size):
+            _group_moments(
+                self.detail, self.hr_start, self.widths * self.scale, self.patch_size,
+                self.channels, self.scale, patches.image, patches.y, patches.x, weight,
+                np.ascontiguousarray(neighbours[rows], np.int64),
+                np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), onto,
+                center[rows], rms[rows], nearest[rows], energy[rows], projected[rows],
+            )  # fmt: skip
         return GroupMoments(center, rms, nearest, energy, None if axes is None else projected)
 
 

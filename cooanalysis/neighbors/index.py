@@ -155,7 +155,7 @@ def build_index(
     kind
         ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbour and
         costs 2·n·dim operations a query and 4·dim bytes a vector. ``ivf`` looks only into the
-        nearest of about 4·sqrt(n) cells, at 8-bit codes: dim + 8 bytes a vector. ``hnsw`` walks a
+        nearest of about 2·sqrt(n) cells, at 8-bit codes: dim + 8 bytes a vector. ``hnsw`` walks a
         graph: the fastest queries, slow to build, 4·dim bytes and about 0.3 kB more a vector.
         ``pq`` is ``ivf`` with half a byte for each value: slower at the same recall, for when
         memory is short. ``auto`` takes ``exact`` while that costs seconds, else ``ivf``, and
@@ -398,8 +398,12 @@ def _code_axes(sample: Vectors, *, balanced: bool) -> Vectors:
 
 
 def number_of_cells(n: int) -> int:
-    """Cells of an inverted file: about 4·sqrt(n), a power of two, at least 39 vectors each."""
-    wanted = 2 ** round(np.log2(4.0 * np.sqrt(n)))
+    """Cells of an inverted file: about 2·sqrt(n), a power of two, at least 39 vectors each.
+
+    Every vector is compared with every cell when it is added, which for millions of vectors costs
+    more than the searches of a study do; more cells would make these cheaper.
+    """
+    wanted = 2 ** round(np.log2(2.0 * np.sqrt(n)))
     return int(max(1, min(wanted, n // 39)))
 
 

@@ -223,7 +223,8 @@ def tune_to_recall(
     k
         Neighbours a query.
     target
-        Recall@k to reach, in (0, 1].
+        Recall@k to reach, in (0, 1]: by the lower end of its 95 % interval, so that chance in the
+        sample does not miss it.
 
     Returns
     -------
@@ -235,7 +236,7 @@ def tune_to_recall(
 
     def reaches(effort: int) -> bool:
         index.set_effort(effort)
-        return recall_at_k(index.search(queries, k).index, exact).value >= target
+        return recall_at_k(index.search(queries, k).index, exact).ci_low >= target
 
     too_little, effort, largest = 0, max(8, k // 8), max(8, index.size)
     while not reaches(effort):

@@ -119,11 +119,13 @@ class NearestGroups:
         """See :class:`Grouping`."""
         if self.kind == "exact":
             return Recall(1.0, 1.0, 1.0, 0)
-        k, vectors = self._run.config.k, self._reference.features
+        config, vectors = self._run.config, self._reference.features
+        k = config.k
         tuning, sample = _tuning_queries(self._run, queries)
-        goal = _goal(self._run.config.recall)
         assert self.index is not None
-        self.effort = tune_to_recall(self.index, vectors, tuning.features, k, goal)
+        self.effort = tune_to_recall(
+            self.index, vectors, tuning.features, k, self._run.config.recall
+        )
         exact = exact_search(sample.features, vectors, k)
         return recall_at_k(self.index.search(sample.features, k).index, exact.index)
 
@@ -161,9 +163,7 @@ class ShardedGroups:
             return Recall(1.0, 1.0, 1.0, 0)
         k = self._run.config.k
         tuning, sample = _tuning_queries(self._run, queries)
-        self._shards = self._cluster.tune(
-            self._shards, tuning.patches, k, _goal(self._run.config.recall)
-        )
+        self._shards = self._cluster.tune(self._shards, tuning.patches, k, self._run.config.recall)
         self.effort = max(shard.effort or 0 for shard in self._shards)
         shape = (len(self._run.queries.names), len(self._run.reference.names))
         nobody = np.zeros(shape, np.bool_)
@@ -233,11 +233,6 @@ def _tuning_queries(run: Context, queries: QueryPatches) -> tuple[QueryPatches, 
     rest = order[TUNING_QUERIES : TUNING_QUERIES + RECALL_QUERIES]
     chosen = rest if len(rest) >= 50 else order
     return queries[order[:TUNING_QUERIES]], queries[np.sort(chosen)]
-
-
-def _goal(recall: float) -> float:
-    """A little above the target, so that chance in the tuning sample does not miss it."""
-    return min(1.0, recall + 0.15 * (1.0 - recall))
 
 
 def _with_distance(found: Neighbours, reference: ReferencePatches) -> Members:

@@ -169,6 +169,7 @@ def load_images(
     *,
     in_files: bool = False,
     verify: bool = True,
+    budget: MemoryBudget | None = None,
 ) -> tuple[PatchStore, PatchStore, list[SkippedImage]]:
     """Load both data sets; the stores are one object when the data sets are.
 
@@ -184,6 +185,8 @@ def load_images(
         Map images from files however small the data sets are, so that processes share them.
     verify
         Check all contents of such files, see :func:`cooanalysis.data.decoded.open_decoded`.
+    budget
+        How much memory the process may use; by default, what the configuration says.
 
     Raises
     ------
@@ -197,12 +200,12 @@ def load_images(
     skipped: list[SkippedImage] = []
     datasets = [queries] if reference is queries else [queries, reference]
     progress.start("loading images", sum(len(d.pairs) for d in datasets))
-    budget = MemoryBudget.of(config.memory)
+    budget = budget or MemoryBudget.of(config.memory)
     stores = []
     for dataset in datasets:
         try:
             limit = 0 if in_files else budget.decoded
-            stores.append(_load(config, dataset, limit, skipped, progress, verify))
+            stores.append(_load(config, dataset, limit, budget, skipped, progress, verify))
         except NotEnoughDataError as error:
             reason = f": {skipped[0].reason}" if skipped else ""
             raise NotEnoughDataError(f"data set {dataset.name!r}: {error}{reason}") from error
@@ -213,6 +216,7 @@ def _load(
     config: AnalysisConfig,
     dataset: Dataset,
     in_memory: int,
+    budget: MemoryBudget,
     skipped: list[SkippedImage],
     progress: Progress,
     verify: bool,
@@ -227,6 +231,7 @@ def _load(
         width=config.patch_width,
         on_image=progress.advance,
         verify=verify,
+        budget=budget,
     )
     if broken and config.strict:
         raise ImageError(broken[0].reason)

@@ -43,9 +43,8 @@ def search(
     order = np.random.default_rng(3).permutation(len(here.queries))
     effort = None
     if index.kind != "exact":
-        goal = min(1.0, recall + 0.15 * (1.0 - recall))
         tuning = here.queries[order[:TUNING_QUERIES]]
-        effort = tune_to_recall(index, here.reference, tuning, k, goal)
+        effort = tune_to_recall(index, here.reference, tuning, k, recall)
     clock.stage("tune")
     searches = []
     for _ in range(repeats):

@@ -34,8 +34,7 @@ def ours(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str
     clock.stage("build")
     effort = None
     if index.kind != "exact":
-        goal = min(1.0, recall + 0.15 * (1.0 - recall))
-        effort = tune_to_recall(index, here.reference, _some(here.queries), k, goal)
+        effort = tune_to_recall(index, here.reference, _some(here.queries), k, recall)
     clock.stage("tune")
     parts = [
         index.search(here.queries[start : start + SEARCH_SHARD], k).index

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cooanalysis.data import decoded
+from cooanalysis.data import decoded, patches
 from cooanalysis.data.datasets import Dataset, resolve
 from cooanalysis.data.decoded import ARRAYS, decoded_bytes, open_decoded
 from cooanalysis.data.loading import Colour, LoadedPair, iter_pairs
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.errors import CacheError, NotEnoughDataError
+from cooanalysis.memory import MemoryBudget
 
 
 @pytest.fixture
@@ -37,10 +38,10 @@ def in_memory(dataset: Dataset, colour: Colour) -> PatchStore:
 
 def assert_same(store: PatchStore, expected: PatchStore) -> None:
     assert store.names == expected.names
-    patches = expected.grid(3)
-    np.testing.assert_array_equal(store.grid(3).y, patches.y)
+    places = expected.grid(3)
+    np.testing.assert_array_equal(store.grid(3).y, places.y)
     for method in ("lr_patches", "details", "hr_patches"):
-        found, wanted = (getattr(each, method)(patches) for each in (store, expected))
+        found, wanted = (getattr(each, method)(places) for each in (store, expected))
         np.testing.assert_array_equal(np.asarray(found[0]), np.asarray(wanted[0]))
 
 
@@ -68,6 +69,30 @@ def test_a_second_run_decodes_nothing(
     second, _ = open_decoded(dataset, colour="y", width=7, on_image=steps.append, folder=cache)
     assert second.width == 7 and sum(steps) == 3
     np.testing.assert_array_equal(first.hr, second.hr)
+
+
+def test_gathers_keep_to_the_budget(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages go back between small batches, and batches change nothing."""
+    dataset, budget = resolve(str(images), scale=4), MemoryBudget(1)  # always used up
+    store, _ = open_decoded(dataset, colour="y", width=5, folder=tmp_path, budget=budget)
+    asked: list[int] = []
+    release = decoded.MappedFiles.release
+    monkeypatch.setattr(
+        decoded.MappedFiles, "release", lambda self: (asked.append(1), release(self))
+    )
+    monkeypatch.setattr(patches, "PAGES_AT_ONCE", 100)
+    expected = in_memory(dataset, "y")
+    assert_same(store, expected)
+    n = len(store.grid(3))
+    assert len(asked) == -(-n // (100 // 5)) + 2 * -(-n // (100 // 20))
+    members = np.arange(12).reshape(4, 3)
+    ones = np.ones(n, np.float32)
+    asked.clear()
+    found, wanted = (each.group_moments(each.grid(3), members, ones) for each in (store, expected))
+    np.testing.assert_array_equal(found.center, wanted.center)
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("array", ARRAYS)
