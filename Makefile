@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/coo-analyze --dataset sample --out runs/sample-x4
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -161,7 +161,7 @@ def _state(job: Job) -> _State:
         budget = _budget(job.config)
         stores = load_images(
             job.config, job.queries, job.queries if job.same_reference else job.reference,
-            Silent(), in_files=True, verify=False, budget=budget,
+            Silent(), in_files=True, check=False, budget=budget,
         )  # fmt: skip
         found = tuple(store.mapped.digest if store.mapped else "" for store in stores[:2])
         if found != job.digests:

@@ -111,7 +111,7 @@ def open_decoded(
     width: int,
     on_image: Callable[[int], None] = lambda steps: None,
     folder: Path | None = None,
-    verify: bool = True,
+    check: bool = True,
     budget: MemoryBudget | None = None,
 ) -> tuple[PatchStore, list[SkippedImage]]:
     """Map the decoded images of a data set, writing them first where they are not there.
@@ -129,7 +129,7 @@ def open_decoded(
     folder
         Where decoded data sets lie; by default ``decoded`` below the user's cache, or below
         the environment variable ``COO_CACHE_HOME``.
-    verify
+    check
         Check all contents now, and make damaged files again. Without it only sizes are looked at,
         and :meth:`MappedFiles.verify` checks the images that matter.
     budget
@@ -155,7 +155,7 @@ def open_decoded(
     try:
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / f"{key}.lock"):
-            manifest = _intact(target, verify)
+            manifest = _intact(target, check)
             if manifest is None:
                 _write(dataset, colour, target, on_image)
                 manifest = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
@@ -249,7 +249,7 @@ def _append(pair: LoadedPair, files: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _intact(target: Path, verify: bool) -> dict[str, Any] | None:
+def _intact(target: Path, check: bool) -> dict[str, Any] | None:
     """The manifest, if all files are as they were written (or at least as long)."""
     try:
         manifest: dict[str, Any] = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
@@ -261,7 +261,7 @@ def _intact(target: Path, verify: bool) -> dict[str, Any] | None:
             path = target / f"{name}.bin"
             if path.stat().st_size != sum(sizes):
                 return None
-            if verify and list(_checksums(path, sizes)) != wanted:
+            if check and list(_checksums(path, sizes)) != wanted:
                 return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

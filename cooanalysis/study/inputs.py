@@ -168,7 +168,7 @@ def load_images(
     progress: Progress,
     *,
     in_files: bool = False,
-    verify: bool = True,
+    check: bool = True,
     budget: MemoryBudget | None = None,
 ) -> tuple[PatchStore, PatchStore, list[SkippedImage]]:
     """Load both data sets; the stores are one object when the data sets are.
@@ -183,7 +183,7 @@ def load_images(
         Where to report.
     in_files
         Map images from files however small the data sets are, so that processes share them.
-    verify
+    check
         Check all contents of such files, see :func:`cooanalysis.data.decoded.open_decoded`.
     budget
         How much memory the process may use; by default, what the configuration says.
@@ -205,7 +205,7 @@ def load_images(
     for dataset in datasets:
         try:
             limit = 0 if in_files else budget.decoded
-            stores.append(_load(config, dataset, limit, budget, skipped, progress, verify))
+            stores.append(_load(config, dataset, limit, budget, skipped, progress, check))
         except NotEnoughDataError as error:
             reason = f": {skipped[0].reason}" if skipped else ""
             raise NotEnoughDataError(f"data set {dataset.name!r}: {error}{reason}") from error
@@ -219,7 +219,7 @@ def _load(
     budget: MemoryBudget,
     skipped: list[SkippedImage],
     progress: Progress,
-    verify: bool,
+    check: bool,
 ) -> PatchStore:
     """One data set: in memory up to a number of bytes, else mapped from the user's cache."""
     if decoded_bytes(dataset, config.colour) <= in_memory:
@@ -230,7 +230,7 @@ def _load(
         colour=config.colour,
         width=config.patch_width,
         on_image=progress.advance,
-        verify=verify,
+        check=check,
         budget=budget,
     )
     if broken and config.strict:

@@ -251,8 +251,10 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0) -> Outcome:
 
     def begin(out: Path) -> subprocess.Popen[str]:
         words = [f"coo-{command}", *arguments(command, images, out)]
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
         code = (
-            f"import sys; from cooanalysis.cli.{command} import main; sys.argv = {words!r}; "
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            f"from cooanalysis.cli.{command} import main; sys.argv = {words!r}; "
             "print('ready', flush=True); main()"
         )
         process = subprocess.Popen(
@@ -269,6 +271,7 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0) -> Outcome:
     while outcome.kills < n:
         out = folder / f"interrupted-{outcome.directories:03d}"
         outcome.directories += 1
+        assert outcome.directories <= 20 * n + 20, "runs are over before Ctrl-C reaches them"
         process = begin(out)
         try:
             process.wait(rng.uniform(0.0, 1.0) * whole)

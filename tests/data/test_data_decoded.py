@@ -120,7 +120,7 @@ def test_contents_can_be_checked_image_by_image(images: Path, tmp_path: Path, ar
     data = bytearray(file.read_bytes())
     data[-1] ^= 1  # of the last image
     file.write_bytes(data)
-    store, _ = open_decoded(dataset, colour="rgb", width=5, folder=cache, verify=False)
+    store, _ = open_decoded(dataset, colour="rgb", width=5, folder=cache, check=False)
     store.verify([0, 1])
     part = store.only(np.array([2, 0]))
     part.verify([1])

@@ -300,7 +300,7 @@ def decoded(data: bytes) -> None:
         (root / "decoded.json").write_bytes(data)
         for name in ("lr", "hr", "detail"):
             (root / f"{name}.bin").write_bytes(b"\0" * 16)
-        _intact(root)
+        _intact(root, check=True)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
