@@ -22,6 +22,7 @@ from cooanalysis.neighbors import (
     fit_kmeans,
     merge_neighbours,
     recall_at_k,
+    recall_by_distance,
     search_excluding,
     tune_to_recall,
 )
@@ -229,12 +230,12 @@ def test_tuning_finds_a_small_effort_and_says_when_there_is_none(
     vectors, tuning, _ = cloud
     index = build(vectors, kind="ivf")
     effort = tune_to_recall(index, vectors, tuning, 32, 0.99)
-    exact = exact_search(tuning, vectors, 32).index
+    exact = exact_search(tuning, vectors, 32)
     index.set_effort(effort - 1)
-    assert recall_at_k(index.search(tuning, 32).index, exact).ci_low < 0.99
+    assert recall_by_distance(index.search(tuning, 32), exact).ci_low < 0.99
     # Visiting every cell is exact, whatever is asked for.
     assert tune_to_recall(index, vectors, tuning, 32, 2.0) >= number_of_cells(8000)
-    np.testing.assert_array_equal(index.search(tuning, 32).index, exact)
+    np.testing.assert_array_equal(index.search(tuning, 32).index, exact.index)
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
@@ -281,6 +282,16 @@ def test_recall_counts_what_was_found_in_any_order() -> None:
     assert (recall.value, recall.n_queries) == (0.75, 2)
     assert recall.ci_low == pytest.approx(0.75 - 1.96 * 0.25 / np.sqrt(2))
     assert recall.ci_high == 1.0  # a share
+
+
+def test_recall_counts_what_is_equally_near() -> None:
+    distances = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 2.0]], np.float32)
+    exact = Neighbours(np.array([[1, 2, 3], [1, 2, 3]]), distances)
+    farther = np.array([[0.0, 1.0, 1.0], [0.0, 2.5, np.inf]], np.float32)
+    found = Neighbours(np.array([[1, 8, 9], [1, 7, -1]]), farther)
+    recall = recall_by_distance(found, exact)
+    assert recall.value == pytest.approx((1.0 + 1.0 / 3.0) / 2.0)
+    assert recall_at_k(found.index, exact.index).value == pytest.approx(1.0 / 3.0)
 
 
 # -- Exclusion -------------------------------------------------------------------------------

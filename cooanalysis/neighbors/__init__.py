@@ -17,6 +17,7 @@ from cooanalysis.neighbors.search import (
     Recall,
     merge_neighbours,
     recall_at_k,
+    recall_by_distance,
     search_excluding,
     tune_to_recall,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "fit_kmeans",
     "merge_neighbours",
     "recall_at_k",
+    "recall_by_distance",
     "search_excluding",
     "tune_to_recall",
 ]

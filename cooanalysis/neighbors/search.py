@@ -201,7 +201,33 @@ def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recal
     >>> recall_at_k(np.array([[1, 2, 9]]), np.array([[1, 2, 3]])).value
     0.6666666666666666
     """
-    shares = np.array([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)])
+    return _mean_share(np.array([np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]))
+
+
+def recall_by_distance(found: Neighbours, exact: Neighbours) -> Recall:
+    """Share of the neighbours found that are as near as the ``k``-th of an exact search.
+
+    Where several vectors are equally near (flat patches are so by the thousand), any of them
+    counts. Distances of both must have been computed alike, as those of
+    :class:`~cooanalysis.neighbors.NeighborIndex` are.
+
+    Parameters
+    ----------
+    found, exact
+        (q, k) neighbours of the same queries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> exact = Neighbours(np.array([[1, 2]]), np.array([[0.0, 1.0]], np.float32))
+    >>> found = Neighbours(np.array([[1, 7]]), np.array([[0.0, 1.0]], np.float32))
+    >>> recall_by_distance(found, exact).value
+    1.0
+    """
+    return _mean_share((found.squared_distances <= exact.squared_distances[:, -1:]).mean(axis=1))
+
+
+def _mean_share(shares: NDArray[np.floating]) -> Recall:
     half = 1.96 * shares.std() / np.sqrt(max(len(shares), 1))
     value = float(shares.mean())
     return Recall(value, max(0.0, value - half), min(1.0, value + half), len(shares))
@@ -232,11 +258,11 @@ def tune_to_recall(
         The effort that was set: within a twentieth of the smallest that reaches the target, or
         the largest possible.
     """
-    exact = exact_search(queries, vectors, k).index
+    exact = exact_search(queries, vectors, k)
 
     def reaches(effort: int) -> bool:
         index.set_effort(effort)
-        return recall_at_k(index.search(queries, k).index, exact).ci_low >= target
+        return recall_by_distance(index.search(queries, k), exact).ci_low >= target
 
     too_little, effort, largest = 0, max(8, k // 8), max(8, index.size)
     while not reaches(effort):

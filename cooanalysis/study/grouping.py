@@ -18,7 +18,7 @@ from cooanalysis.neighbors import (
     build_index,
     exact_search,
     fit_kmeans,
-    recall_at_k,
+    recall_by_distance,
     search_excluding,
     tune_to_recall,
 )
@@ -127,7 +127,7 @@ class NearestGroups:
             self.index, vectors, tuning.features, k, self._run.config.recall
         )
         exact = exact_search(sample.features, vectors, k)
-        return recall_at_k(self.index.search(sample.features, k).index, exact.index)
+        return recall_by_distance(self.index.search(sample.features, k), exact)
 
     def members(self, queries: QueryPatches, excluded: NDArray[np.bool_]) -> Members:
         """See :class:`Grouping`."""
@@ -171,7 +171,7 @@ class ShardedGroups:
             self._cluster.search(self._shards, sample.patches, k, excluded)
             for excluded in (nobody, None)
         )
-        return recall_at_k(found.index, exact.index)
+        return recall_by_distance(found, exact)
 
     def members(self, queries: QueryPatches, excluded: NDArray[np.bool_]) -> Members:
         """See :class:`Grouping`."""

@@ -30,7 +30,7 @@ def search(
 ) -> dict[str, Any]:
     """Index, tune and search one reference set."""
     from cooanalysis.memory import MemoryBudget
-    from cooanalysis.neighbors import build_index, exact_search, recall_at_k, tune_to_recall
+    from cooanalysis.neighbors import build_index, exact_search, recall_by_distance, tune_to_recall
     from cooanalysis.study.groups import SEARCH_SHARD
 
     here = real_patches(**patches)
@@ -54,12 +54,12 @@ def search(
         searches.append(time.perf_counter() - start)
     rest = order[TUNING_QUERIES : TUNING_QUERIES + RECALL_QUERIES]
     sample = here.queries[rest if len(rest) else order]
-    found = index.search(sample, k).index
+    found = index.search(sample, k)
     return {
         "seconds": clock.seconds | {"search": statistics.median(searches)},
         "kind": index.kind,
         "effort": effort,
-        "recall": recall_at_k(found, exact_search(sample, here.reference, k).index).value,
+        "recall": recall_by_distance(found, exact_search(sample, here.reference, k)).value,
     }
 
 
