@@ -22,6 +22,9 @@ from cooanalysis.neighbors import Neighbours
 from cooanalysis.rundir import Arrays
 
 CONNECT_SECONDS = 20
+INDEX_SHARE = 0.3
+"""Share of the workers' memory that indices may take; the rest is for images and batches."""
+
 MERGED_AT_ONCE = 8
 """Shards whose answers one task merges; more are merged in a tree."""
 
@@ -51,7 +54,7 @@ class Cluster:
         """Bytes that all workers together may use for indices; None if nobody set a limit."""
         info = self._client.scheduler_info(n_workers=-1)["workers"].values()
         limits = [each["memory_limit"] for each in info]
-        return int(0.3 * sum(limits)) if all(limits) else None
+        return int(INDEX_SHARE * sum(limits)) if all(limits) else None
 
     def begin(self, job: Job) -> None:
         """Tell the workers which study comes."""

@@ -19,6 +19,7 @@ import typer
 from contest import GIB, OUT, Row, numbers, publish
 
 from cooanalysis.neighbors.index import index_bytes
+from cooanalysis.study.groups import GROUP_SHARD
 
 ANSWER_BYTES = 12
 """A neighbour: its row and its distance."""
@@ -60,7 +61,7 @@ def main(
                 "index, s": seconds["index"],
                 "search, s": seconds["search"],
                 "answers to merge, GiB": queries * k * ANSWER_BYTES * workers / GIB,
-                "measuring groups, s": measuring / workers,
+                "measuring groups, s": measuring / min(workers, math.ceil(queries / GROUP_SHARD)),
             }
         )
     machine = run["machine"]

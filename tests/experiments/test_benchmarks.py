@@ -263,7 +263,7 @@ def test_a_capacity_plan_gives_every_worker_a_measured_share(tmp_path: Path) -> 
         "machine": {"cores": 2, "cpu": "made up"},
     }
     (tmp_path / "div2k.json").write_text(json.dumps(made_up))
-    capacity.main("1e7", tmp_path, 1000, 10, 4, 2, 25, tmp_path)
+    capacity.main("1e7", tmp_path, 20_000, 10, 4, 2, 25, tmp_path)
     first, last = json.loads((tmp_path / "capacity.json").read_text())["rows"]
     assert (first["workers"], last["workers"]) == (1, 10)
     assert first["index, s"] == last["index, s"] == 20.0
