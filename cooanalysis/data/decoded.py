@@ -16,17 +16,23 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data.datasets import Dataset, cache_folder
-from cooanalysis.data.images import open_quietly
-from cooanalysis.data.loading import Colour, LoadedPair, SkippedImage, iter_pairs
+from cooanalysis.data.loading import (
+    Colour,
+    LoadedPair,
+    SkippedImage,
+    header_pixels,
+    iter_pairs,
+)
 from cooanalysis.data.patches import PatchStore, image_arrays, image_starts, table_name
 from cooanalysis.errors import CacheError, NotEnoughDataError
 from cooanalysis.memory import MemoryBudget
@@ -37,6 +43,9 @@ SCHEMA_VERSION = 1
 ARRAYS: dict[str, type[np.generic]] = {"lr": np.uint8, "hr": np.uint8, "detail": np.int16}
 _MANIFEST = "decoded.json"
 _CHUNK = 2**24
+
+Piece = tuple[tuple[int, int, int], ...]
+"""Where an image lies in each file: (start, bytes, CRC-32)."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class MappedFiles:
     folder
         Where the files lie.
     pieces
-        By the start of an image's LR levels: (start, bytes, CRC-32) of its part of each file.
+        Where each image lies, by the start of its LR levels.
     budget
         Beyond what pages are given back; None for never.
     """
@@ -60,7 +69,7 @@ class MappedFiles:
     maps: tuple[mmap.mmap, ...]
     digest: str
     folder: Path
-    pieces: dict[int, tuple[tuple[int, int, int], ...]]
+    pieces: dict[int, Piece]
     budget: MemoryBudget | None
 
     def keep(self) -> None:
@@ -76,13 +85,11 @@ class MappedFiles:
         CacheError
             If one is not as it was written.
         """
-        for lr_start in lr_starts:
-            for opened, (start, size, wanted) in zip(self.maps, self.pieces[lr_start], strict=True):
-                if zlib.crc32(opened[start : start + size]) != wanted:
-                    raise CacheError(
-                        f"the decoded images in {self.folder} are damaged; remove that folder, "
-                        "and they are made again"
-                    )
+        if not _sound(self.folder, (self.pieces[start] for start in lr_starts)):
+            raise CacheError(
+                f"the decoded images in {self.folder} are damaged; remove that folder, and they "
+                "are made again"
+            )
 
     def release(self) -> None:
         """Give the pages back to the system; they are read again when they are needed."""
@@ -93,15 +100,8 @@ class MappedFiles:
 
 def decoded_bytes(dataset: Dataset, colour: Colour) -> int:
     """Size of a data set's decoded images, by the headers of its files."""
-    total = 0.0
-    for pair in dataset.pairs:
-        try:
-            with open_quietly(pair.hr_path) as image:
-                pixels = image.width * image.height
-        except Exception:  # not an image; loading will say so
-            continue
-        total += pixels * (1 if colour == "y" else 3) * (3 + 1 / dataset.scale**2)
-    return int(total)
+    channels = 1 if colour == "y" else 3
+    return int(header_pixels(dataset) * channels * (3 + 1 / dataset.scale**2))
 
 
 def open_decoded(
@@ -253,31 +253,54 @@ def _intact(target: Path, check: bool) -> dict[str, Any] | None:
     """The manifest, if all files are as they were written (or at least as long)."""
     try:
         manifest: dict[str, Any] = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
-        for name, kind in ARRAYS.items():
-            factor = manifest["channels"] * np.dtype(kind).itemsize
-            factor *= 1 if name == "lr" else manifest["scale"] ** 2
-            sizes = [each["height"] * each["width"] * factor for each in manifest["images"]]
-            wanted = [each["crc32"][name] for each in manifest["images"]]
-            path = target / f"{name}.bin"
-            if path.stat().st_size != sum(sizes):
+        pieces = _pieces(manifest)
+        for number, name in enumerate(ARRAYS):
+            size = sum(piece[number][1] for piece in pieces)
+            if (target / f"{name}.bin").stat().st_size != size:
                 return None
-            if check and list(_checksums(path, sizes)) != wanted:
-                return None
-    except (OSError, ValueError, KeyError, TypeError):
+        if check and not _sound(target, pieces):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return manifest
 
 
-def _checksums(path: Path, sizes: list[int]) -> Iterator[int]:
-    with path.open("rb") as file:
-        for size in sizes:
-            check, left = 0, size
-            while left:
-                data = file.read(min(left, _CHUNK))
-                if not data:
-                    return
-                check, left = zlib.crc32(data, check), left - len(data)
-            yield check
+def _pieces(manifest: dict[str, Any]) -> list[Piece]:
+    """Where each image lies."""
+    ends = dict.fromkeys(ARRAYS, 0)
+    found = []
+    for image in manifest["images"]:
+        piece = []
+        for name, kind in ARRAYS.items():
+            size = image["height"] * image["width"] * manifest["channels"]
+            size *= np.dtype(kind).itemsize * (1 if name == "lr" else manifest["scale"] ** 2)
+            piece.append((ends[name], size, image["crc32"][name]))
+            ends[name] += size
+        found.append(tuple(piece))
+    return found
+
+
+def _sound(folder: Path, pieces: Iterable[Piece]) -> bool:
+    """Whether some images are as they were written; read from the files, not through the maps,
+    whose pages would stay in memory."""
+    try:
+        with ExitStack() as stack:
+            files = [stack.enter_context((folder / f"{name}.bin").open("rb")) for name in ARRAYS]
+            return all(
+                _crc32(file, start, size) == wanted
+                for piece in pieces
+                for file, (start, size, wanted) in zip(files, piece, strict=True)
+            )
+    except OSError:
+        return False
+
+
+def _crc32(file: IO[bytes], start: int, size: int) -> int:
+    file.seek(start)
+    check = 0
+    while size > 0 and (data := file.read(min(size, _CHUNK))):
+        check, size = zlib.crc32(data, check), size - len(data)
+    return check
 
 
 def _mapped(
@@ -302,17 +325,7 @@ def _mapped(
     heights = np.array([each["height"] for each in images], np.int64)
     widths = np.array([each["width"] for each in images], np.int64)
     lr_start, hr_start = image_starts(heights, widths, manifest["channels"], scale)
-    starts = {"lr": lr_start, "hr": hr_start, "detail": 2 * hr_start}
-    sizes = {"lr": heights * widths * manifest["channels"]}
-    sizes["hr"] = sizes["lr"] * scale**2
-    sizes["detail"] = 2 * sizes["hr"]
-    pieces = {
-        int(lr_start[number]): tuple(
-            (int(starts[name][number]), int(sizes[name][number]), each["crc32"][name])
-            for name in ARRAYS
-        )
-        for number, each in enumerate(images)
-    }
+    pieces = {piece[0][0]: piece for piece in _pieces(manifest)}
     digest = hashlib.sha256(json.dumps(images).encode()).hexdigest()
     store = PatchStore(
         scale=scale,

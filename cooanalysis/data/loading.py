@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cooanalysis.data.datasets import Dataset
 from cooanalysis.data.degradation import downsample, modcrop, upsample
-from cooanalysis.data.images import read_image, rgb_to_y
+from cooanalysis.data.images import open_quietly, read_image, rgb_to_y
 from cooanalysis.data.layouts import ImagePair
 from cooanalysis.errors import ConfigError, ImageError
 
@@ -167,6 +167,18 @@ def iter_pairs(
         finally:
             for _, future in window:
                 future.cancel()
+
+
+def header_pixels(dataset: Dataset) -> int:
+    """HR pixels of a data set, by the headers of its files; what is no image counts nothing."""
+    total = 0
+    for pair in dataset.pairs:
+        try:
+            with open_quietly(pair.hr_path) as image:
+                total += image.width * image.height
+        except Exception:  # loading will say what is wrong, with more words
+            continue
+    return total
 
 
 def _to_colour(image: npt.NDArray[np.uint8], colour: Colour) -> npt.NDArray[np.uint8]:

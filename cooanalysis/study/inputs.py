@@ -222,7 +222,7 @@ def _load(
     check: bool,
 ) -> PatchStore:
     """One data set: in memory up to a number of bytes, else mapped from the user's cache."""
-    if decoded_bytes(dataset, config.colour) <= in_memory:
+    if in_memory > 0 and decoded_bytes(dataset, config.colour) <= in_memory:
         pairs = _usable(config, dataset, skipped, progress)
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
     store, broken = open_decoded(

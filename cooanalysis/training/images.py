@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, ImagePair, data_roots, iter_pairs
-from cooanalysis.data.images import open_quietly
-from cooanalysis.data.loading import LoadedPair, load_pair
+from cooanalysis.data.loading import LoadedPair, header_pixels, load_pair
 from cooanalysis.errors import RunDirectoryError
 
 Image = NDArray[np.uint8]
@@ -63,16 +62,7 @@ def load_training_images(
 
 def decoded_bytes(datasets: Sequence[Dataset]) -> float:
     """Memory that all images take as uint8, from the headers of the files."""
-    total = 0.0
-    for dataset in datasets:
-        for pair in dataset.pairs:
-            try:
-                with open_quietly(pair.hr_path) as file:
-                    width, height = file.size
-            except Exception:  # the decoder will say what is wrong, with more words
-                continue
-            total += 3.0 * width * height * (1.0 + 1.0 / dataset.scale**2)
-    return total
+    return sum(3.0 * header_pixels(each) * (1.0 + 1.0 / each.scale**2) for each in datasets)
 
 
 def _from_files(
