@@ -34,7 +34,7 @@ class Releasable(Protocol):
         ...
 
 
-class Mapped(Protocol):
+class Mapped(Releasable, Protocol):
     """What holds pages of files in memory that can be read again."""
 
     @property
@@ -48,10 +48,6 @@ class Mapped(Protocol):
 
     def verify(self, lr_starts: Iterable[int]) -> None:
         """Check the contents of some images."""
-        ...
-
-    def release(self) -> None:
-        """Give those pages back."""
         ...
 
 
@@ -93,11 +89,10 @@ class MemoryBudget:
         """Bytes that are neither in use now nor needed for batches of patches."""
         return max(0, int((1.0 - WORKING_SHARE) * self.total) - self.resident())
 
-    def keep(self, *mapped: Releasable) -> None:
+    def keep(self, mapped: Releasable) -> None:
         """Give mapped pages back once three quarters of the budget are resident."""
         if self.resident() > (1.0 - WORKING_SHARE) * self.total:
-            for each in mapped:
-                each.release()
+            mapped.release()
 
     @staticmethod
     def resident() -> int:

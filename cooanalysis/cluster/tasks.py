@@ -106,7 +106,6 @@ def search(
             RangeImages(state.reference.patches.image, shard.start, shard.stop), excluded,
             vectors=source, partial=True,
         )  # fmt: skip
-        state.run.keep_memory()
         return _shifted(found, shard.start)
 
 
@@ -116,7 +115,6 @@ def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbou
         state = _state(job)
         source = RowRange(state.reference.features, shard.start, shard.stop)
         found = exact_search(describe(state.run, patches).features, source, k)
-        state.run.keep_memory()
         return _shifted(found, shard.start)
 
 
@@ -141,9 +139,7 @@ def measure(
     with _lock:
         state = _state(job)
         queries = describe(state.run, patches)
-        out = measure_shard(state.run, state.reference, queries, members.astype(np.int64), methods)
-        state.run.keep_memory()
-        return out
+        return measure_shard(state.run, state.reference, queries, members.astype(np.int64), methods)
 
 
 def describe_worker() -> dict[str, Any]:
@@ -196,7 +192,6 @@ def _index(state: _State, shard: Shard) -> NeighborIndex:
             device=config.device,
             seed=config.seed,
         )
-        state.run.keep_memory()
     if shard.effort is not None:
         state.indices[key].set_effort(shard.effort)
     return state.indices[key]

@@ -73,10 +73,6 @@ class Context:
         self.note("the GPU ran out of memory; groups were measured on the CPU, more slowly")
         return True
 
-    def keep_memory(self) -> None:
-        """Give mapped pages back if the budget is nearly used up; called between batches."""
-        self.memory.keep(self.queries, self.reference)
-
     def note(self, sentence: str) -> None:
         """Tell the reader of the result, once."""
         if sentence not in self.warnings:
