@@ -72,9 +72,10 @@ class GridImages:
         rows = _numbers(rows, len(self))
         return np.asarray(np.searchsorted(self.first, rows, side="right") - 1, np.int32)
 
-    def counts(self, n_images: int) -> NDArray[np.int64]:
-        """(n_images,) patches of each image."""
-        return np.pad(np.diff(self.first), (0, n_images - len(self.first) + 1))
+    def counts(self, n_images: int, start: int = 0, stop: int | None = None) -> NDArray[np.int64]:
+        """(n_images,) patches of each image, of all or of a range of them."""
+        counts = np.diff(np.clip(self.first, start, stop))
+        return np.pad(counts, (0, n_images - len(counts)))
 
 
 @dataclass(frozen=True)

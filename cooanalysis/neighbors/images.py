@@ -16,8 +16,8 @@ class ImageNumbers(Protocol):
         """Image numbers of some vectors, in the shape of ``rows``."""
         ...
 
-    def counts(self, n_images: int) -> NDArray[np.integer]:
-        """(n_images,) vectors of each image."""
+    def counts(self, n_images: int, start: int = 0, stop: int | None = None) -> NDArray[np.integer]:
+        """(n_images,) vectors of each image, of all or of a range of them."""
         ...
 
 
@@ -31,9 +31,9 @@ class ArrayImages:
         """See :class:`ImageNumbers`."""
         return self.array[rows]
 
-    def counts(self, n_images: int) -> NDArray[np.integer]:
+    def counts(self, n_images: int, start: int = 0, stop: int | None = None) -> NDArray[np.integer]:
         """See :class:`ImageNumbers`."""
-        return np.bincount(self.array, minlength=n_images)
+        return np.bincount(self.array[start:stop], minlength=n_images)
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class RangeImages:
             rows = np.arange(*rows.indices(self.stop - self.start))
         return self.images[rows + self.start]
 
-    def counts(self, n_images: int) -> NDArray[np.integer]:
+    def counts(self, n_images: int, start: int = 0, stop: int | None = None) -> NDArray[np.integer]:
         """See :class:`ImageNumbers`."""
-        return np.bincount(self[slice(None)], minlength=n_images)
+        stop = self.stop if stop is None else min(self.stop, self.start + stop)
+        return self.images.counts(n_images, self.start + start, stop)
 
 
 def as_images(images: NDArray[np.integer] | ImageNumbers) -> ImageNumbers:

@@ -143,9 +143,10 @@ def _search_per_image(
     distances: Vectors,
 ) -> None:
     """Exact search among the allowed vectors only, one query image at a time (fills in place)."""
+    numbers = images[slice(None)]
     for number in np.unique(query_image[pending]):
         rows = pending[query_image[pending] == number]
-        allowed = np.flatnonzero(~excluded[number, images[slice(None)]])
+        allowed = np.flatnonzero(~excluded[number, numbers])
         result = exact_search(queries[rows], ChosenRows(as_source(vectors), allowed), k)
         found[rows, : result.index.shape[1]] = allowed[result.index]
         distances[rows, : result.index.shape[1]] = result.squared_distances
