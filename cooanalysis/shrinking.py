@@ -37,7 +37,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)
 
 
-def in_batches(compute: Callable[[slice], Arrays], n: int, what: str, note: Note) -> Arrays:
+def in_batches(
+    compute: Callable[[slice], Arrays],
+    n: int,
+    what: str,
+    note: Note,
+    fall_back: Callable[[], bool] = lambda: False,
+) -> Arrays:
     """All ``n`` rows at once, or in as few halves, quarters and so on as memory allows.
 
     Parameters
@@ -50,6 +56,9 @@ def in_batches(compute: Callable[[slice], Arrays], n: int, what: str, note: Note
         What is computed, for the note: "measuring groups".
     note
         Called with a sentence whenever batches shrink.
+    fall_back
+        Called when batches cannot shrink further; if it is true, something that needs less memory
+        has taken over and all rows are computed anew.
 
     Returns
     -------
@@ -61,6 +70,15 @@ def in_batches(compute: Callable[[slice], Arrays], n: int, what: str, note: Note
     Exception
         What ``compute`` raises, where it is not about memory or batches cannot shrink further.
     """
+    try:
+        return _shrinking(compute, n, what, note)
+    except Exception as error:
+        if not is_out_of_memory(error) or not fall_back():
+            raise
+    return _shrinking(compute, n, what, note)
+
+
+def _shrinking(compute: Callable[[slice], Arrays], n: int, what: str, note: Note) -> Arrays:
     size = max(n, 1)
     parts: list[Arrays] = []
     start = 0

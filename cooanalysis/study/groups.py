@@ -11,7 +11,7 @@ from cooanalysis import entropy as estimators
 from cooanalysis.data.leakage import Leak, shared_patches
 from cooanalysis.errors import NotEnoughDataError
 from cooanalysis.rundir import Arrays
-from cooanalysis.shrinking import in_batches, is_out_of_memory
+from cooanalysis.shrinking import in_batches
 from cooanalysis.study.context import Context
 from cooanalysis.study.grouping import Grouping
 from cooanalysis.study.inputs import QueryPatches, ReferencePatches, excluded_images
@@ -80,12 +80,9 @@ def find_members(
                 index, distance = grouping.members(shard[rows], excluded)
                 return {"index": index.astype(np.int32), "distance": distance}
 
-            try:
-                return in_batches(some, len(shard), "searching neighbours", run.note)
-            except Exception as error:
-                if not is_out_of_memory(error) or not grouping.fall_back():
-                    raise
-            return in_batches(some, len(shard), "searching neighbours", run.note)
+            return in_batches(
+                some, len(shard), "searching neighbours", run.note, grouping.fall_back
+            )
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.progress.advance(len(shard))
@@ -143,7 +140,6 @@ def _measure_here(
             return measure_shard(run, reference, queries[rows], members[rows], methods)
 
         yield piece, run.checkpoints.load_or_compute(piece, compute)
-        run.keep_memory()
 
 
 def _measure_by_workers(
@@ -178,12 +174,7 @@ def measure_shard(
     def some(rows: slice) -> Arrays:
         return _measure(run, reference, queries[rows], members[rows], methods)
 
-    try:
-        return in_batches(some, len(queries), "measuring groups", run.note)
-    except Exception as error:
-        if not is_out_of_memory(error) or not run.fall_back():
-            raise
-    return in_batches(some, len(queries), "measuring groups", run.note)
+    return in_batches(some, len(queries), "measuring groups", run.note, run.fall_back)
 
 
 def _measure(
