@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +77,16 @@ def analyze(
         if finished_run(target, fingerprint):
             return load(target)
         check_target(target, overwrite=overwrite)
+    from cooanalysis.cluster import open_cluster  # only here: a finished run needs none of it
+
     bars: Any = ProgressBars() if progress else nullcontext(Silent())
     with checkpoints(target, fingerprint) as kept:
-        with _open_workers(workers, cluster, config) as hands, bars as reporter:
+        with (
+            open_cluster(workers=workers, address=cluster, config=config) as hands,
+            bars as reporter,
+        ):
             report: Progress = reporter
             result = study.run(progress=report, checkpoints=kept, cluster=hands)
         if target is not None:
             result.save(target, overwrite=overwrite)
     return result
-
-
-def _open_workers(
-    workers: int | None, address: str | None, config: AnalysisConfig
-) -> AbstractContextManager[Any]:
-    """:func:`cooanalysis.cluster.open_cluster`, imported only where workers are asked for."""
-    if workers is None and address is None:
-        return nullcontext()
-    from cooanalysis.cluster import open_cluster
-
-    return open_cluster(workers=workers, address=address, config=config)

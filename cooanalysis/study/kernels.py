@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from cooanalysis import entropy as estimators
 from cooanalysis.data.patches import GroupMoments, PatchStore
+from cooanalysis.neighbors.engines import torch_cuda_available
 from cooanalysis.study.inputs import ReferencePatches
 
 if TYPE_CHECKING:
@@ -62,14 +61,11 @@ def choose_kernels(run: Context) -> Kernels:
 
     A GPU with too little memory for the images is said in the run's warnings.
     """
-    if run.config.device == "cpu" or run.config.engine == "faiss-cpu":
-        return CpuKernels()
-    if ctypes.util.find_library("cuda") is None or importlib.util.find_spec("torch") is None:
+    unwanted = run.config.device == "cpu" or run.config.engine == "faiss-cpu"
+    if unwanted or not torch_cuda_available():
         return CpuKernels()
     import torch
 
-    if not torch.cuda.is_available():
-        return CpuKernels()
     from cooanalysis.study.torch_kernels import TorchKernels
 
     free, _ = torch.cuda.mem_get_info()
