@@ -21,6 +21,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 from contest import HERE, OUT, Row, machine, markdown, say
+from options import DataRoot, Out
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,8 @@ def main(
         Optional[str],  # noqa: UP045
         typer.Option(help="A Python that has DADApy."),
     ] = None,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Run the parts and print the table."""
     if unknown := [name for name in only or [] if name not in PARTS]:

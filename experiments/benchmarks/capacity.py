@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 from contest import GIB, OUT, Row, numbers, publish
+from options import Out
 
 from cooanalysis.neighbors.index import index_bytes
 from cooanalysis.study.groups import GROUP_SHARD
@@ -33,7 +34,7 @@ def main(
     scale: Annotated[int, typer.Option(help="Its upscaling factor.")] = 4,
     stride: Annotated[int, typer.Option(help="Its stride in LR pixels.")] = 2,
     dim: Annotated[int, typer.Option(help="Values of an LR patch.")] = 25,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    out: Out = OUT,
 ) -> None:
     """Extrapolate and print."""
     path = measured / "div2k.json"

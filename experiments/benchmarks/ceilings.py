@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from contest import OUT, Limits, Ratio, Row, compete, median_of, publish, say
+from options import DataRoot, Out
 from real_patches import real_patches
 
 MATRIX = 4096
@@ -105,11 +105,8 @@ def main(
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
     repeats: Annotated[int, typer.Option(help="Of every measurement.")] = 5,
     time_limit: Annotated[float, typer.Option(help="Seconds a process.")] = 600.0,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Measure and print."""
     limits = Limits.of(time_limit, None)

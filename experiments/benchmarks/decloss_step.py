@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from contest import OUT, Ratio, Row, publish
+from options import Out
 from torch.nn.functional import l1_loss
 
 from cooanalysis.losses import DECLoss
@@ -26,7 +26,7 @@ def main(
     crop: Annotated[int, typer.Option(help="Side of a crop in LR pixels.")] = 48,
     scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 4,
     steps: Annotated[int, typer.Option(help="Timed steps of each kind.")] = 5,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    out: Out = OUT,
 ) -> None:
     """Time steps with and without DECLoss."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
+from options import DataRoot, Out
 
 PATCHES, GIBIBYTES, RECALL = 3e7, 8.0, 0.98
 
@@ -33,11 +34,8 @@ def main(
         typer.Option(help="Decode the images anew instead of using those of an earlier run."),
     ] = True,
     time_limit: Annotated[float, typer.Option(help="Seconds.")] = 14_400.0,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Run, check and print."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("COO_CACHE_HOME")) as folder:

@@ -20,6 +20,7 @@ import numpy as np
 import typer
 from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
 from estimators import JOINT, MARGINAL, Groups
+from options import Out
 
 from cooanalysis.entropy import GAUSSIAN_UNIT_ENTROPY
 
@@ -61,7 +62,7 @@ def main(
     dimensions: Annotated[str, typer.Option(help="Coordinates, comma-separated.")] = "8,24",
     time_limit: Annotated[float, typer.Option(help="Seconds a contestant and kind.")] = 900.0,
     dadapy_python: Annotated[str, typer.Option(help="A Python that has DADApy.")] = sys.executable,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    out: Out = OUT,
 ) -> None:
     """Measure and print."""
     limits = Limits.of(time_limit, None)

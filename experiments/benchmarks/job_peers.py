@@ -20,6 +20,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
+from options import DataRoot, Out
 
 from cooanalysis.data import resolve
 
@@ -93,11 +94,8 @@ def main(
         Optional[float],  # noqa: UP045
         typer.Option(help="GiB a job. Default: nine tenths of what is free."),
     ] = None,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Measure, check and print."""
     limits = Limits.of(time_limit, memory_limit)

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
 from numpy.typing import NDArray
+from options import DataRoot
 from scipy.fft import dctn
 from scipy.spatial import KDTree
 from scipy.special import digamma, gammaln
@@ -286,10 +287,7 @@ def main(
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Run and print."""
     root = None if data_root is None else str(data_root)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
 from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
+from options import DataRoot, Out
 from real_patches import most_patches, real_patches
 from searchers import TUNING_QUERIES, Clock
 
@@ -91,11 +91,8 @@ def main(
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
     repeats: Annotated[int, typer.Option(help="Searches a size; the median is told.")] = 3,
     time_limit: Annotated[float, typer.Option(help="Seconds a size.")] = 3600.0,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Measure, fit and print."""
     root = None if data_root is None else str(data_root)

@@ -13,11 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from contest import OUT, Ratio, Row, publish, say
+from options import Out
 
 CLI = "import sys; sys.argv[0] = 'coo-analyze'; from cooanalysis.cli.analyze import main; main()"
 BASE, HELP = "python -c pass", "coo-analyze --help"
@@ -32,7 +32,7 @@ OTHERS = ("numpy", "sklearn", "skimage", "faiss", "torch", "infomeasure", "pynnd
 
 def main(
     repeats: Annotated[int, typer.Option(help="Runs of every command.")] = 9,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    out: Out = OUT,
 ) -> None:
     """Measure and print."""
     commands = COMMANDS | {

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
+from options import DataRoot, Out
 
 OVERHEAD = 1.2
 
@@ -69,11 +69,8 @@ def main(
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "2,4",
     repeats: Annotated[int, typer.Option(help="Runs of each, in turn; the fastest counts.")] = 2,
     time_limit: Annotated[float, typer.Option(help="Seconds of one run.")] = 1800.0,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = OUT,
+    data_root: DataRoot = None,
+    out: Out = OUT,
 ) -> None:
     """Run, compare and print."""
     root = None if data_root is None else str(data_root)
