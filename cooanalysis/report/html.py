@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cooanalysis.entropy import entropy_power
 from cooanalysis.report import words
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.pages import Script, environment, without_surrogates
@@ -164,8 +165,8 @@ def share_below_bound(result: Result) -> dict[str, float]:
         entropy = result.groups[entropy_column(name)].to_numpy(np.float64)
         valid = np.isfinite(entropy) & np.isfinite(distance)
         if valid.any():
-            power = np.exp(2.0 * entropy[valid]) / (2.0 * np.pi * np.e)
-            shares[name] = float(np.mean(distance[valid] ** 2 < power))
+            bound = entropy_power(entropy[valid])
+            shares[name] = float(np.mean(distance[valid] ** 2 < bound))
     return shares
 
 

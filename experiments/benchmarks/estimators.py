@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +79,7 @@ def _npeet(groups: Groups) -> Values:
     from npeet_plus import entropy
 
     d = groups.shape[2]
-    return np.array([entropy(x, k=3, base=np.e) / d for x in groups])
+    return np.array([entropy(x, k=3, base=math.e) / d for x in groups])
 
 
 def _dadapy(groups: Groups) -> Values:

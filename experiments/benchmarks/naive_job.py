@@ -12,6 +12,7 @@ intervals, leakage check, classifier, maps or report.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,7 +105,7 @@ def run(
             # Equal values have no density, and a floor of zero.
             with np.errstate(divide="ignore"):
                 marginal = differential_entropy(projected, axis=0)
-            power = np.exp(2.0 * marginal) / (2.0 * np.pi * np.e)
+            power = np.exp(2.0 * marginal) / (2.0 * np.pi * math.e)
             floors.append(power.sum() / details.shape[1] * queries[query]["std"] ** 2)
         gaussian.append(gaussian_entropy(subspace))
         nearest.append(kozachenko_leonenko(subspace))
@@ -230,7 +231,7 @@ def gaussian_entropy(points: Floats) -> float:
     n, d = points.shape
     log_det = np.linalg.slogdet(np.cov(points.T))[1]
     bias = digamma((n - np.arange(1, d + 1)) / 2.0).sum() - d * np.log((n - 1) / 2.0)
-    return float(0.5 * np.log(2.0 * np.pi * np.e) + 0.5 * (log_det - bias) / d)
+    return float(0.5 * np.log(2.0 * np.pi * math.e) + 0.5 * (log_det - bias) / d)
 
 
 def kozachenko_leonenko(points: Floats, k: int = 3) -> float:
