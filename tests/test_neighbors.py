@@ -28,6 +28,7 @@ from cooanalysis.neighbors import (
 )
 from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
 from cooanalysis.neighbors.index import (
+    AUTO_EXACT_QUERIES,
     MIN_APPROXIMATE_SIZE,
     choose_kind,
     index_bytes,
@@ -218,7 +219,7 @@ def test_approximate_indices_reach_the_recall_they_are_tuned_to(
     index.set_effort(1)
     lazy = recall()
     efforts = [tune_to_recall(index, vectors, tuning, 32, target) for target in (0.9, 0.98)]
-    assert efforts == sorted(efforts)
+    assert kind == "pq" or efforts == sorted(efforts)  # it may take more candidates instead
     assert recall() >= 0.965  # chance between the two sets of queries
     assert lazy < 0.9, "an index that needs no effort tests nothing"
     assert index.search(fresh, 32).index.min() >= 0
@@ -246,19 +247,52 @@ def test_one_seed_one_index(kind: str) -> None:
     np.testing.assert_array_equal(first.search(queries, 8).index, second.search(queries, 8).index)
 
 
-def test_few_vectors_are_no_obstacle_to_any_kind() -> None:
-    vectors = gaussian(60, 6)
+def test_codes_that_confuse_vectors_are_made_up_for_by_candidates(
+    cloud: tuple[np.ndarray, ...],
+) -> None:
+    vectors, tuning, fresh = cloud
+    index = build(vectors, kind="pq")
+    exact = exact_search(fresh, vectors, 32)
+    wanted = []
+    for target in (0.9, 0.999):
+        tune_to_recall(index, vectors, tuning, 32, target)
+        wanted.append(index.candidates)
+    assert wanted[0] < wanted[1]
+    assert recall_by_distance(index.search(fresh, 32), exact).value >= 0.995
+    few, many = index.with_candidates(fresh, 32, (1.5, index.candidates))
+    assert (many.squared_distances <= few.squared_distances).all()
+    np.testing.assert_array_equal(many.index, index.search(fresh, 32).index)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "pq"])
+def test_what_a_query_finds_does_not_depend_on_its_company(kind: str) -> None:
+    vectors, queries = clustered(30_000, 0), clustered(700, 1)
+    index = build(vectors, kind=kind)
+    index.set_effort(6)
+    together = index.search(queries, 40)
+    for size in (1, 23, 300):
+        parts = [index.search(queries[a : a + size], 40) for a in range(0, 90, size)]
+        rows = np.concatenate([part.index for part in parts])
+        np.testing.assert_array_equal(rows, together.index[: len(rows)])
+
+
+@pytest.mark.parametrize("n", [1, 5, 15, 16, 60])
+def test_few_vectors_are_no_obstacle_to_any_kind(n: int) -> None:
+    vectors = gaussian(n, 6)
     for kind in INDEX_KINDS:
         index = build(vectors, kind=kind)
         index.set_effort(10**9)  # more than there is
-        assert index.search(vectors, 1).index[:, 0].tolist() == list(range(60)), kind
+        assert index.search(vectors, 1).index[:, 0].tolist() == list(range(n)), kind
 
 
 def test_auto_is_exact_until_that_costs_seconds() -> None:
     assert choose_kind("auto", "faiss-cpu", MIN_APPROXIMATE_SIZE - 1, 25, 10**9) == "exact"
-    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 100) == "exact"
-    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 5000) == "ivf"
-    assert choose_kind("auto", "faiss-cpu", 900_000, 25, None) == "ivf"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 4000) == "exact"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, 5000) == "pq"
+    assert choose_kind("auto", "faiss-cpu", 900_000, 25, None) == "pq"
+    # Few queries take less time than an index.
+    assert choose_kind("auto", "faiss-cpu", 10**8, 25, AUTO_EXACT_QUERIES) == "exact"
+    assert choose_kind("auto", "faiss-cpu", 10**8, 25, AUTO_EXACT_QUERIES + 1) == "pq"
     # On a GPU exact search is fast enough.
     assert choose_kind("auto", "torch", 900_000, 25, 5000) == "exact"
     assert choose_kind("pq", "faiss-cpu", 10, 25, 1) == "pq"
@@ -677,10 +711,10 @@ def test_auto_takes_what_fits_into_memory() -> None:
     n, dim = 30_000_000, 25
     sizes = {kind: index_bytes(kind, n, dim) for kind in INDEX_KINDS}
     assert sizes["pq"] < sizes["ivf"] < sizes["exact"] < sizes["hnsw"]
-    assert choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["ivf"]) == "ivf"
-    assert choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["ivf"] - 1) == "pq"
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["exact"]) == "pq"
     # Too little for what would be fast enough: the next that fits.
-    assert choose_kind("auto", "faiss-cpu", n, dim, 10, sizes["exact"] - 1) == "ivf"
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10, sizes["exact"]) == "exact"
+    assert choose_kind("auto", "faiss-cpu", n, dim, 10, sizes["exact"] - 1) == "pq"
     with pytest.raises(ConfigError, match="--memory"):
         choose_kind("auto", "faiss-cpu", n, dim, 10_000, sizes["pq"] - 1)
     with pytest.raises(ConfigError, match="'hnsw'"):

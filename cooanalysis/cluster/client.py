@@ -71,11 +71,8 @@ class Cluster:
             self._submit(number, tasks.tune, shard, patches, k, target)
             for number, shard in enumerate(shards)
         ]
-        efforts = self._ask(self._client.gather, futures)
-        return [
-            Shard(shard.start, shard.stop, shard.kind, effort)
-            for shard, effort in zip(shards, efforts, strict=True)
-        ]
+        tuned: list[Shard] = self._ask(self._client.gather, futures)
+        return tuned
 
     def search(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,7 @@ class Shard:
     stop: int
     kind: str
     effort: int | None = None
+    candidates: float | None = None
 
 
 @dataclass
@@ -118,13 +119,15 @@ def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbou
         return _shifted(found, shard.start)
 
 
-def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> int:
-    """Effort at which the index of a shard reaches a recall."""
+def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> Shard:
+    """The shard with the effort at which its index reaches a recall."""
     with _lock:
         state = _state(job)
         source = RowRange(state.reference.features, shard.start, shard.stop)
         queries = describe(state.run, patches).features
-        return tune_to_recall(_index(state, shard), source, queries, k, target)
+        index = _index(state, shard)
+        effort = tune_to_recall(index, source, queries, k, target)
+        return replace(shard, effort=effort, candidates=index.candidates)
 
 
 def merge(parts: list[Neighbours], k: int) -> Neighbours:
@@ -192,9 +195,11 @@ def _index(state: _State, shard: Shard) -> NeighborIndex:
             device=config.device,
             seed=config.seed,
         )
-    if shard.effort is not None:
-        state.indices[key].set_effort(shard.effort)
-    return state.indices[key]
+    index = state.indices[key]
+    if shard.effort is not None and shard.candidates is not None:
+        index.set_effort(shard.effort)
+        index.candidates = shard.candidates
+    return index
 
 
 def _shifted(found: Neighbours, start: int) -> Neighbours:

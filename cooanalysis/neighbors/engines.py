@@ -11,6 +11,10 @@ from cooanalysis.errors import ConfigError, MissingDependencyError
 ENGINES = ("faiss-cpu", "faiss-gpu", "torch")
 """Engines: FAISS on the CPU, FAISS on NVIDIA GPUs, torch (CUDA; its CPU form serves the tests)."""
 
+BLAS_FROM_QUERIES = 20
+"""Queries in a call from which FAISS takes matrix products. FAISS 1.15 raised its own threshold to
+thousands, where a scan of each query alone is many times slower on millions of vectors."""
+
 _INSTALL_FAISS = (
     "FAISS is not installed; install it with `pip install 'cooanalysis[cpu]'`, or on a machine "
     "with an NVIDIA GPU and CUDA 12 with `pip install 'cooanalysis[gpu]'`"
@@ -29,6 +33,7 @@ def import_faiss() -> ModuleType:
         import faiss
     except ImportError as error:
         raise MissingDependencyError(_INSTALL_FAISS) from error
+    faiss.cvar.distance_compute_blas_threshold = BLAS_FROM_QUERIES
     return faiss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,14 +25,19 @@ INDEX_KINDS = ("exact", "ivf", "hnsw", "pq")
 """Exact; inverted file of 8-bit codes; navigable small-world graph; inverted file of product
 codes. All but the first are approximate; all end with exact distances of the candidates."""
 
-AUTO_EXACT_OPERATIONS = 5e10
-"""``auto`` searches exactly up to this many multiply-adds (a few seconds on two cores)."""
+AUTO_EXACT_OPERATIONS = 2e11
+"""``auto`` searches exactly up to this many operations (a few seconds on two cores)."""
+
+AUTO_EXACT_QUERIES = 3000
+"""``auto`` searches exactly for up to this many queries: an approximate index is built and tuned in
+the time that an exact search of so many takes, however many vectors there are."""
 
 MIN_APPROXIMATE_SIZE = 20_000
 """Below this many vectors an approximate index cannot win."""
 
-CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 5.0}
-"""Candidates that are fetched for each neighbour wanted: coarser codes need more."""
+CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 2.5}
+"""Candidates that are fetched for each neighbour wanted, if nothing is tuned: coarser codes need
+more."""
 
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
@@ -42,6 +48,9 @@ ROUNDING = 1e-6
 MOST_TIES = 2**13
 """Candidates that an engine is asked for to tell equally near vectors apart. Where flat areas hold
 more of them, all vectors are looked at."""
+
+QUERIES_ALIKE = 13
+"""FAISS's scan of 4-bit codes that treats every query alike, however many are asked at once."""
 
 FAISS_GPU_LARGEST_K = 2048
 """FAISS's kernels on GPUs select no more than this."""
@@ -90,12 +99,15 @@ class NeighborIndex:
         Names of the engine and of the kind of index.
     size, largest_k
         Number of indexed vectors; neighbours that one search can return at most.
+    candidates
+        How many are fetched for each neighbour wanted, to be ranked by exact distances.
     """
 
     engine: str
     kind: str
     size: int
     largest_k: int
+    candidates: float
     _engine: Engine
     _source: VectorSource
 
@@ -113,9 +125,8 @@ class NeighborIndex:
                 f"engine {self.engine!r} finds at most {self.largest_k} neighbours, not {k}; use "
                 "a smaller k or --engine faiss-cpu"
             )
-        wanted = math.ceil(k * CANDIDATES[self.kind]) + SPARE_CANDIDATES
         queries = np.ascontiguousarray(queries, np.float32)
-        candidates = self._engine.search(queries, min(wanted, self.largest_k))
+        candidates = self._engine.search(queries, self._fetched(k, self.candidates))
         if self.kind != "exact":
             return Neighbours(*rerank(queries, candidates, self._source, k))
         found, tied = _settled(queries, candidates, self._source, k)
@@ -131,9 +142,27 @@ class NeighborIndex:
             found.put(tied, Neighbours(*nearest_rows(queries[tied], self._source, k)))
         return found
 
+    def with_candidates(
+        self, queries: Vectors, k: int, factors: Sequence[float]
+    ) -> list[Neighbours]:
+        """What :meth:`search` of an approximate index finds for several values of ``candidates``.
+
+        Engines return candidates in the order of their codes' distances, so that one search serves
+        all; ``factors`` must rise.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        found = self._engine.search(queries, self._fetched(k, factors[-1]))
+        return [
+            Neighbours(*rerank(queries, found[:, : self._fetched(k, each)], self._source, k))
+            for each in factors
+        ]
+
     def set_effort(self, effort: int) -> None:
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
         self._engine.set_effort(effort)
+
+    def _fetched(self, k: int, factor: float) -> int:
+        return min(math.ceil(k * factor) + SPARE_CANDIDATES, self.largest_k)
 
 
 def build_index(
@@ -154,12 +183,12 @@ def build_index(
         (n, dim) float32, or a source that makes any rows of them when they are needed.
     kind
         ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbour and
-        costs 2·n·dim operations a query and 4·dim bytes a vector. ``ivf`` looks only into the
-        nearest of about 2·sqrt(n) cells, at 8-bit codes: dim + 8 bytes a vector. ``hnsw`` walks a
-        graph: the fastest queries, slow to build, 4·dim bytes and about 0.3 kB more a vector.
-        ``pq`` is ``ivf`` with half a byte for each value: slower at the same recall, for when
-        memory is short. ``auto`` takes ``exact`` while that costs seconds, else ``ivf``, and
-        ``pq`` when only that fits into ``memory``.
+        costs 2·n·dim operations a query and 4·dim bytes a vector. ``pq`` looks only into the
+        nearest of about sqrt(n) cells, at four bits for each value: dim / 2 + 8 bytes a vector.
+        ``ivf`` does so at 8-bit codes, dim + 8 bytes a vector: slower, but fewer candidates need
+        their exact distance. ``hnsw`` walks a graph: the fastest queries, slow to build, 4·dim
+        bytes and about 0.3 kB more a vector. ``auto`` takes ``exact`` while that costs seconds or
+        the queries are few, else ``pq``; on a GPU ``exact``, and what fits into its place.
     engine, device
         See :func:`cooanalysis.neighbors.available_engine`.
     n_queries
@@ -187,13 +216,12 @@ def build_index(
                 "exact, or install faiss)"
             )
         built = TorchEngine.build(source, device)
-        return NeighborIndex(built.name, kind, len(source), len(source), built, source)
+        return NeighborIndex(built.name, kind, len(source), len(source), 1.0, built, source)
     largest = len(source)
     if name == "faiss-gpu":
         largest = min(largest, FAISS_GPU_LARGEST_K)
-    return NeighborIndex(
-        name, kind, len(source), largest, _build_faiss(source, kind, name, seed), source
-    )
+    built_here = _build_faiss(source, kind, name, seed)
+    return NeighborIndex(name, kind, len(source), largest, CANDIDATES[kind], built_here, source)
 
 
 def index_bytes(kind: str, n: int, dim: int) -> int:
@@ -205,7 +233,7 @@ def index_bytes(kind: str, n: int, dim: int) -> int:
         "exact": 4.0 * dim,
         "ivf": 1.34 * (_padded(dim) + 8),
         "hnsw": 4.0 * dim + 300,
-        "pq": 1.34 * (math.ceil(dim / 2) + 8),
+        "pq": 1.34 * (_padded(dim) / 2 + 8),
     }
     return int(a_vector[kind] * n)
 
@@ -225,9 +253,10 @@ def choose_kind(
     if kind == "auto":
         operations = 2.0 * n * dim * (n if n_queries is None else n_queries)
         small = n < MIN_APPROXIMATE_SIZE or operations < AUTO_EXACT_OPERATIONS
-        wanted = ["exact"] if small or engine != "faiss-cpu" else ["ivf"]
-        if engine != "torch":
-            wanted += ["ivf", "pq"]
+        few = n_queries is not None and n_queries <= AUTO_EXACT_QUERIES
+        wanted = {"torch": ["exact"], "faiss-gpu": ["exact", "ivf", "pq"]}.get(
+            engine, ["exact", "pq"] if small or few else ["pq"]
+        )
         # The memory of a GPU is its own matter; what it cannot hold, its engine refuses.
         fitting = [
             each for each in wanted
@@ -346,21 +375,27 @@ def _build_faiss(source: VectorSource, kind: str, engine: str, seed: int) -> Fai
         sample = source.rows(np.sort(chosen))
         if not np.isfinite(sample).all():
             raise ConfigError("vectors must be finite, but hold NaN or infinite values")
-        axes = _code_axes(sample, balanced=kind == "pq")
+        axes = _code_axes(sample, balanced=kind == "pq" and engine == "faiss-gpu")
         dim = axes.shape[1]
         quantizer = faiss.IndexFlatL2(dim)
         if kind == "ivf":
             index = faiss.IndexIVFScalarQuantizer(
                 quantizer, dim, cells, faiss.ScalarQuantizer.QT_8bit
             )
-        else:
+        elif engine == "faiss-gpu":  # has no index of 4-bit codes
             index = faiss.IndexIVFPQ(quantizer, dim, cells, dim // 2, 8 if n >= 40 * 256 else 4)
+        else:
+            index = faiss.IndexIVFPQFastScan(quantizer, dim, cells, dim, 4)
+            index.by_residual = True
+            index.implem = QUERIES_ALIKE
         index.own_fields = True
         quantizer.this.disown()
         index.cp.seed = seed + 1
         index.cp.niter = 10
         effort_name, max_effort = "nprobe", cells
-        index.train(_on_axes(sample, axes))
+        # Codes of four bits have sixteen values to learn; fewer vectors are shown again.
+        shown = sample if len(sample) >= 16 else np.resize(sample, (16, source.dim))
+        index.train(_on_axes(shown, axes))
     resources = None
     if engine == "faiss-gpu":
         options = faiss.GpuMultipleClonerOptions()
@@ -398,13 +433,12 @@ def _code_axes(sample: Vectors, *, balanced: bool) -> Vectors:
 
 
 def number_of_cells(n: int) -> int:
-    """Cells of an inverted file: about 2·sqrt(n), a power of two, at least 39 vectors each.
+    """Cells of an inverted file: sqrt(n), at least 39 vectors each.
 
-    Every vector is compared with every cell when it is added, which for millions of vectors costs
-    more than the searches of a study do; more cells would make these cheaper.
+    Every vector is compared with every cell when it is added, and every query with the vectors of
+    the cells that it looks into.
     """
-    wanted = 2 ** round(np.log2(2.0 * np.sqrt(n)))
-    return int(max(1, min(wanted, n // 39)))
+    return max(1, min(math.isqrt(n), n // 39))
 
 
 def _padded(dim: int) -> int:

@@ -234,6 +234,10 @@ def _mean_share(shares: NDArray[np.floating]) -> Recall:
     return Recall(value, max(0.0, value - half), min(1.0, value + half), len(shares))
 
 
+CANDIDATES_TRIED = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
+"""Candidates for each neighbour wanted, of an index with coarse codes."""
+
+
 def tune_to_recall(
     index: NeighborIndex, vectors: Vectors | VectorSource, queries: Vectors, k: int, target: float
 ) -> int:
@@ -242,7 +246,7 @@ def tune_to_recall(
     Parameters
     ----------
     index
-        The index; its effort (nprobe or efSearch) is set.
+        The index; its effort (nprobe or efSearch) is set, and how many candidates it fetches.
     vectors
         The indexed vectors, for the exact answer.
     queries
@@ -257,9 +261,19 @@ def tune_to_recall(
     -------
     int
         The effort that was set: within a twentieth of the smallest that reaches the target, or
-        the largest possible.
+        the largest possible. The index's ``candidates`` are set as well.
     """
     exact = exact_search(queries, vectors, k)
+    if index.kind == "pq":
+        # What codes confuse, no effort finds: half of what may be missed is left to them.
+        index.set_effort(index.size)
+        found = index.with_candidates(queries, k, CANDIDATES_TRIED)
+        recalls = [recall_by_distance(each, exact).value for each in found]
+        enough = (1.0 + target) / 2.0
+        index.candidates = next(
+            (c for c, recall in zip(CANDIDATES_TRIED, recalls, strict=True) if recall >= enough),
+            CANDIDATES_TRIED[-1],
+        )
 
     def reaches(effort: int) -> bool:
         index.set_effort(effort)

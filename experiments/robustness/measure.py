@@ -21,7 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NUMBA_NUM_THREADS", "4")  # before numba: more threads than cores are tried
+if __name__ == "__main__":  # not for those who import this and run numba already
+    # Before numba is imported: more threads than cores are tried.
+    os.environ.setdefault("NUMBA_NUM_THREADS", "4")
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

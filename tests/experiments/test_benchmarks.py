@@ -194,7 +194,7 @@ def test_the_naive_job_equals_ours(photographs: Path, tmp_path: Path) -> None:
     job_peers = importlib.import_module("job_peers")
     naive_job = importlib.import_module("naive_job")
     shared = {"dataset": str(photographs), "n_queries": 100, "k": 128, "stride": 2}
-    ours = job_peers.ours(**shared, out=str(tmp_path / "run"), memory=2.0, same=True)
+    ours = job_peers.ours(**shared, out=str(tmp_path / "run"), memory=16.0, same=True)
     positions = str(tmp_path / "run" / "groups.parquet")
     naive = naive_job.run(**shared, positions=positions)
     assert ours["reference patches"] == naive["reference patches"]
