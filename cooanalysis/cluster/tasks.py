@@ -73,7 +73,7 @@ class Shard:
     stop: int
     kind: str
     effort: int | None = None
-    candidates: float | None = None
+    late: float | None = None
 
 
 @dataclass
@@ -115,7 +115,7 @@ def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbou
     with _lock:
         state = _state(job)
         source = RowRange(state.reference.features, shard.start, shard.stop)
-        found = exact_search(describe(state.run, patches).features, source, k)
+        found = exact_search(describe(state.run, patches).features, source, k, ties=False)
         return _shifted(found, shard.start)
 
 
@@ -127,7 +127,7 @@ def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> Sha
         queries = describe(state.run, patches).features
         index = _index(state, shard)
         effort = tune_to_recall(index, source, queries, k, target)
-        return replace(shard, effort=effort, candidates=index.candidates)
+        return replace(shard, effort=effort, late=index.late)
 
 
 def merge(parts: list[Neighbours], k: int) -> Neighbours:
@@ -196,9 +196,9 @@ def _index(state: _State, shard: Shard) -> NeighborIndex:
             seed=config.seed,
         )
     index = state.indices[key]
-    if shard.effort is not None and shard.candidates is not None:
+    if shard.effort is not None and shard.late is not None:
         index.set_effort(shard.effort)
-        index.candidates = shard.candidates
+        index.late = shard.late
     return index
 
 

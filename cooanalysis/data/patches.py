@@ -398,8 +398,8 @@ class PatchStore:
         nearest = np.empty(n_groups, np.float32)
         energy = np.empty(n_groups, np.float32)
         onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
-        onto = np.ascontiguousarray(onto, np.float32)
-        projected = np.empty((*neighbours.shape, onto.shape[1]), np.float32)
+        onto = np.ascontiguousarray(onto.T, np.float32)  # an axis a row: vector instructions
+        projected = np.empty((*neighbours.shape, len(onto)), np.float32)
         for rows in self._batches(n_groups, neighbours.shape[1] * self.patch_size):
             _group_moments(
                 self.detail, self.hr_start, self.widths * self.scale, self.patch_size,
@@ -573,12 +573,13 @@ def _group_moments(  # type: ignore[no-untyped-def]
             total += distance
             total_energy += power
             smallest = min(smallest, np.float64(distance))
-            for c in range(axes.shape[1]):
-                projected[group, m, c] = np.float32(0.0)
-            for j in range(dim):
-                value = block[m, j]
-                for c in range(axes.shape[1]):
-                    projected[group, m, c] += value * axes[j, c]
+            member = block[m]
+            for c in range(axes.shape[0]):
+                axis = axes[c]
+                along = np.float32(0.0)
+                for j in range(dim):
+                    along += member[j] * axis[j]
+                projected[group, m, c] = along
         rms[group] = np.sqrt(total / (members * dim))
         nearest[group] = np.sqrt(smallest / dim)
         energy[group] = total_energy / (members * dim)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import available_engine, import_faiss
 from cooanalysis.neighbors.vectors import (
+    BLOCK_BYTES,
     Vectors,
     VectorSource,
     as_source,
@@ -35,9 +35,15 @@ the time that an exact search of so many takes, however many vectors there are."
 MIN_APPROXIMATE_SIZE = 20_000
 """Below this many vectors an approximate index cannot win."""
 
-CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 2.5}
-"""Candidates that are fetched for each neighbour wanted, if nothing is tuned: coarser codes need
-more."""
+CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 3.0}
+"""Candidates that are fetched for each neighbour wanted: coarser codes need more."""
+
+MOST_CANDIDATES = 32.0
+"""The same, for queries whose neighbours a coarse code confuses with many others."""
+
+LATE = 0.02
+"""Share of the neighbours that may be found among the last quarter of the candidates, if nothing is
+tuned; where it is more, others must be expected beyond."""
 
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
@@ -71,6 +77,10 @@ class Neighbours:
     index: NDArray[np.int64]
     squared_distances: Vectors
 
+    def __getitem__(self, rows: slice) -> Neighbours:
+        """The neighbours of some queries."""
+        return Neighbours(self.index[rows], self.squared_distances[rows])
+
     def put(self, rows: NDArray[np.integer], others: Neighbours) -> None:
         """Replace the neighbours of some queries, in place."""
         self.index[rows] = others.index
@@ -99,15 +109,16 @@ class NeighborIndex:
         Names of the engine and of the kind of index.
     size, largest_k
         Number of indexed vectors; neighbours that one search can return at most.
-    candidates
-        How many are fetched for each neighbour wanted, to be ranked by exact distances.
+    late
+        Share of the neighbours that may be found among the last quarter of the candidates of an
+        index with coarse codes, before more candidates are fetched.
     """
 
     engine: str
     kind: str
     size: int
     largest_k: int
-    candidates: float
+    late: float
     _engine: Engine
     _source: VectorSource
 
@@ -126,9 +137,9 @@ class NeighborIndex:
                 "a smaller k or --engine faiss-cpu"
             )
         queries = np.ascontiguousarray(queries, np.float32)
-        candidates = self._engine.search(queries, self._fetched(k, self.candidates))
         if self.kind != "exact":
-            return Neighbours(*rerank(queries, candidates, self._source, k))
+            return self._search_candidates(queries, k)
+        candidates = self._engine.search(queries, self._fetched(k))
         found, tied = _settled(queries, candidates, self._source, k)
         fetch = candidates.shape[1]
         while len(tied) and fetch < min(MOST_TIES, self.largest_k):
@@ -142,26 +153,36 @@ class NeighborIndex:
             found.put(tied, Neighbours(*nearest_rows(queries[tied], self._source, k)))
         return found
 
-    def with_candidates(
-        self, queries: Vectors, k: int, factors: Sequence[float]
-    ) -> list[Neighbours]:
-        """What :meth:`search` of an approximate index finds for several values of ``candidates``.
+    def _search_candidates(self, queries: Vectors, k: int) -> Neighbours:
+        """Rank candidates, and fetch more where the last of them still hold neighbours.
 
-        Engines return candidates in the order of their codes' distances, so that one search serves
-        all; ``factors`` must rise.
+        How many are needed differs from query to query by more than ten times: what codes tell
+        apart in textures they confuse in flat areas.
         """
-        queries = np.ascontiguousarray(queries, np.float32)
-        found = self._engine.search(queries, self._fetched(k, factors[-1]))
-        return [
-            Neighbours(*rerank(queries, found[:, : self._fetched(k, each)], self._source, k))
-            for each in factors
-        ]
+        found = Neighbours(
+            np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+        )
+        fetched = self._fetched(k)
+        most = self._fetched(k, MOST_CANDIDATES) if self.kind == "pq" else fetched
+        step = max(1, BLOCK_BYTES // (12 * fetched))  # a row number and a distance for each
+        for start in range(0, len(queries), step):
+            rows, fetch = np.arange(start, min(start + step, len(queries))), fetched
+            while len(rows):
+                candidates = self._engine.search(queries[rows], fetch)
+                index, distances, place = rerank(queries[rows], candidates, self._source, k)
+                found.put(rows, Neighbours(index, distances))
+                if fetch >= most:
+                    break
+                late = (place >= fetch - fetch // 4).mean(axis=1)
+                rows, fetch = rows[late > self.late], min(2 * fetch, most)
+        return found
 
     def set_effort(self, effort: int) -> None:
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
         self._engine.set_effort(effort)
 
-    def _fetched(self, k: int, factor: float) -> int:
+    def _fetched(self, k: int, factor: float | None = None) -> int:
+        factor = CANDIDATES[self.kind] if factor is None else factor
         return min(math.ceil(k * factor) + SPARE_CANDIDATES, self.largest_k)
 
 
@@ -216,12 +237,12 @@ def build_index(
                 "exact, or install faiss)"
             )
         built = TorchEngine.build(source, device)
-        return NeighborIndex(built.name, kind, len(source), len(source), 1.0, built, source)
+        return NeighborIndex(built.name, kind, len(source), len(source), LATE, built, source)
     largest = len(source)
     if name == "faiss-gpu":
         largest = min(largest, FAISS_GPU_LARGEST_K)
     built_here = _build_faiss(source, kind, name, seed)
-    return NeighborIndex(name, kind, len(source), largest, CANDIDATES[kind], built_here, source)
+    return NeighborIndex(name, kind, len(source), largest, LATE, built_here, source)
 
 
 def index_bytes(kind: str, n: int, dim: int) -> int:
@@ -275,11 +296,17 @@ def choose_kind(
 
 
 def exact_search(
-    queries: Vectors, vectors: Vectors | VectorSource, k: int, engine: str = "faiss-cpu"
+    queries: Vectors,
+    vectors: Vectors | VectorSource,
+    k: int,
+    engine: str = "faiss-cpu",
+    *,
+    ties: bool = True,
 ) -> Neighbours:
     """Exact neighbours without keeping an index: the reference that recall is measured against.
 
-    A source is read block by block, so that its vectors need not fit into memory.
+    A source is read block by block, so that its vectors need not fit into memory. Without ``ties``
+    any of several equally near vectors may be the last: enough to know how far it is.
     """
     if engine != "faiss-cpu":
         return build_index(vectors, kind="exact", engine=engine).search(queries, k)
@@ -299,7 +326,7 @@ def exact_search(
             best = np.take_along_axis(best, order, 1)
             distance = np.take_along_axis(distance, order, 1)
     found, tied = _settled(queries, best, source, k)
-    if len(tied):
+    if ties and len(tied):
         found.put(tied, Neighbours(*nearest_rows(queries[tied], source, k)))
     return found
 
@@ -314,7 +341,7 @@ def _settled(
     thousand). Which of them count must not depend on the engine or the shard: ties go to the
     smaller row number.
     """
-    found, distances = rerank(queries, candidates, source, candidates.shape[1])
+    found, distances, _ = rerank(queries, candidates, source, candidates.shape[1])
     tied = np.zeros(len(queries), np.bool_)
     if 0 < k <= candidates.shape[1] < len(source):
         norms = np.einsum("qd,qd->q", queries, queries)
@@ -341,8 +368,19 @@ class FaissEngine:
 
     def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
         """See :class:`Engine`."""
-        _, index = self._index.search(_on_axes(queries, self._axes), k)
-        return index
+        turned = _on_axes(queries, self._axes)
+        step = max(1, BLOCK_BYTES // self._table_bytes())
+        parts = [
+            self._index.search(turned[start : start + step], k)[1]
+            for start in range(0, max(1, len(turned)), step)
+        ]
+        return np.concatenate(parts)
+
+    def _table_bytes(self) -> int:
+        """What FAISS takes for a query beside its answer: tables of a cell's distances to codes."""
+        if self._index.__class__.__name__ != "IndexIVFPQFastScan":
+            return 4 * self._index.d
+        return 5 * 16 * self._index.d * self._index.nprobe
 
     def set_effort(self, effort: int) -> None:
         """See :class:`Engine`."""

@@ -75,7 +75,9 @@ def search_excluding(
     wanted = np.minimum(k, left)
     pending = np.arange(len(queries))
     touched = bool(excluded[np.unique(query_image)].any())
-    fetch = k + k // 2 if touched else k
+    # Asking once more costs an exact search as much as the first time, others little.
+    spare = k // 2 if index.kind == "exact" else k // 8
+    fetch = k + spare if touched else k
     while len(pending):
         fetch = min(fetch, max(k, min(index.size, index.largest_k)))
         result = index.search(queries[pending], fetch)
@@ -234,19 +236,25 @@ def _mean_share(shares: NDArray[np.floating]) -> Recall:
     return Recall(value, max(0.0, value - half), min(1.0, value + half), len(shares))
 
 
-CANDIDATES_TRIED = (1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
-"""Candidates for each neighbour wanted, of an index with coarse codes."""
+LATE_TRIED = (0.1, 0.05, 0.02, 0.01, 0.005, 0.0)
+"""See ``late`` of :class:`~cooanalysis.neighbors.NeighborIndex`."""
 
 
 def tune_to_recall(
-    index: NeighborIndex, vectors: Vectors | VectorSource, queries: Vectors, k: int, target: float
+    index: NeighborIndex,
+    vectors: Vectors | VectorSource,
+    queries: Vectors,
+    k: int,
+    target: float,
+    *,
+    exact: Neighbours | None = None,
 ) -> int:
     """Raise the effort of an approximate index until it reaches a recall on sample queries.
 
     Parameters
     ----------
     index
-        The index; its effort (nprobe or efSearch) is set, and how many candidates it fetches.
+        The index; its effort (nprobe or efSearch) is set, and ``late``.
     vectors
         The indexed vectors, for the exact answer.
     queries
@@ -256,24 +264,23 @@ def tune_to_recall(
     target
         Recall@k to reach, in (0, 1]: by the lower end of its 95 % interval, so that chance in the
         sample does not miss it.
+    exact
+        The exact answer, where it is known.
 
     Returns
     -------
     int
         The effort that was set: within a twentieth of the smallest that reaches the target, or
-        the largest possible. The index's ``candidates`` are set as well.
+        the largest possible. The index's ``late`` is set as well.
     """
-    exact = exact_search(queries, vectors, k)
+    if exact is None:
+        exact = exact_search(queries, vectors, k, ties=False)
     if index.kind == "pq":
         # What codes confuse, no effort finds: half of what may be missed is left to them.
         index.set_effort(index.size)
-        found = index.with_candidates(queries, k, CANDIDATES_TRIED)
-        recalls = [recall_by_distance(each, exact).value for each in found]
-        enough = (1.0 + target) / 2.0
-        index.candidates = next(
-            (c for c, recall in zip(CANDIDATES_TRIED, recalls, strict=True) if recall >= enough),
-            CANDIDATES_TRIED[-1],
-        )
+        for index.late in LATE_TRIED:
+            if recall_by_distance(index.search(queries, k), exact).value >= (1.0 + target) / 2.0:
+                break
 
     def reaches(effort: int) -> bool:
         index.set_effort(effort)

@@ -18,6 +18,10 @@ BLOCK_BYTES = 2**26
 """Vectors are made this many bytes at a time; twice that is in use at once."""
 
 
+CACHE_BYTES = 2**22
+"""Candidates are gathered and compared this many bytes at a time: what a core's caches hold."""
+
+
 class VectorSource(Protocol):
     """Vectors that need not lie in memory.
 
@@ -139,7 +143,7 @@ class RowRange:
 
 def rerank(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
-) -> tuple[NDArray[np.int64], Vectors]:
+) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int32]]:
     """The ``k`` nearest of each query's candidates, by distances that depend on nothing else.
 
     Engines compute distances with matrix products or from compressed vectors, so that theirs
@@ -161,16 +165,17 @@ def rerank(
     -------
     tuple of numpy.ndarray
         (q, k) row numbers, nearest first, -1 where there were fewer; (q, k) squared distances,
-        infinite there.
+        infinite there; (q, k) int32 places among the candidates.
     """
     found = np.empty((len(queries), k), np.int64)
     distances = np.empty((len(queries), k), np.float32)
+    places = np.empty((len(queries), k), np.int32)
     width = candidates.shape[1]
-    step = max(1, BLOCK_BYTES // (4 * source.dim * max(1, width)))
+    step = max(1, CACHE_BYTES // (4 * source.dim * max(1, width)))
     for start in range(0, len(queries), step):
         part = candidates[start : start + step]
         # In the order of the rows: gathers from images then walk through memory.
-        order = np.argsort(part, axis=None, kind="stable")
+        order = np.argsort(part, axis=None)
         gathered = np.empty((part.size, source.dim), np.float32)
         gathered[order] = source.rows(np.maximum(part.ravel()[order], 0))
         _rerank(
@@ -179,12 +184,13 @@ def rerank(
             gathered.reshape(*part.shape, source.dim),
             found[start : start + step],
             distances[start : start + step],
+            places[start : start + step],
         )
-    return found, distances
+    return found, distances, places
 
 
 @njit(parallel=True, cache=True)
-def _rerank(queries, candidates, vectors, found, distances):  # type: ignore[no-untyped-def]
+def _rerank(queries, candidates, vectors, found, distances, places):  # type: ignore[no-untyped-def]
     count, dim = candidates.shape[1], queries.shape[1]
     k = found.shape[1]
     for q in prange(len(queries)):
@@ -206,6 +212,7 @@ def _rerank(queries, candidates, vectors, found, distances):  # type: ignore[no-
             chosen = by_row[order[place]]
             found[q, place] = candidates[q, chosen]
             distances[q, place] = squared[order[place]]
+            places[q, place] = chosen
 
 
 def nearest_rows(

@@ -123,11 +123,15 @@ class NearestGroups:
         k = config.k
         tuning, sample = _tuning_queries(self._run, queries)
         assert self.index is not None
+        # Both at once: the vectors are looked at once.
+        n = len(tuning)
+        asked = np.concatenate([tuning.features, sample.features])
+        exact = exact_search(asked, vectors, k, ties=False)
+        to_tune, to_measure = exact[:n], exact[n:]
         self.effort = tune_to_recall(
-            self.index, vectors, tuning.features, k, self._run.config.recall
+            self.index, vectors, tuning.features, k, config.recall, exact=to_tune
         )
-        exact = exact_search(sample.features, vectors, k)
-        return recall_by_distance(self.index.search(sample.features, k), exact)
+        return recall_by_distance(self.index.search(sample.features, k), to_measure)
 
     def members(self, queries: QueryPatches, excluded: NDArray[np.bool_]) -> Members:
         """See :class:`Grouping`."""

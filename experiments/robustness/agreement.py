@@ -32,6 +32,7 @@ BATCHES = {
     "study.groups.GROUP_SHARD": (37, 300),
     "study.groups.SEARCH_SHARD": (100, 450),
     "neighbors.vectors.BLOCK_BYTES": (2**16, 2**20),
+    "neighbors.vectors.CACHE_BYTES": (2**12, 2**26),
     "study.inputs._CHUNK": (50, 1000),
     "manifold._CHUNK": (64, 500),
 }
