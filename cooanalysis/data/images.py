@@ -146,10 +146,9 @@ def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArr
     if image.ndim == 2:
         weighted = image.astype(np.int32) * np.int32(219_000)  # the sum of the three weights
     elif image.ndim == 3 and image.shape[2] == 3:
-        levels = image.astype(np.int32)
-        weighted = levels[:, :, 0] * np.int32(65_481)
-        weighted += levels[:, :, 1] * np.int32(128_553)
-        weighted += levels[:, :, 2] * np.int32(24_966)
+        weighted = np.multiply(image[:, :, 0], 65_481, dtype=np.int32)
+        weighted += np.multiply(image[:, :, 1], 128_553, dtype=np.int32)
+        weighted += np.multiply(image[:, :, 2], 24_966, dtype=np.int32)
     else:
         raise ImageError(
             f"an image for rgb_to_y must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}"

@@ -199,7 +199,7 @@ def _check_same_picture(
             f"{pair.hr_path} ({hr.shape[0]} x {hr.shape[1]}) at scale {scale} needs "
             f"{wanted[0]} x {wanted[1]}; check that the scale and the files belong together"
         )
-    ours = rgb_to_y(downsample(hr, scale)).ravel()
+    ours = downsample(rgb_to_y(hr).astype(np.uint8), scale).astype(np.float32).ravel()
     theirs = rgb_to_y(lr).ravel()
     if min(ours.std(), theirs.std()) < _FLAT:
         return

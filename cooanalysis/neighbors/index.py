@@ -41,7 +41,7 @@ CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 3.0}
 MOST_CANDIDATES = 32.0
 """The same, for queries whose neighbours a coarse code confuses with many others."""
 
-LATE = 0.02
+LATE = 0.03
 """Share of the neighbours that may be found among the last quarter of the candidates, if nothing is
 tuned; where it is more, others must be expected beyond."""
 
@@ -92,6 +92,11 @@ class Engine(Protocol):
 
     def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
         """(q, k) row numbers, in any order; -1 where fewer were found."""
+        ...
+
+    @property
+    def max_effort(self) -> int:
+        """The most that it can look at, 0 where there is nothing to set."""
         ...
 
     def set_effort(self, effort: int) -> None:
@@ -180,6 +185,11 @@ class NeighborIndex:
     def set_effort(self, effort: int) -> None:
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
         self._engine.set_effort(effort)
+
+    @property
+    def largest_effort(self) -> int:
+        """The most that an approximate index can look at; 0 for an exact one."""
+        return self._engine.max_effort
 
     def _fetched(self, k: int, factor: float | None = None) -> int:
         factor = CANDIDATES[self.kind] if factor is None else factor

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError, NotEnoughDataError
 from cooanalysis.neighbors.images import ImageNumbers, as_images
-from cooanalysis.neighbors.index import NeighborIndex, Neighbours, exact_search
+from cooanalysis.neighbors.index import LATE, NeighborIndex, Neighbours, exact_search
 from cooanalysis.neighbors.vectors import ChosenRows, Vectors, VectorSource, as_source
 
 
@@ -236,10 +236,6 @@ def _mean_share(shares: NDArray[np.floating]) -> Recall:
     return Recall(value, max(0.0, value - half), min(1.0, value + half), len(shares))
 
 
-LATE_TRIED = (0.1, 0.05, 0.02, 0.01, 0.005, 0.0)
-"""See ``late`` of :class:`~cooanalysis.neighbors.NeighborIndex`."""
-
-
 def tune_to_recall(
     index: NeighborIndex,
     vectors: Vectors | VectorSource,
@@ -275,22 +271,22 @@ def tune_to_recall(
     """
     if exact is None:
         exact = exact_search(queries, vectors, k, ties=False)
-    if index.kind == "pq":
-        # What codes confuse, no effort finds: half of what may be missed is left to them.
-        index.set_effort(index.size)
-        for index.late in LATE_TRIED:
-            if recall_by_distance(index.search(queries, k), exact).value >= (1.0 + target) / 2.0:
-                break
 
     def reaches(effort: int) -> bool:
         index.set_effort(effort)
         return recall_by_distance(index.search(queries, k), exact).ci_low >= target
 
-    too_little, effort, largest = 0, max(8, k // 8), max(8, index.size)
+    largest = max(1, index.largest_effort)
+    too_little, effort = 0, min(largest, max(8, k // 8))
     while not reaches(effort):
-        if effort >= largest:
+        if effort < largest:
+            too_little, effort = effort, min(largest, 2 * effort)
+        elif index.kind == "pq" and index.late > 0.0:
+            # All cells were looked at; what codes confuse, more candidates may tell apart.
+            index.late = index.late / 4.0 if index.late > LATE / 20.0 else 0.0
+            too_little, effort = 0, max(1, largest // 8)
+        else:
             return largest
-        too_little, effort = effort, min(largest, 2 * effort)
     while effort - too_little > max(1, effort // 20):
         middle = (too_little + effort) // 2
         if reaches(middle):

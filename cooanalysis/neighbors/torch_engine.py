@@ -53,6 +53,8 @@ class TorchEngine:
         norms = torch.linalg.vecdot(vectors, vectors)
         return cls(f"torch-{'cuda' if on_gpu else 'cpu'}", vectors, norms)
 
+    max_effort = 0
+
     def set_effort(self, effort: int) -> None:
         """Nothing to set: the search is exact."""
 
