@@ -37,6 +37,10 @@ PAGES_AT_ONCE = 2**17
 GiB where every row lies on a page of its own."""
 
 
+WINDOW_BYTES = 2**27
+"""Details of group members that are gathered at once."""
+
+
 @dataclass(frozen=True)
 class Patches:
     """Coordinates of patches: the image number and the top-left corner in LR pixels.
@@ -368,6 +372,24 @@ class PatchStore:
             yield slice(start, min(n, start + step))
             self.mapped.keep()
 
+    def _windows(self, patches: Patches, chosen: NDArray[np.integer]) -> NDArray[np.int16]:
+        """(*chosen.shape, patch_dim) stored details of some patches.
+
+        In the order of the patches, so that those of images mapped from files walk through the
+        files once: groups taken one after the other would touch most pages many times.
+        """
+        flat = chosen.ravel()
+        order = np.argsort(flat)
+        out = np.empty((len(flat), self.patch_dim), np.int16)
+        for rows in self._batches(len(flat), self.patch_size):
+            place = order[rows]
+            part = patches[flat[place]]
+            _gather_windows(
+                self.detail, self.hr_start, self.widths * self.scale, self.patch_size,
+                self.channels, self.scale, part.image, part.y, part.x, place, out,
+            )  # fmt: skip
+        return out.reshape(*chosen.shape, self.patch_dim)
+
     def group_moments(
         self,
         patches: Patches,
@@ -375,7 +397,7 @@ class PatchStore:
         weight: NDArray[np.float32],
         axes: NDArray[np.float32] | None = None,
     ) -> GroupMoments:
-        """Center and spread of groups of details, gathered without ever being stored.
+        """Center and spread of groups of details, gathered a few groups at once.
 
         Parameters
         ----------
@@ -400,12 +422,13 @@ class PatchStore:
         onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
         onto = np.ascontiguousarray(onto.T, np.float32)  # an axis a row: vector instructions
         projected = np.empty((*neighbours.shape, len(onto)), np.float32)
-        for rows in self._batches(n_groups, neighbours.shape[1] * self.patch_size):
+        unit = np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL))
+        step = max(1, WINDOW_BYTES // (2 * self.patch_dim * max(1, neighbours.shape[1])))
+        for start in range(0, n_groups, step):
+            rows = slice(start, start + step)
+            some = neighbours[rows]
             _group_moments(
-                self.detail, self.hr_start, self.widths * self.scale, self.patch_size,
-                self.channels, self.scale, patches.image, patches.y, patches.x, weight,
-                np.ascontiguousarray(neighbours[rows], np.int64),
-                np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)), onto,
+                self._windows(patches, some), unit * weight[some], onto,
                 center[rows], rms[rows], nearest[rows], energy[rows], projected[rows],
             )  # fmt: skip
         return GroupMoments(center, rms, nearest, energy, None if axes is None else projected)
@@ -530,32 +553,34 @@ def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit
                 out[i, row * row_values + column] = source[base + row * stride + column] * unit
 
 
-@njit(parallel=True, cache=True, fastmath=True)
-def _group_moments(  # type: ignore[no-untyped-def]
-    detail, start, widths, size, channels, scale, image, y, x, weight, neighbours, unit, axes,
-    center, rms, nearest, energy, projected,
-):  # fmt: skip
+@njit(parallel=True, cache=True)
+def _gather_windows(source, start, widths, size, channels, scale, image, y, x, place, out):  # type: ignore[no-untyped-def]  # noqa: E501
     row_values = size * channels
-    dim = size * row_values
-    members = neighbours.shape[1]
-    for group in prange(neighbours.shape[0]):
+    for i in prange(len(image)):
+        number = image[i]
+        stride = widths[number] * channels
+        base = start[number] + y[i] * scale * stride + x[i] * scale * channels
+        window = out[place[i]]
+        for row in range(size):
+            window[row * row_values : (row + 1) * row_values] = source[
+                base + row * stride : base + row * stride + row_values
+            ]
+
+
+@njit(parallel=True, cache=True, fastmath=True)
+def _group_moments(windows, factors, axes, center, rms, nearest, energy, projected):  # type: ignore[no-untyped-def]  # noqa: E501
+    members, dim = windows.shape[1], windows.shape[2]
+    for group in prange(windows.shape[0]):
         block = np.empty((members, dim), np.float32)
         mean = np.zeros(dim, np.float32)
         for m in range(members):
-            patch = neighbours[group, m]
-            number = image[patch]
-            stride = widths[number] * channels
-            base = start[number] + y[patch] * scale * stride + x[patch] * scale * channels
-            factor = np.float32(unit * weight[patch])
-            for row in range(size):
-                # Views of whole rows: loops over them become vector instructions.
-                source = detail[base + row * stride : base + row * stride + row_values]
-                target = block[m, row * row_values : (row + 1) * row_values]
-                sums = mean[row * row_values : (row + 1) * row_values]
-                for column in range(row_values):
-                    value = np.float32(source[column]) * factor
-                    target[column] = value
-                    sums[column] += value
+            # Views of whole rows: loops over them become vector instructions.
+            source, target = windows[group, m], block[m]
+            factor = factors[group, m]
+            for j in range(dim):
+                value = np.float32(source[j]) * factor
+                target[j] = value
+                mean[j] += value
         for j in range(dim):
             mean[j] /= np.float32(members)
             center[group, j] = mean[j]
@@ -563,17 +588,17 @@ def _group_moments(  # type: ignore[no-untyped-def]
         total_energy = np.float64(0.0)
         smallest = np.float64(np.inf)
         for m in range(members):
+            member = block[m]
             distance = np.float32(0.0)
             power = np.float32(0.0)
             for j in range(dim):
-                value = block[m, j]
+                value = member[j]
                 difference = value - mean[j]
                 distance += difference * difference
                 power += value * value
             total += distance
             total_energy += power
             smallest = min(smallest, np.float64(distance))
-            member = block[m]
             for c in range(axes.shape[0]):
                 axis = axes[c]
                 along = np.float32(0.0)

@@ -18,7 +18,7 @@ from cooanalysis.study.inputs import QueryPatches, ReferencePatches, excluded_im
 from cooanalysis.summary import entropy_column
 
 SEARCH_SHARD = 20_000
-"""Queries a search; FAISS's exact search needs several times as long a query on a few thousand."""
+"""Queries a search, and a checkpoint."""
 GROUP_SHARD = 1024
 
 

@@ -87,7 +87,14 @@ class ReferencePatches:
 
     def details(self, rows: NDArray[np.integer] | slice) -> NDArray[np.float32]:
         """(n, patch_dim) details of some patches in units of their LR contrast."""
-        patches = self.patches[rows]
+        if isinstance(rows, slice):
+            return self._details(self.patches[rows])
+        order = np.argsort(rows)  # images in files are walked through once
+        out = np.empty((len(rows), self.store.patch_dim), np.float32)
+        out[order] = self._details(self.patches[rows[order]])
+        return out
+
+    def _details(self, patches: Patches) -> NDArray[np.float32]:
         return self.store.details(patches) / self._contrast(patches)[:, None]
 
     def _contrast(self, patches: Patches) -> NDArray[np.float32]:
@@ -115,9 +122,10 @@ class ReferencePatches:
         parts = []
         step = max(1, _MEMBERS // members.shape[1])
         for start in range(0, max(1, len(members)), step):
-            rows = members[start : start + step]
-            patches = self.patches[rows.ravel()]
-            numbers = np.arange(rows.size).reshape(rows.shape)
+            # Every patch once, in the order in which images lie in memory or in files.
+            some = members[start : start + step]
+            rows, numbers = np.unique(some, return_inverse=True)
+            numbers, patches = numbers.reshape(some.shape), self.patches[rows]
             weight = 1.0 / self._contrast(patches)
             parts.append((store or self.store).group_moments(patches, numbers, weight, axes))
         return GroupMoments.concatenate(parts)

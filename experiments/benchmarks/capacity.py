@@ -57,7 +57,7 @@ def main(
                 "patches": n,
                 "workers": workers,
                 "decoded images, GiB": n * image_bytes / GIB,
-                "index a worker, GiB": index_bytes("ivf", math.ceil(n / workers), dim) / GIB,
+                "index a worker, GiB": index_bytes("pq", math.ceil(n / workers), dim) / GIB,
                 "decoding, s x workers": seconds["load"] * n / unit,
                 "index, s": seconds["index"],
                 "search, s": seconds["search"],

@@ -35,7 +35,7 @@ def search(
 
     here = real_patches(**patches)
     few = here.reference.rows(slice(0, 3000))
-    build_index(few, kind="ivf").search(few, k)  # compiled code and threads are there now
+    build_index(few, kind="pq").search(few, k)  # compiled code and threads are there now
     budget = None if memory is None else MemoryBudget(int(memory * GIB)).left
     clock = Clock()
     index = build_index(here.reference, kind=kind, n_queries=len(here.queries), memory=budget)

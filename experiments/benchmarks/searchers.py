@@ -28,7 +28,7 @@ def ours(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str
     from cooanalysis.study.groups import SEARCH_SHARD
 
     here = real_patches(**patches)
-    _warm_up(lambda few: build_index(few, kind="ivf").search(few, k), here)
+    _warm_up(lambda few: build_index(few, kind="pq").search(few, k), here)
     clock = Clock()
     index = build_index(here.reference, n_queries=len(here.queries))
     clock.stage("build")
