@@ -32,9 +32,9 @@ STD_FLOOR = 2.0 / PEAK
 """Smallest standard deviation that an LR patch is divided by, so that noise is not blown up."""
 
 
-PAGES_AT_ONCE = 2**17
-"""Rows of windows that are gathered from mapped files before pages are given back: at most half a
-GiB where every row lies on a page of its own."""
+PAGES_AT_ONCE = 2**15
+"""Rows of windows that are gathered from mapped files before pages are given back: at most an
+eighth of a GiB where every row lies on a page of its own."""
 
 
 WINDOW_BYTES = 2**27

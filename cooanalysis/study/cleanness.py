@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.data.patches import PEAK
 from cooanalysis.manifold import CleanManifold, feature_space, two_sample_auc
 from cooanalysis.neighbors.fallback import with_fallback
 from cooanalysis.rundir import Arrays
@@ -16,6 +17,7 @@ from cooanalysis.study.inputs import QueryPatches, square
 from cooanalysis.summary import FeatureSpaceDistances, LabelledScores
 
 TWO_SAMPLE_QUERIES = 2500
+QUERIES_AT_ONCE = 20_000
 
 
 def manifold_distances(
@@ -31,7 +33,7 @@ def manifold_distances(
         store = run.reference
         clean = store.sample(run.config.manifold_reference, rng)
         clean_patches = square(run, store.hr_patches(clean))
-        sets = _patch_sets(run, queries, center_patch)
+        sets = _patch_levels(run, queries, center_patch)
         image = queries.patches.image
         half = rng.permutation(len(queries)) % 2 == 0
         spaces: dict[str, FeatureSpaceDistances] = {}
@@ -50,8 +52,13 @@ def manifold_distances(
                     run.config.engine, run.config.device, run.note,
                 )  # fmt: skip
                 distances = {}
-                for kind, patches in sets.items():
-                    distances[kind] = manifold.distance(square(run, patches), image, excluded)
+                for kind, levels in sets.items():
+                    distances[kind] = np.concatenate(
+                        [
+                            manifold.distance(_in_unit(run, levels[rows]), image[rows], excluded)
+                            for rows in _slices(len(levels))
+                        ]
+                    )
                     run.progress.advance()
                 return distances
 
@@ -65,21 +72,31 @@ def manifold_distances(
     return spaces, tests
 
 
-def _patch_sets(
+def _patch_levels(
     run: Context, queries: QueryPatches, center_patch: NDArray[np.uint8]
-) -> dict[str, NDArray[np.float32]]:
-    """Clean, center and bicubic HR patches of the queries: (n, patch_dim) in [0, 1]."""
-    hr = run.queries.hr_patches(queries.patches)
-    bicubic = hr - run.queries.details(queries.patches)
-    return {
-        "clean": hr,
-        "center": center_patch.astype(np.float32) / 255.0,
-        "bicubic": np.rint(np.clip(bicubic, 0.0, 1.0) * 255.0) / np.float32(255.0),
-    }
+) -> dict[str, NDArray[np.uint8]]:
+    """Clean, center and bicubic HR patches of the queries: (n, patch_dim) levels."""
+    levels = {kind: np.empty(center_patch.shape, np.uint8) for kind in ("clean", "bicubic")}
+    for rows in _slices(len(queries)):
+        hr = run.queries.hr_patches(queries.patches[rows])
+        bicubic = hr - run.queries.details(queries.patches[rows])
+        for kind, patches in (("clean", hr), ("bicubic", bicubic)):
+            levels[kind][rows] = np.rint(np.clip(patches, 0.0, 1.0) * PEAK)
+    return {"clean": levels["clean"], "center": center_patch, "bicubic": levels["bicubic"]}
+
+
+def _in_unit(run: Context, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, size, size, channels) patches in [0, 1]."""
+    return square(run, levels * np.float32(1.0 / PEAK))
+
+
+def _slices(n: int) -> list[slice]:
+    """Queries whose patches are in memory as floating-point numbers at once."""
+    return [slice(start, start + QUERIES_AT_ONCE) for start in range(0, max(1, n), QUERIES_AT_ONCE)]
 
 
 def _two_sample(
-    run: Context, queries: QueryPatches, sets: dict[str, NDArray[np.float32]]
+    run: Context, queries: QueryPatches, sets: dict[str, NDArray[np.uint8]]
 ) -> dict[str, LabelledScores]:
     rng = np.random.default_rng((run.config.seed, 6))
     size = min(TWO_SAMPLE_QUERIES, len(queries))
@@ -89,8 +106,8 @@ def _two_sample(
         run.warnings.append("the two-sample test needs at least two images and was left out")
         return {}
     features = {
-        kind: feature_space("subbands").function(square(run, rows[chosen]))
-        for kind, rows in sets.items()
+        kind: feature_space("subbands").function(_in_unit(run, levels[chosen]))
+        for kind, levels in sets.items()
     }
     # Halves balanced within every image: otherwise the folds' class shares give images away.
     shuffled = np.lexsort((rng.random(size), image))
