@@ -42,8 +42,8 @@ MOST_CANDIDATES = 32.0
 """The same, for queries whose neighbours a coarse code confuses with many others."""
 
 LATE = 0.03
-"""Share of the neighbours that may be found among the last quarter of the candidates, if nothing is
-tuned; where it is more, others must be expected beyond."""
+"""Share of the neighbours that may be found among the last quarter of the candidates; where it is
+more, others must be expected beyond. Tuning lowers it where a recall needs that."""
 
 SPARE_CANDIDATES = 8
 """Fetched beyond those, so that rounding in an engine does not decide who comes last."""
@@ -178,7 +178,7 @@ class NeighborIndex:
                 found.put(rows, Neighbours(index, distances))
                 if fetch >= most:
                     break
-                late = (place >= fetch - fetch // 4).mean(axis=1)
+                late = ((index >= 0) & (place >= fetch - fetch // 4)).mean(axis=1)
                 rows, fetch = rows[late > self.late], min(2 * fetch, most)
         return found
 
