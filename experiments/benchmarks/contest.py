@@ -63,9 +63,10 @@ class Outcome:
     values
         What its function returned.
     seconds
-        Wall time of the whole process, imports included.
+        Wall time of the whole process, imports included; until it was ended, if it was.
     peak_bytes
-        Largest resident memory of the process, as the process itself knows it.
+        Largest resident memory of the process, as the process itself knows it, or as it was seen
+        until it was ended.
     skipped
         Why there are no values; None if there are.
     """
@@ -100,12 +101,14 @@ def compete(
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         command = [python, __file__, contestant, json.dumps(options), str(answer)]
-        process, seconds, _, reason = watch(command, limits, stdout=subprocess.DEVNULL)
+        process, seconds, largest, reason = watch(command, limits, stdout=subprocess.DEVNULL)
         if reason is None and process.returncode == 0:
             found = json.loads(answer.read_text(encoding="utf-8"))
             return Outcome(found["values"], seconds, found["peak_bytes"], found["skipped"])
     return Outcome(
-        seconds=seconds, skipped=reason or f"ended with exit status {process.returncode}"
+        seconds=seconds,
+        peak_bytes=largest,
+        skipped=reason or f"ended with exit status {process.returncode}",
     )
 
 

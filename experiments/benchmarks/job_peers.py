@@ -102,6 +102,7 @@ def main(
     rows: list[Row] = []
     ratios: list[Ratio] = []
     disagreements: list[str] = []
+    compared: list[int] = []
     for size in numbers(images):
         with tempfile.TemporaryDirectory() as folder:
             chosen = Path(folder) / "images"
@@ -122,12 +123,12 @@ def main(
         if found[NAIVE].skipped is None and found[SAME].skipped is None:
             ratios += _ratios(count, found)
             disagreements += compare(count, found[SAME].values, found[NAIVE].values)
+            compared.append(count)
     stated = "; ".join(f"{name} {width:g} {unit}" for name, (width, unit) in TOLERANCES.items())
     notes = [
         f"{dataset} as its own reference, {queries:,} queries, k = {k}, stride {stride}; memory "
         f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files on.",
-        f"Tolerances of the agreement: {stated}. "
-        + ("All kept." if not disagreements else " ".join(disagreements)),
+        f"Tolerances of the agreement: {stated}. {_agreement(compared, disagreements)}",
     ]
     largest = [ratio for ratio in ratios if ratio.wanted is not None][-2:]
     kept = [Ratio(r.name, r.value, r.wanted if r in largest else None) for r in ratios]
@@ -144,7 +145,7 @@ def _line(count: int, name: str, outcome: Outcome) -> str:
 def _row(count: int, name: str, outcome: Outcome) -> Row:
     row: Row = {"images": count, "job": name}
     if outcome.skipped is not None:
-        return row | {"note": outcome.skipped}
+        return row | {"note": f"{outcome.skipped}; ended after {outcome.seconds:.0f} s"}
     values = dict(outcome.values)
     stages = {
         stage: seconds for stage, seconds in values.pop("seconds").items() if stage != "total"
@@ -157,6 +158,13 @@ def _row(count: int, name: str, outcome: Outcome) -> Row:
         | {name: values.get(name) for name in ("recall", *TOLERANCES)}
         | {"note": ", ".join(f"{stage} {stages[stage]:.1f} s" for stage in slowest)}
     )
+
+
+def _agreement(compared: list[int], disagreements: list[str]) -> str:
+    if not compared:
+        return "Nothing was compared: one of the two did not finish."
+    sizes = ", ".join(map(str, compared))
+    return " ".join(disagreements) or f"All kept (compared: {sizes} images)."
 
 
 def _ratios(count: int, found: dict[str, Outcome]) -> list[Ratio]:
