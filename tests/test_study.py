@@ -309,10 +309,12 @@ def test_known_answer_white_noise(tmp_path: Path) -> None:
 @needs_data
 def test_the_law_on_bsd100() -> None:
     """A fifth of the reference run of the documentation; the bounds are those of the full one."""
-    result = coo.analyze("bsd100", reference="BSDS400", queries=4000, map_images=0, download=False)
+    result = coo.analyze(
+        "bsd100", reference="BSDS400", queries=4000, map_images=0, download=False, index="pq"
+    )
     summary = result.summary
     assert summary["n_reference_patches"] == 881_600
-    assert summary["engine"]["index"] == "ivf"
+    assert summary["engine"]["index"] == "pq"
     assert summary["recall_at_k"]["value"] >= 0.98
     assert summary["dataset"]["lr_source"] == {"dataset": 100, "made": 0}
     assert summary["spearman_entropy_center_distance"]["value"] > 0.94
