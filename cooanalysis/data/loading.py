@@ -103,15 +103,17 @@ def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
         hr_image = modcrop(hr_file, scale)
     except ImageError as error:
         raise ImageError(f"cannot use {pair.hr_path}: {error}") from None
+    hr = _to_colour(hr_image, colour)
     if pair.lr_path is None:
         lr_image = downsample(hr_image, scale)
     else:
         lr_image = read_image(pair.lr_path)
-        _check_same_picture(pair, hr_image, lr_image, scale)
+        hr_luma = hr if colour == "y" else _to_colour(hr_image, "y")
+        _check_same_picture(pair, hr_luma, lr_image, scale)
     lr = _to_colour(lr_image, colour)
     return LoadedPair(
         name=pair.name,
-        hr=_to_colour(hr_image, colour),
+        hr=hr,
         lr=lr,
         upsampled=upsample(lr, scale),
         lr_source="made" if pair.lr_path is None else "dataset",
@@ -190,16 +192,16 @@ def _to_colour(image: npt.NDArray[np.uint8], colour: Colour) -> npt.NDArray[np.u
 
 
 def _check_same_picture(
-    pair: ImagePair, hr: npt.NDArray[np.uint8], lr: npt.NDArray[np.uint8], scale: int
+    pair: ImagePair, hr_luma: npt.NDArray[np.uint8], lr: npt.NDArray[np.uint8], scale: int
 ) -> None:
-    wanted = (hr.shape[0] // scale, hr.shape[1] // scale)
+    wanted = (hr_luma.shape[0] // scale, hr_luma.shape[1] // scale)
     if lr.shape[:2] != wanted:
         raise ImageError(
             f"cannot use {pair.lr_path}: it has {lr.shape[0]} x {lr.shape[1]} pixels, but "
-            f"{pair.hr_path} ({hr.shape[0]} x {hr.shape[1]}) at scale {scale} needs "
+            f"{pair.hr_path} ({hr_luma.shape[0]} x {hr_luma.shape[1]}) at scale {scale} needs "
             f"{wanted[0]} x {wanted[1]}; check that the scale and the files belong together"
         )
-    ours = downsample(rgb_to_y(hr).astype(np.uint8), scale).astype(np.float32).ravel()
+    ours = downsample(hr_luma, scale).astype(np.float32).ravel()
     theirs = rgb_to_y(lr).ravel()
     if min(ours.std(), theirs.std()) < _FLAT:
         return

@@ -58,9 +58,9 @@ def ours_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> di
 
 def faiss_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
     """FAISS's exact search over an array in memory, by matrix products."""
-    import faiss
+    from cooanalysis.neighbors.engines import import_faiss
 
-    faiss.cvar.distance_compute_blas_threshold = 20  # FAISS 1.15 scans for each of a few thousand
+    faiss = import_faiss()
     here = real_patches(**patches)
     vectors = here.array()
     clock = Clock()
