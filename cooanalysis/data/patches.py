@@ -37,8 +37,11 @@ PAGES_AT_ONCE = 2**15
 eighth of a GiB where every row lies on a page of its own."""
 
 
-WINDOW_BYTES = 2**27
+WINDOW_BYTES = 2**28
 """Details of group members that are gathered at once."""
+
+AHEAD = 32
+"""Patches whose pixels a thread asks memory for before it computes the first of them."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,13 @@ class PatchGrid:
         """Image number of every patch."""
         return GridImages(self.first)
 
+    def numbers(self, rows: NDArray[np.integer] | slice) -> NDArray[np.integer]:
+        """Row numbers as an array."""
+        return _numbers(rows, len(self))
+
     def __getitem__(self, rows: NDArray[np.integer] | slice) -> Patches:
         """Coordinates of some patches."""
-        rows = _numbers(rows, len(self))
+        rows = self.numbers(rows)
         image = self.image[rows]
         y, x = np.divmod(rows - self.first[image], self.columns[image])
         return Patches(
@@ -340,6 +347,21 @@ class PatchStore:
             )  # fmt: skip
         return out, mean, std
 
+    def grid_features(
+        self, grid: PatchGrid, rows: NDArray[np.integer], *, normalise: bool = True
+    ) -> NDArray[np.float32]:
+        """Features of some patches of a grid, as of :meth:`lr_patches`.
+
+        In one pass from numbers to features: searching asks for tens of millions of them.
+        """
+        out = np.empty((len(rows), self.width**2 * self.channels), np.float32)
+        for part in self._batches(len(rows), self.width):
+            _gather_grid_lr(
+                self.lr, self.lr_start, self.widths, self.width, self.channels, grid.first,
+                grid.columns, grid.stride, rows[part], normalise, STD_FLOOR, out[part],
+            )  # fmt: skip
+        return out
+
     def details(self, patches: Patches) -> NDArray[np.float32]:
         """Gather detail patches: (n, patch_dim) float32 in units of the peak."""
         return self._gather(self.detail, patches, 1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL))
@@ -382,11 +404,10 @@ class PatchStore:
         order = np.argsort(flat)
         out = np.empty((len(flat), self.patch_dim), np.int16)
         for rows in self._batches(len(flat), self.patch_size):
-            place = order[rows]
-            part = patches[flat[place]]
             _gather_windows(
                 self.detail, self.hr_start, self.widths * self.scale, self.patch_size,
-                self.channels, self.scale, part.image, part.y, part.x, place, out,
+                self.channels, self.scale, patches.image, patches.y, patches.x, flat,
+                order[rows], out,
             )  # fmt: skip
         return out.reshape(*chosen.shape, self.patch_dim)
 
@@ -513,32 +534,78 @@ def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 # numba compiles these on first use and caches the machine code on disk.
 
 
+@njit(cache=True)
+def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # type: ignore[no-untyped-def]  # noqa: E501
+    """Fill ``out`` with one patch's features; returns its mean and contrast."""
+    dim = width * row_values
+    total, squares, j = np.int64(0), np.int64(0), 0
+    for row in range(width):
+        for at in range(base + row * stride, base + row * stride + row_values):
+            level = np.int64(lr[at])
+            total += level
+            squares += level * level
+            out[j] = level
+            j += 1
+    mean = np.float32(total / (dim * 255.0))
+    if not normalise:
+        for j in range(dim):
+            out[j] /= np.float32(255.0)
+        return mean, np.float32(1.0)
+    # Whole numbers up to here: dim times the levels, and their sum, are exact in float32 as well.
+    spread = np.sqrt(np.float64(dim * squares - total * total))
+    deviation = max(spread / (dim * 255.0), floor)
+    factor = np.float32(1.0 / (dim * 255.0 * deviation))
+    for j in range(dim):
+        out[j] = (np.float32(dim) * out[j] - np.float32(total)) * factor
+    return mean, np.float32(deviation)
+
+
 @njit(parallel=True, cache=True)
 def _gather_lr(lr, start, widths, width, channels, image, y, x, normalise, floor, out, mean, std):  # type: ignore[no-untyped-def]  # noqa: E501
-    row_values = width * channels
-    dim = width * row_values
     for i in prange(len(image)):
         number = image[i]
         stride = widths[number] * channels
         base = start[number] + y[i] * stride + x[i] * channels
-        total = np.float64(0.0)
-        for row in range(width):
-            for column in range(row_values):
-                value = np.float32(lr[base + row * stride + column]) / np.float32(255.0)
-                out[i, row * row_values + column] = value
-                total += value
-        average = total / dim
-        spread = np.float64(0.0)
-        for j in range(dim):
-            spread += (out[i, j] - average) ** 2
-        mean[i] = average
-        if normalise:
-            deviation = max(np.sqrt(spread / dim), floor)
-            std[i] = deviation
-            for j in range(dim):
-                out[i, j] = (out[i, j] - average) / deviation
-        else:
-            std[i] = 1.0
+        mean[i], std[i] = _lr_patch(
+            lr, base, stride, width, width * channels, normalise, floor, out[i]
+        )
+
+
+@njit(cache=True)
+def _touch(source, base, stride, rows, row_values):  # type: ignore[no-untyped-def]
+    """Read both ends of every row, so that many rows are on their way from memory at once.
+
+    A patch that is computed as soon as its rows arrive waits for each of them by itself, three
+    times as long.
+    """
+    total = np.int64(0)
+    for row in range(rows):
+        first = base + row * stride
+        total += np.int64(source[first]) + np.int64(source[first + row_values - 1])
+    return total
+
+
+@njit(parallel=True, cache=True)
+def _gather_grid_lr(  # type: ignore[no-untyped-def]
+    lr, start, widths, width, channels, first, columns, step, rows, normalise, floor, out
+):
+    row_values = width * channels
+    for block in prange((len(rows) + AHEAD - 1) // AHEAD):
+        begin, end = block * AHEAD, min(len(rows), (block + 1) * AHEAD)
+        bases = np.empty(AHEAD, np.int64)
+        strides = np.empty(AHEAD, np.int64)
+        touched = np.int64(0)
+        for i in range(begin, end):
+            number = np.searchsorted(first, rows[i], side="right") - 1
+            y, x = divmod(rows[i] - first[number], columns[number])
+            stride = widths[number] * channels
+            base = start[number] + y * step * stride + x * step * channels
+            bases[i - begin], strides[i - begin] = base, stride
+            touched += _touch(lr, base, stride, width, row_values)
+        out[begin, 0] = touched  # keeps the compiler from leaving the reads out
+        for i in range(begin, end):
+            base, stride = bases[i - begin], strides[i - begin]
+            _lr_patch(lr, base, stride, width, row_values, normalise, floor, out[i])
 
 
 @njit(parallel=True, cache=True)
@@ -554,17 +621,30 @@ def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit
 
 
 @njit(parallel=True, cache=True)
-def _gather_windows(source, start, widths, size, channels, scale, image, y, x, place, out):  # type: ignore[no-untyped-def]  # noqa: E501
+def _gather_windows(  # type: ignore[no-untyped-def]
+    source, start, widths, size, channels, scale, image, y, x, chosen, places, out
+):
+    """Fill the rows ``places`` of ``out`` with the patches that ``chosen`` names there."""
     row_values = size * channels
-    for i in prange(len(image)):
-        number = image[i]
-        stride = widths[number] * channels
-        base = start[number] + y[i] * scale * stride + x[i] * scale * channels
-        window = out[place[i]]
-        for row in range(size):
-            window[row * row_values : (row + 1) * row_values] = source[
-                base + row * stride : base + row * stride + row_values
-            ]
+    for block in prange((len(places) + AHEAD - 1) // AHEAD):
+        begin, end = block * AHEAD, min(len(places), (block + 1) * AHEAD)
+        bases = np.empty(AHEAD, np.int64)
+        strides = np.empty(AHEAD, np.int64)
+        touched = np.int64(0)
+        for i in range(begin, end):
+            patch = chosen[places[i]]
+            stride = widths[image[patch]] * channels
+            base = start[image[patch]] + y[patch] * scale * stride + x[patch] * scale * channels
+            bases[i - begin], strides[i - begin] = base, stride
+            touched += _touch(source, base, stride, size, row_values)
+        out[places[begin], 0] = touched  # keeps the compiler from leaving the reads out
+        for i in range(begin, end):
+            base, stride = bases[i - begin], strides[i - begin]
+            window = out[places[i]]
+            for row in range(size):
+                window[row * row_values : (row + 1) * row_values] = source[
+                    base + row * stride : base + row * stride + row_values
+                ]
 
 
 @njit(parallel=True, cache=True, fastmath=True)

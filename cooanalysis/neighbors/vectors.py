@@ -174,10 +174,7 @@ def rerank(
     step = max(1, CACHE_BYTES // (4 * source.dim * max(1, width)))
     for start in range(0, len(queries), step):
         part = candidates[start : start + step]
-        # In the order of the rows: gathers from images then walk through memory.
-        order = np.argsort(part, axis=None)
-        gathered = np.empty((part.size, source.dim), np.float32)
-        gathered[order] = source.rows(np.maximum(part.ravel()[order], 0))
+        gathered = np.ascontiguousarray(source.rows(np.maximum(part.ravel(), 0)), np.float32)
         _rerank(
             np.ascontiguousarray(queries[start : start + step], np.float32),
             np.ascontiguousarray(part, np.int64),

@@ -19,7 +19,8 @@ from cooanalysis.summary import entropy_column
 
 SEARCH_SHARD = 20_000
 """Queries a search, and a checkpoint."""
-GROUP_SHARD = 1024
+GROUP_SHARD = 2048
+"""Groups measured at once, and a checkpoint. Images in files are walked through for each."""
 
 
 def find_groups(

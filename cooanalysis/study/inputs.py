@@ -50,7 +50,8 @@ class LrFeatures:
 
     def rows(self, which: slice | NDArray[np.integer]) -> NDArray[np.float32]:
         """(n, dim) float32 features of some patches."""
-        return self.store.lr_patches(self.patches[which], normalise=self.normalise)[0]
+        rows = self.patches.numbers(which)
+        return self.store.grid_features(self.patches, rows, normalise=self.normalise)
 
 
 @dataclass(frozen=True)

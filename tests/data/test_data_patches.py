@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
@@ -84,6 +85,41 @@ def test_normalised_lr_patches(channels: int) -> None:
         np.testing.assert_allclose(
             features[row], (values - values.mean()) / values.std(), atol=1e-5
         )
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_by_number_are_those_of_the_coordinates(channels: int, normalise: bool) -> None:
+    # More than a thread looks ahead, repeated, in any order, and an image without patches.
+    pairs = [*make_pairs(2, channels), make_pair(40, 41, channels=channels, seed=9, name="d")]
+    store = PatchStore.from_pairs(pairs, scale=2, width=3)
+    for some in (store, store.only(np.array([3, 1, 0]))):
+        for stride in (1, 2, 7):
+            grid = some.patch_grid(stride)
+            rows = np.random.default_rng(0).integers(0, len(grid), 300)
+            expected = some.lr_patches(grid[rows], normalise=normalise)[0]
+            found = some.grid_features(grid, rows, normalise=normalise)
+            np.testing.assert_array_equal(found, expected)
+    assert store.grid_features(store.patch_grid(1), np.array([], np.int64)).shape == (
+        0,
+        9 * channels,
+    )
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.integers(2, 254))
+@settings(deadline=None, max_examples=50)
+def test_features_do_not_depend_on_a_patchs_brightness(
+    seed: int, channels: int, shift: int
+) -> None:
+    """Bit for bit, so that equal textures tie instead of being ranked by rounding."""
+    pair = make_pair(8, 8, channels=channels, seed=seed)
+    levels = pair.lr // 2  # room to be brighter
+    stores = [
+        PatchStore.from_pairs([dataclasses.replace(pair, lr=lr)], scale=2, width=5)
+        for lr in (levels, levels + np.uint8(min(shift, 128)))
+    ]
+    first, second = (store.lr_patches(store.grid(1))[0] for store in stores)
+    np.testing.assert_array_equal(first, second)
 
 
 def test_nearly_flat_patches_are_divided_by_the_floor() -> None:
