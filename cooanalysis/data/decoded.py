@@ -236,7 +236,7 @@ def _append(pair: LoadedPair, files: dict[str, Any]) -> dict[str, Any]:
     arrays = image_arrays(pair)
     checks = {}
     for name, file in files.items():
-        data = arrays[name].tobytes()
+        data = arrays[name].data.cast("B")
         checks[name] = zlib.crc32(data)
         file.write(data)
     height, width, _ = pair.lr.shape

@@ -86,10 +86,8 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
             if sixteen_bit_raw_mode is not None:
                 return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
             _load(image)
-            # Transposing makes a new image without a format, hence the order of the two lines.
-            image_format = image.format
-            upright = _upright(image)
-        return _to_array(upright, image_format, path)
+            _turn_upright(image)
+            return _to_array(image, image.format, path)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -154,7 +152,10 @@ def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArr
             f"an image for rgb_to_y must be (H, W), (H, W, 1) or (H, W, 3), not {image.shape}"
         )
     if rounded:
-        return ((weighted + 127_500) // 255_000 + 16).astype(np.float32)
+        weighted += 127_500
+        weighted //= 255_000
+        weighted += 16
+        return weighted.astype(np.float32)
     return (weighted / 255_000.0 + 16.0).astype(np.float32)
 
 
@@ -174,9 +175,9 @@ def _load(image: ImageFile.ImageFile) -> None:
         image.load()
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn_upright(image: Image.Image) -> None:
     with _quiet():
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 @contextmanager
@@ -316,4 +317,5 @@ def _decode_as(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
             for tile in image.tile
         ]
         _load(image)
-        return np.array(_upright(image), dtype=np.uint8)
+        _turn_upright(image)
+        return np.array(image, dtype=np.uint8)
