@@ -17,8 +17,11 @@ import numpy as np
 import typer
 from contest import OUT, Limits, Ratio, Row, compete, median_of, publish, say
 from options import DataRoot, Out
-from real_patches import real_patches
+from real_patches import SCALE, open_store, path_of
 
+from cooanalysis.data import resolve
+
+STRIDE = 2
 MATRIX = 4096
 TILE = (4096, 1024)
 """Queries and vectors that an exact search multiplies at a time, so that the products stay near."""
@@ -63,14 +66,14 @@ def kernels(
     dataset: str, patches: int, groups: int, k: int, m: int, repeats: int, data_root: str | None
 ) -> dict[str, Any]:
     """GB/s and GFLOP/s of our gathers on random patches, and of the statistics of groups."""
-    found = real_patches(dataset, None, 10, data_root=data_root)
-    store, reference = found.store, found.reference
+    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
+    everything = store.grid(STRIDE)
     rng = np.random.default_rng(0)
-    patches = min(patches, len(reference))
-    chosen = reference.patches[rng.permutation(len(reference))[:patches]]
-    near = rng.integers(0, len(reference), (groups, 1)) + rng.integers(-64, 64, (groups, k))
-    near = np.clip(near, 0, len(reference) - 1)
-    weight = np.ones(len(reference), np.float32)
+    patches = min(patches, len(everything))
+    chosen = everything[rng.permutation(len(everything))[:patches]]
+    near = rng.integers(0, len(everything), (groups, 1)) + rng.integers(-64, 64, (groups, k))
+    near = np.clip(near, 0, len(everything) - 1)
+    weight = np.ones(len(everything), np.float32)
     axes = rng.standard_normal((store.patch_dim, m)).astype(np.float32)
     lr, hr = store.width**2, store.patch_dim
 
@@ -80,7 +83,7 @@ def kernels(
 
     lr_seconds = timed(lambda: store.lr_patches(chosen))
     hr_seconds = timed(lambda: store.details(chosen))
-    group_seconds = timed(lambda: store.group_moments(reference.patches, near, weight, axes))
+    group_seconds = timed(lambda: store.group_moments(everything, near, weight, axes))
     members = groups * k
     return {
         "lr_gather_gbs": patches * lr * (1 + 4) / lr_seconds / 1e9,

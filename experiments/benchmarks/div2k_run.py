@@ -38,7 +38,10 @@ def main(
     out: Out = OUT,
 ) -> None:
     """Run, check and print."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("COO_CACHE_HOME")) as folder:
+    cache = os.environ.get("COO_CACHE_HOME")
+    if cache is not None:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
         run = Path(folder) / "run"
         command = [
             sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()",

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, resolve
 from cooanalysis.data.decoded import open_decoded
-from cooanalysis.data.patches import Patches, PatchStore
+from cooanalysis.data.patches import PatchStore
+from cooanalysis.neighbors.vectors import RowRange, VectorSource
 from cooanalysis.study.inputs import LrFeatures
 
 SCALE, WIDTH = 4, 5
@@ -33,7 +34,7 @@ class RealPatches:
     """
 
     store: PatchStore
-    reference: LrFeatures
+    reference: VectorSource
     queries: NDArray[np.float32]
 
     def array(self) -> NDArray[np.float32]:
@@ -72,7 +73,7 @@ def real_patches(
     ValueError
         If the images hold fewer than ``n``.
     """
-    store = open_store(resolve(dataset, scale=SCALE, data_root=_path(data_root)))
+    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(store.names))
     held_out = order[: max(1, len(order) // HELD_OUT)]
@@ -86,9 +87,10 @@ def real_patches(
                 f"{dataset} holds {counts[-1]:,} patches at stride {stride}, not {n:,}"
             )
         kept = kept[: int(np.searchsorted(counts, n)) + 1]
-    grid = store.grid(stride, kept)
-    patches = Patches(grid.image[:n], grid.y[:n], grid.x[:n])
-    return RealPatches(store, LrFeatures(store, patches, normalise=True), features)
+    chosen = store.only(kept)
+    everything = LrFeatures(chosen, chosen.patch_grid(stride), normalise=True)
+    wanted = RowRange(everything, 0, len(everything) if n is None else n)
+    return RealPatches(store, wanted, features)
 
 
 def open_store(dataset: Dataset) -> PatchStore:
@@ -98,7 +100,7 @@ def open_store(dataset: Dataset) -> PatchStore:
 
 def most_patches(dataset: str, stride: int, data_root: str | None = None) -> int:
     """How many reference patches :func:`real_patches` can give."""
-    store = open_store(resolve(dataset, scale=SCALE, data_root=_path(data_root)))
+    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
     order = np.random.default_rng(0).permutation(len(store.names))
     return int(patches_of(store, order[max(1, len(order) // HELD_OUT) :], stride).sum())
 
@@ -110,5 +112,6 @@ def patches_of(store: PatchStore, images: NDArray[np.integer], stride: int) -> N
     return np.maximum(rows, 0) * np.maximum(columns, 0)
 
 
-def _path(root: str | None) -> Path | None:
+def path_of(root: str | None) -> Path | None:
+    """A folder's name as a path."""
     return None if root is None else Path(root)
