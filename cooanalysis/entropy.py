@@ -906,8 +906,14 @@ def _in_chunks(groups: Floats, group_bytes: int, function: Callable[[Floats], Do
     chunks = [groups[start : start + step] for start in range(0, max(1, len(groups)), step)]
     if len(chunks) == 1:
         return function(chunks[0])
-    with ThreadPoolExecutor(max_workers=min(len(chunks), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(chunks), _threads())) as pool:
         return np.concatenate(list(pool.map(function, chunks)))
+
+
+def _threads() -> int:
+    """As many as ``OMP_NUM_THREADS`` says, by which workers on one machine share its cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) > 0 else os.cpu_count() or 1
 
 
 def _standardise(x: Floats) -> tuple[Doubles, Doubles]:
