@@ -29,7 +29,6 @@ coordinates.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, gammaln, ndtri
 
+from cooanalysis.environment import thread_limit
 from cooanalysis.errors import ConfigError, NotEnoughDataError
 
 __all__ = [
@@ -906,14 +906,8 @@ def _in_chunks(groups: Floats, group_bytes: int, function: Callable[[Floats], Do
     chunks = [groups[start : start + step] for start in range(0, max(1, len(groups)), step)]
     if len(chunks) == 1:
         return function(chunks[0])
-    with ThreadPoolExecutor(max_workers=min(len(chunks), _threads())) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(chunks), thread_limit())) as pool:
         return np.concatenate(list(pool.map(function, chunks)))
-
-
-def _threads() -> int:
-    """As many as ``OMP_NUM_THREADS`` says, by which workers on one machine share its cores."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) > 0 else os.cpu_count() or 1
 
 
 def _standardise(x: Floats) -> tuple[Doubles, Doubles]:

@@ -1,7 +1,8 @@
-"""What ran where: versions of the packages that matter and the memory that was used."""
+"""What runs where: versions of packages, threads that may be used, memory that was used."""
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -31,6 +32,12 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def thread_limit() -> int:
+    """Threads to compute with: as ``OMP_NUM_THREADS`` says, by which workers share cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) > 0 else os.cpu_count() or 1
 
 
 def peak_rss_bytes() -> int | None:

@@ -207,9 +207,7 @@ def cloud() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
-def test_approximate_indices_reach_the_recall_they_are_tuned_to(
-    kind: str,
-) -> None:
+def test_approximate_indices_reach_the_recall_they_are_tuned_to(kind: str) -> None:
     # Overlapping clusters: where they lie apart, a query's neighbours fill one cell.
     vectors, tuning, fresh = (clustered(n, i, width=3.0) for i, n in enumerate((8000, 200, 200)))
     index = build(vectors, kind=kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import threading
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from cooanalysis.config import AnalysisConfig
 from cooanalysis.data import Dataset
 from cooanalysis.data.patches import Patches
+from cooanalysis.environment import thread_limit
 from cooanalysis.errors import ClusterError
 from cooanalysis.memory import MemoryBudget
 from cooanalysis.neighbors import (
@@ -218,9 +218,6 @@ def _budget(config: AnalysisConfig) -> MemoryBudget:
 
 
 def _limit_threads() -> None:
-    """Dask tells workers by this variable how many threads each may use."""
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
-    if threads:
-        from numba import get_num_threads, set_num_threads
+    from numba import get_num_threads, set_num_threads
 
-        set_num_threads(min(threads, get_num_threads()))
+    set_num_threads(min(thread_limit(), get_num_threads()))

@@ -111,13 +111,9 @@ class PatchGrid:
         """Image number of every patch."""
         return GridImages(self.first)
 
-    def numbers(self, rows: NDArray[np.integer] | slice) -> NDArray[np.integer]:
-        """Row numbers as an array."""
-        return _numbers(rows, len(self))
-
     def __getitem__(self, rows: NDArray[np.integer] | slice) -> Patches:
         """Coordinates of some patches."""
-        rows = self.numbers(rows)
+        rows = _numbers(rows, len(self))
         image = self.image[rows]
         y, x = np.divmod(rows - self.first[image], self.columns[image])
         return Patches(
@@ -348,12 +344,13 @@ class PatchStore:
         return out, mean, std
 
     def grid_features(
-        self, grid: PatchGrid, rows: NDArray[np.integer], *, normalise: bool = True
+        self, grid: PatchGrid, rows: NDArray[np.integer] | slice, *, normalise: bool = True
     ) -> NDArray[np.float32]:
         """Features of some patches of a grid, as of :meth:`lr_patches`.
 
         In one pass from numbers to features: searching asks for tens of millions of them.
         """
+        rows = _numbers(rows, len(grid))
         out = np.empty((len(rows), self.width**2 * self.channels), np.float32)
         for part in self._batches(len(rows), self.width):
             _gather_grid_lr(
@@ -534,6 +531,13 @@ def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 @njit(cache=True)
+def _corner(start, widths, channels, step, number, y, x):  # type: ignore[no-untyped-def]
+    """Where a patch of image ``number`` begins, and the values in a row of that image."""
+    stride = widths[number] * channels
+    return start[number] + y * step * stride + x * step * channels, stride
+
+
+@njit(cache=True)
 def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # type: ignore[no-untyped-def]  # noqa: E501
     """Fill ``out`` with one patch's features; returns its mean and contrast."""
     dim = width * row_values
@@ -562,9 +566,7 @@ def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # ty
 @njit(parallel=True, cache=True)
 def _gather_lr(lr, start, widths, width, channels, image, y, x, normalise, floor, out, mean, std):  # type: ignore[no-untyped-def]  # noqa: E501
     for i in prange(len(image)):
-        number = image[i]
-        stride = widths[number] * channels
-        base = start[number] + y[i] * stride + x[i] * channels
+        base, stride = _corner(start, widths, channels, 1, image[i], y[i], x[i])
         mean[i], std[i] = _lr_patch(
             lr, base, stride, width, width * channels, normalise, floor, out[i]
         )
@@ -597,8 +599,7 @@ def _gather_grid_lr(  # type: ignore[no-untyped-def]
         for i in range(begin, end):
             number = np.searchsorted(first, rows[i], side="right") - 1
             y, x = divmod(rows[i] - first[number], columns[number])
-            stride = widths[number] * channels
-            base = start[number] + y * step * stride + x * step * channels
+            base, stride = _corner(start, widths, channels, step, number, y, x)
             bases[i - begin], strides[i - begin] = base, stride
             touched += _touch(lr, base, stride, width, row_values)
         out[begin, 0] = touched  # keeps the compiler from leaving the reads out
@@ -611,9 +612,7 @@ def _gather_grid_lr(  # type: ignore[no-untyped-def]
 def _gather_rows(source, start, widths, size, channels, scale, image, y, x, unit, out):  # type: ignore[no-untyped-def]  # noqa: E501
     row_values = size * channels
     for i in prange(len(image)):
-        number = image[i]
-        stride = widths[number] * channels
-        base = start[number] + y[i] * scale * stride + x[i] * scale * channels
+        base, stride = _corner(start, widths, channels, scale, image[i], y[i], x[i])
         for row in range(size):
             for column in range(row_values):
                 out[i, row * row_values + column] = source[base + row * stride + column] * unit
@@ -632,8 +631,7 @@ def _gather_windows(  # type: ignore[no-untyped-def]
         touched = np.int64(0)
         for i in range(begin, end):
             patch = chosen[places[i]]
-            stride = widths[image[patch]] * channels
-            base = start[image[patch]] + y[patch] * scale * stride + x[patch] * scale * channels
+            base, stride = _corner(start, widths, channels, scale, image[patch], y[patch], x[patch])
             bases[i - begin], strides[i - begin] = base, stride
             touched += _touch(source, base, stride, size, row_values)
         out[places[begin], 0] = touched  # keeps the compiler from leaving the reads out

@@ -50,8 +50,7 @@ class LrFeatures:
 
     def rows(self, which: slice | NDArray[np.integer]) -> NDArray[np.float32]:
         """(n, dim) float32 features of some patches."""
-        rows = self.patches.numbers(which)
-        return self.store.grid_features(self.patches, rows, normalise=self.normalise)
+        return self.store.grid_features(self.patches, which, normalise=self.normalise)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ import numpy as np
 import typer
 from contest import OUT, Limits, Ratio, Row, compete, median_of, publish, say
 from options import DataRoot, Out
-from real_patches import SCALE, open_store, path_of
-
-from cooanalysis.data import resolve
+from real_patches import open_store
 
 STRIDE = 2
 MATRIX = 4096
@@ -66,7 +64,7 @@ def kernels(
     dataset: str, patches: int, groups: int, k: int, m: int, repeats: int, data_root: str | None
 ) -> dict[str, Any]:
     """GB/s and GFLOP/s of our gathers on random patches, and of the statistics of groups."""
-    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
+    store = open_store(dataset, data_root)
     everything = store.grid(STRIDE)
     rng = np.random.default_rng(0)
     patches = min(patches, len(everything))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.data import Dataset, resolve
+from cooanalysis.data import resolve
 from cooanalysis.data.decoded import open_decoded
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.neighbors.vectors import RowRange, VectorSource
@@ -73,7 +73,7 @@ def real_patches(
     ValueError
         If the images hold fewer than ``n``.
     """
-    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
+    store = open_store(dataset, data_root)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(store.names))
     held_out = order[: max(1, len(order) // HELD_OUT)]
@@ -93,14 +93,16 @@ def real_patches(
     return RealPatches(store, wanted, features)
 
 
-def open_store(dataset: Dataset) -> PatchStore:
+def open_store(dataset: str, data_root: str | None = None) -> PatchStore:
     """The images of a data set, mapped from the user's cache."""
-    return open_decoded(dataset, colour="y", width=WIDTH)[0]
+    root = None if data_root is None else Path(data_root)
+    found = resolve(dataset, scale=SCALE, data_root=root)
+    return open_decoded(found, colour="y", width=WIDTH)[0]
 
 
 def most_patches(dataset: str, stride: int, data_root: str | None = None) -> int:
     """How many reference patches :func:`real_patches` can give."""
-    store = open_store(resolve(dataset, scale=SCALE, data_root=path_of(data_root)))
+    store = open_store(dataset, data_root)
     order = np.random.default_rng(0).permutation(len(store.names))
     return int(patches_of(store, order[max(1, len(order) // HELD_OUT) :], stride).sum())
 
@@ -110,8 +112,3 @@ def patches_of(store: PatchStore, images: NDArray[np.integer], stride: int) -> N
     rows = (store.heights[images] - store.width) // stride + 1
     columns = (store.widths[images] - store.width) // stride + 1
     return np.maximum(rows, 0) * np.maximum(columns, 0)
-
-
-def path_of(root: str | None) -> Path | None:
-    """A folder's name as a path."""
-    return None if root is None else Path(root)
