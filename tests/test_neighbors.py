@@ -34,6 +34,7 @@ from cooanalysis.neighbors.index import (
     index_bytes,
     number_of_cells,
 )
+from cooanalysis.neighbors.torch_engine import RUN
 
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
@@ -150,29 +151,21 @@ def test_tiles_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch) -> None
     vectors, queries = clustered(2000, 0), clustered(100, 1)
     index = build(vectors, "torch")
     whole = index.search(queries, 10)
-    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 4 * 2000 * 3 * 9)  # nine queries a tile
+    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 4 * 2048 * 9)  # nine queries a tile
     tiled = index.search(queries, 10)
     np.testing.assert_array_equal(tiled.index, whole.index)
-    monkeypatch.setattr(torch_engine, "TILE_COLUMNS", 300)  # fewer than runs are worth
+    monkeypatch.setattr(torch_engine, "TILE_RUNS", 5)
     np.testing.assert_array_equal(index.search(queries, 10).index, whole.index)
 
 
 @needs_torch
-@pytest.mark.parametrize(("columns", "k"), [(5000, 3), (4096, 20), (4097, 7), (640, 5), (100, 100)])
-def test_smallest_of_each_row(columns: int, k: int) -> None:
-    """Runs of columns are skipped only where nothing is lost; ties may go either way."""
-    import torch
-
-    from cooanalysis.neighbors.torch_engine import smallest
-
-    rng = np.random.default_rng(columns)
-    tile = rng.integers(0, 50 * columns, (40, columns)).astype(np.float32)
-    tile[0] = 1.0
-    tile[1, -k:] = -1.0  # all in one run, and in the columns that fill no run
-    values, place = smallest(torch.from_numpy(tile), k)
-    np.testing.assert_array_equal(np.sort(values.numpy(), 1), np.sort(tile, 1)[:, :k])
-    np.testing.assert_array_equal(np.take_along_axis(tile, place.numpy(), 1), values.numpy())
-    assert all(len(set(row)) == k for row in place.tolist())
+@pytest.mark.parametrize(("n", "k"), [(5000, 3), (4096, 20), (4097, 7), (640, 5), (100, 100)])
+def test_runs_are_skipped_only_where_nothing_is_lost(n: int, k: int) -> None:
+    vectors = np.random.default_rng(n).integers(0, 50 * n, (n, 1)).astype(np.float32)
+    vectors[-k:] = np.arange(k)[:, None]  # in the last runs, one of which is not full
+    vectors[: n // 2 : RUN] = 7.0  # one in each of many runs
+    queries = np.array([[0.0], [7.0], [25.0 * n]], np.float32)
+    assert_nearest(build(vectors, "torch").search(queries, k), queries, vectors, k)
 
 
 @given(st.floats(-30, 30), st.floats(0.1, 10), st.integers(0, 1000))

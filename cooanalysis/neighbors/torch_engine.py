@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 from cooanalysis.neighbors.vectors import VectorSource, blocks
 
-TILE_COLUMNS = 1 << 18
-"""Vectors whose distances to a batch of queries are in memory at once."""
+RUN = 64
+"""Neighbouring vectors whose smallest distance to a query is looked at before they are."""
 
-RUN = 32
-"""Neighbouring columns whose smallest distance is looked at before the columns themselves."""
+TILE_RUNS = 1 << 12
+"""Runs whose distances to a batch of queries are in memory at once."""
 
 _TILE_BYTES = 1 << 30
 
 
 @dataclass
 class TorchEngine:
-    """Exact candidates: tiles of the distance matrix by matrix product, merged top-k.
+    """Exact candidates: tiles of the distance matrix by matrix product, then top-k.
 
     Selecting the k smallest of a row costs several passes over it, many times the product
-    itself when vectors are short. So each row is first reduced to the minima of runs of
-    :data:`RUN` columns, which is one pass: its k smallest values lie in the k runs whose minima
-    are smallest, and only those are looked into.
+    itself when vectors are short. So each tile is reduced at once to the minima of runs of
+    :data:`RUN` vectors, which is one pass over it: a row's k smallest values lie in the k runs
+    whose minima are smallest, and only those are looked into.
 
     Distances are computed in float32 with TensorFloat-32 switched off, so that neighbours are
     those of the other engines.
@@ -35,11 +35,14 @@ class TorchEngine:
     ----------
     name
         ``"torch-cuda"`` or ``"torch-cpu"``.
+    size
+        Number of vectors.
     """
 
     name: str
-    _vectors: Any
-    _norms: Any
+    size: int
+    _vectors: Any  # (runs, RUN, dim); zeros fill the last run
+    _norms: Any  # (runs * RUN,); infinite for what fills the last run
 
     @classmethod
     def build(cls, source: VectorSource, device: str = "auto") -> TorchEngine:
@@ -47,11 +50,17 @@ class TorchEngine:
         import torch
 
         on_gpu = torch.cuda.is_available() and device != "cpu"
-        vectors = torch.empty((len(source), source.dim), device="cuda" if on_gpu else "cpu")
+        place = "cuda" if on_gpu else "cpu"
+        size = len(source)
+        runs = -(-size // RUN)
+        vectors = torch.empty((runs * RUN, source.dim), device=place)
+        norms = torch.empty(runs * RUN, device=place)
+        vectors[size:], norms[size:] = 0.0, torch.inf
         for start, block in blocks(source):
-            vectors[start : start + len(block)] = torch.from_numpy(block)
-        norms = torch.linalg.vecdot(vectors, vectors)
-        return cls(f"torch-{'cuda' if on_gpu else 'cpu'}", vectors, norms)
+            stop = start + len(block)
+            vectors[start:stop] = torch.from_numpy(block)
+            norms[start:stop] = torch.linalg.vecdot(vectors[start:stop], vectors[start:stop])
+        return cls(f"torch-{place}", size, vectors.view(runs, RUN, source.dim), norms)
 
     max_effort = 0
 
@@ -62,77 +71,54 @@ class TorchEngine:
         """See :class:`cooanalysis.neighbors.index.Engine`."""
         import torch
 
-        size = len(self._vectors)
-        k = min(k, size)
+        k = min(k, self.size)
+        rows = self._queries_at_once(k)
         before = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = False
         try:
-            columns = min(size, TILE_COLUMNS)
-            # A tile, and the candidates' copies of its runs.
-            a_query = 4 * (columns + 3 * min(columns, k * RUN))
-            rows = max(1, _TILE_BYTES // a_query)
-            found = [
-                self._nearest(
-                    torch.from_numpy(np.ascontiguousarray(queries[start : start + rows])).to(
-                        self._vectors.device
-                    ),
-                    k,
-                    columns,
-                )
-                for start in range(0, len(queries), rows)
-            ]
+            found = []
+            for start in range(0, len(queries), rows):
+                some = torch.from_numpy(np.ascontiguousarray(queries[start : start + rows]))
+                found.append(self._nearest(some.to(self._vectors.device), k).cpu().numpy())
         finally:
             torch.backends.cuda.matmul.allow_tf32 = before
         return np.concatenate(found) if found else np.empty((0, k), np.int64)
 
-    def _nearest(self, queries: Any, k: int, columns: int) -> NDArray[np.int64]:
+    def _queries_at_once(self, k: int) -> int:
+        """As many as fill a tile, and as have room for their minima."""
+        runs = len(self._vectors)
+        return max(1, _TILE_BYTES // (4 * max(min(runs, TILE_RUNS) * RUN, runs)))
+
+    def _nearest(self, queries: Any, k: int) -> Any:
+        """(q, k) row numbers, in any order."""
         import torch
 
-        size = len(self._vectors)
-        distance = torch.empty((len(queries), 0), device=queries.device)
-        index = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
-        for start in range(0, size, columns):
-            block = self._vectors[start : start + columns]
+        runs, _, dim = self._vectors.shape
+        minima = torch.empty((len(queries), runs), device=queries.device)
+        for start in range(0, runs, TILE_RUNS):
+            block = self._vectors[start : start + TILE_RUNS].view(-1, dim)
+            norms = self._norms[start * RUN : start * RUN + len(block)]
             # |q - v|^2 without the constant |q|^2, which does not change the order.
-            tile = torch.addmm(self._norms[start : start + columns], queries, block.T, alpha=-2.0)
-            tile_distance, tile_index = smallest(tile, min(k, len(block)))
-            distance = torch.cat([distance, tile_distance], 1)
-            index = torch.cat([index, tile_index + start], 1)
-            if distance.shape[1] > k:
-                distance, order = distance.topk(k, dim=1, largest=False)
-                index = index.gather(1, order)
-        return index.cpu().numpy()
+            tile = torch.addmm(norms, queries, block.T, alpha=-2.0)
+            minima[:, start : start + TILE_RUNS] = tile.view(len(queries), -1, RUN).amin(2)
+        chosen = minima.topk(min(k, runs), dim=1, largest=False, sorted=False).indices
+        # What is looked into: the members of the chosen runs, and a copy while they are compared.
+        step = max(1, _TILE_BYTES // (2 * 4 * chosen.shape[1] * RUN * dim))
+        return torch.cat(
+            [
+                self._nearest_in_runs(queries[a : a + step], chosen[a : a + step], k)
+                for a in range(0, len(queries), step)
+            ]
+        )
 
+    def _nearest_in_runs(self, queries: Any, chosen: Any, k: int) -> Any:
+        """(q, k) row numbers of the nearest vectors in each query's ``chosen`` runs."""
+        import torch
 
-def smallest(tile: Any, k: int) -> tuple[Any, Any]:
-    """The ``k`` smallest values of each row and their columns, in any order.
-
-    Parameters
-    ----------
-    tile
-        (rows, columns) tensor.
-    k
-        At most the number of columns.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        (rows, k) values, (rows, k) columns.
-    """
-    import torch
-
-    rows, columns = tile.shape
-    runs = columns // RUN
-    if runs < 4 * k:
-        return tile.topk(k, dim=1, largest=False)
-    whole = runs * RUN
-    shaped = tile[:, :whole].reshape(rows, runs, RUN)
-    chosen = shaped.amin(2).topk(k, dim=1, largest=False).indices
-    values = shaped.gather(1, chosen[:, :, None].expand(-1, -1, RUN)).reshape(rows, -1)
-    place = (chosen[:, :, None] * RUN + torch.arange(RUN, device=tile.device)).reshape(rows, -1)
-    if whole < columns:
-        values = torch.cat([values, tile[:, whole:]], 1)
-        rest = torch.arange(whole, columns, device=tile.device)
-        place = torch.cat([place, rest.expand(rows, -1)], 1)
-    values, order = values.topk(k, dim=1, largest=False)
-    return values, place.gather(1, order)
+        members = torch.arange(RUN, device=queries.device)
+        rows = (chosen[:, :, None] * RUN + members).flatten(1)
+        difference = self._vectors[chosen].flatten(1, 2)
+        difference -= queries[:, None]
+        distance = torch.linalg.vecdot(difference, difference)
+        distance[rows >= self.size] = torch.inf
+        return rows.gather(1, distance.topk(k, dim=1, largest=False, sorted=False).indices)

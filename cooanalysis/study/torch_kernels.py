@@ -131,11 +131,12 @@ class TorchKernels:
         """(n, values) windows of flat images."""
         channels, size = self.store.channels, self.store.width * scale
         stride = self.widths[image] * scale * channels
-        base = starts[image] + y * scale * stride + x * scale * channels
-        rows = torch.arange(size, device=source.device)
-        inside = torch.arange(size * channels, device=source.device)
-        at = base[:, None, None] + rows[None, :, None] * stride[:, None, None] + inside
-        return source[at.reshape(len(image), -1)]
+        start = starts[image] + y * scale * stride + x * scale * channels
+        rows = start[:, None] + torch.arange(size, device=source.device) * stride[:, None]
+        # All stretches as long as a row of a window: one index a row, not one a value.
+        stretch = size * channels
+        stretches = source.as_strided((len(source) - stretch + 1, stretch), (1, 1))
+        return stretches[rows].reshape(len(image), -1)
 
     def entropy(self, projected: torch.Tensor, method: str) -> NDArray[np.float64]:
         """See :class:`cooanalysis.study.kernels.Kernels`."""

@@ -242,7 +242,8 @@ def publish(
     lines = [f"# {title}", "", markdown(rows)]
     if ratios:
         lines += ["", markdown([ratio.row() for ratio in ratios])]
-    lines += ["", *notes, "", f"{where['date']}, {where['cpu']}, {where['cores']} cores, "
+    gpu = "" if where["gpu"] is None else f"{where['gpu']}, "
+    lines += ["", *notes, "", f"{where['date']}, {gpu}{where['cpu']}, {where['cores']} cores, "
               f"load {where['load']} at the end."]  # fmt: skip
     text = "\n".join(lines) + "\n"
     print(f"\n{text}", flush=True)
@@ -278,6 +279,7 @@ def machine(packages: Iterable[str] = ()) -> dict[str, Any]:
     return {
         "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
+        "gpu": gpu_model(),
         "cores": len(os.sched_getaffinity(0)) if known else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
         "load": round(psutil.getloadavg()[0], 1),
@@ -296,6 +298,17 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def gpu_model() -> str | None:
+    """Name of the GPU that torch would use; None where there is none."""
+    from cooanalysis.neighbors.engines import torch_cuda_available
+
+    if not torch_cuda_available():
+        return None
+    import torch
+
+    return str(torch.cuda.get_device_name())
 
 
 def markdown(rows: list[Row]) -> str:

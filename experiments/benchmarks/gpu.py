@@ -1,0 +1,302 @@
+"""What a GPU brings: exact search and group statistics on it, against its own rates and two cores.
+
+    python experiments/benchmarks/gpu.py --dataset div2k
+
+Measures the GPU's matrix products and copies, our search in torch (and FAISS's, where the
+installed one finds the GPU), and the same exact search with two cores for some of the queries: it
+costs the same for each. Neighbours must be the same ones. Groups are gathered and measured from
+images on the GPU.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import numpy as np
+import typer
+from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, median_of, publish, say
+from options import DataRoot, Out
+from real_patches import real_patches
+
+CORES = 2
+PRODUCT_TIMES, FASTER = 2.0, 50.0
+
+
+def search_on_gpu(
+    found: str, engine: str, k: int, repeats: int, device: str, patches: dict[str, Any]
+) -> dict[str, Any]:
+    """A contestant: exact search on the GPU, and for torch the matrix product that it needs."""
+    import torch
+
+    from cooanalysis.neighbors import build_index
+
+    here = real_patches(**patches)
+    vectors = here.array()
+    few = build_index(vectors[:20_000], kind="exact", engine=engine, device=device)
+    few.search(here.queries[:2000], k)  # kernels are loaded and compiled now
+    start = time.perf_counter()
+    index: Any = build_index(vectors, kind="exact", engine=engine, device=device)
+    _wait(device)
+    build = time.perf_counter() - start
+    answer = index.search(here.queries, k)
+    whole = median_of(repeats, lambda: _seconds(lambda: index.search(here.queries, k)))
+    wanted = index._fetched(k)
+    candidates = median_of(
+        repeats, lambda: _seconds(lambda: index._engine.search(here.queries, wanted))
+    )
+    product = None
+    if engine == "torch":
+        product = median_of(repeats, lambda: _product(index._engine, here.queries, wanted))
+    np.save(Path(found), answer.index)
+    return {
+        "engine": index.engine,
+        "size": index.size,
+        "dim": vectors.shape[1],
+        "build": build,
+        "search": whole,
+        "candidates": candidates,
+        "product": product,
+        "gpu_gib": torch.cuda.max_memory_allocated() / GIB if device == "cuda" else None,
+    }
+
+
+def _product(engine: Any, queries: Any, wanted: int) -> float:
+    """Seconds of the products of all queries and vectors, in the engine's own tiles."""
+    import torch
+
+    from cooanalysis.neighbors.torch_engine import TILE_RUNS
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    rows, vectors = engine._queries_at_once(wanted), engine._vectors.flatten(0, 1)
+    moved = torch.from_numpy(queries).to(vectors.device)
+    columns = TILE_RUNS * engine._vectors.shape[1]
+    tile = torch.empty(rows * columns, device=vectors.device)
+
+    def multiply() -> None:
+        for first in range(0, len(moved), rows):
+            some = moved[first : first + rows]
+            for start in range(0, len(vectors), columns):
+                block = vectors[start : start + columns]
+                into = tile[: len(some) * len(block)].view(len(some), len(block))
+                torch.mm(some, block.T, out=into)
+        _wait(vectors.device.type)
+
+    return _seconds(multiply)
+
+
+def search_on_cores(found: str, k: int, n_queries: int, patches: dict[str, Any]) -> dict[str, Any]:
+    """A contestant: the same exact search for the first queries with two cores."""
+    _use_cores()
+    from cooanalysis.neighbors import exact_search
+
+    here = real_patches(**patches)
+    vectors = here.array()
+    exact_search(here.queries[:100], vectors[:20_000], k)
+    start = time.perf_counter()
+    answer = exact_search(here.queries[:n_queries], vectors, k)
+    seconds = time.perf_counter() - start
+    np.save(Path(found), answer.index)
+    return {"search": seconds}
+
+
+def _use_cores() -> None:
+    """Stay on :data:`CORES` cores, before libraries count them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+
+
+def rates(
+    groups: int, k: int, repeats: int, matrix: int, device: str, patches: dict[str, Any]
+) -> dict[str, float]:
+    """A contestant: the GPU's matrix products and copies, and our group statistics on it."""
+    import torch
+
+    from cooanalysis.config import AnalysisConfig
+    from cooanalysis.progress import Silent, Stopwatch
+    from cooanalysis.rundir import Checkpoints
+    from cooanalysis.study.context import Context
+    from cooanalysis.study.inputs import reference_patches
+    from cooanalysis.study.torch_kernels import TorchKernels
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    square = torch.rand(matrix, matrix, device=device)
+    source = torch.rand(8 * matrix**2, device=device)
+    target = torch.empty_like(source)
+    store = real_patches(**patches).store
+    config = AnalysisConfig(dataset=patches["dataset"], k=k, stride=patches["stride"])
+    run = Context(config, store, store, [], Silent(), Checkpoints(), Stopwatch())
+    reference = reference_patches(run)
+    kernels = TorchKernels.build(store, device)
+    rng = np.random.default_rng(0)
+    members = rng.integers(0, len(reference.patches), (groups, k))
+
+    def timed(work: Callable[[], object]) -> float:
+        def whole() -> None:
+            work()
+            _wait(device)
+
+        whole()
+        return median_of(repeats, lambda: _seconds(whole))
+
+    _, projected = kernels.moments(reference, members)
+    axes, hr = projected.shape[2], store.patch_dim
+    found = {
+        "matrix_gflops": 2.0 * matrix**3 / timed(lambda: square @ square) / 1e9,
+        "copy_gbs": 2.0 * source.nbytes / timed(lambda: target.copy_(source)) / 1e9,
+    }
+    seconds = timed(lambda: kernels.moments(reference, members))
+    moved = groups * k * (2 * hr + 4 * axes) + groups * 4 * hr
+    found |= {
+        "moments_gbs": moved / seconds / 1e9,
+        "moments_gflops": groups * k * hr * (6 + 2 * axes) / seconds / 1e9,
+        "moments_groups": groups / seconds,
+    }
+    for method in config.estimators:
+        measure = partial(kernels.entropy, projected, method)
+        found[f"entropy {method}"] = groups / timed(measure)
+    return found
+
+
+def _wait(device: str) -> None:
+    """Until the GPU has done what it was given."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main(
+    dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
+    n: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Reference patches; all that the data set holds by default."),
+    ] = None,
+    queries: Annotated[int, typer.Option(help="Query patches.")] = 100_000,
+    cpu_queries: Annotated[int, typer.Option(help="Those that two cores search for.")] = 1000,
+    k: Annotated[int, typer.Option(help="Neighbours, and members of a group.")] = 128,
+    groups: Annotated[int, typer.Option(help="Groups that are measured.")] = 20_000,
+    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Of every measurement on the GPU.")] = 3,
+    matrix: Annotated[int, typer.Option(help="Side of the large matrix product.")] = 8192,
+    device: Annotated[str, typer.Option(help="cpu tries the script without a GPU.")] = "cuda",
+    time_limit: Annotated[float, typer.Option(help="Seconds a contestant.")] = 1200.0,
+    data_root: DataRoot = None,
+    out: Out = OUT,
+) -> None:
+    """Measure and print."""
+    from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
+
+    if device == "cuda" and not torch_cuda_available():
+        raise SystemExit("no CUDA GPU that torch can use was found")
+    limits = Limits.of(time_limit, None)
+    patches: dict[str, Any] = {
+        "dataset": dataset, "n": None if n is None else int(n), "n_queries": queries,
+        "stride": stride, "data_root": None if data_root is None else str(data_root),
+    }  # fmt: skip
+    engines = ["torch", *(["faiss-gpu"] if device == "cuda" and faiss_gpu_count() else [])]
+    ran: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        say("rates of the GPU")
+        options: dict[str, Any] = {"groups": groups, "k": k, "repeats": repeats, "device": device,
+                                   "matrix": matrix, "patches": patches}  # fmt: skip
+        rate = _need(compete("gpu:rates", options, limits))
+        for engine in engines:
+            say(f"exact search, {engine}")
+            options = {"found": f"{folder}/{engine}.npy", "engine": engine, "k": k,
+                       "repeats": repeats, "device": device, "patches": patches}  # fmt: skip
+            ran[engine] = _need(compete("gpu:search_on_gpu", options, limits))
+        say(f"exact search, {CORES} cores")
+        options = {"found": f"{folder}/cores.npy", "k": k, "n_queries": cpu_queries,
+                   "patches": patches}  # fmt: skip
+        cores = _need(compete("gpu:search_on_cores", options, limits))
+        truth = np.load(f"{folder}/cores.npy")
+        for engine, values in ran.items():
+            found = np.load(f"{folder}/{engine}.npy")
+            values["same"] = float((found[: len(truth)] == truth).mean())
+    size, queries = ran["torch"]["size"], len(found)
+    operations = 2.0 * size * queries * ran["torch"]["dim"]
+    on_cores = cores["search"] * queries / len(truth)
+    product = ran["torch"]["product"]
+    rows: list[Row] = [
+        {"what": f"matrix product, float32, {matrix} x {matrix}", "GFLOP/s": rate["matrix_gflops"]},
+        {"what": "copy", "GB/s": rate["copy_gbs"]},
+        {
+            "what": "matrix product of the search",
+            "seconds": product,
+            "GFLOP/s": operations / product / 1e9,
+        },
+    ]
+    for values in ran.values():
+        rows += [
+            {"what": f"{values['engine']}: vectors to the GPU", "seconds": values["build"]},
+            {
+                "what": f"{values['engine']}: candidates",
+                "seconds": values["candidates"],
+                "GFLOP/s": operations / values["candidates"] / 1e9,
+                "GiB on the GPU": values["gpu_gib"],
+            },
+            {
+                "what": f"{values['engine']}: search, with exact distances of the candidates",
+                "seconds": values["search"],
+                "GFLOP/s": operations / values["search"] / 1e9,
+            },
+        ]
+    rows += [
+        {
+            "what": f"{CORES} cores: search, from {len(truth):,} queries",
+            "seconds": on_cores,
+            "GFLOP/s": operations / on_cores / 1e9,
+        },
+        {
+            "what": f"moments of groups of {k}",
+            "GFLOP/s": rate["moments_gflops"],
+            "GB/s": rate["moments_gbs"],
+            "groups/s": rate["moments_groups"],
+        },
+    ]
+    rows += [
+        {"what": name, "groups/s": value}
+        for name, value in rate.items()
+        if name.startswith("entropy ")
+    ]
+    ratios = [
+        Ratio("torch, candidates / matrix product of the search, time",
+              ran["torch"]["candidates"] / product, ("<=", PRODUCT_TIMES)),
+        Ratio("torch, search / matrix product of the search, time",
+              ran["torch"]["search"] / product),
+        Ratio("torch, search / large matrix product, operations a second",
+              operations / ran["torch"]["search"] / 1e9 / rate["matrix_gflops"]),
+        *(Ratio(f"{CORES} cores / {engine}, search time", on_cores / values["search"],
+                (">=", FASTER)) for engine, values in ran.items()),
+        *(Ratio(f"{engine}, same neighbours as {CORES} cores", values["same"], (">=", 0.999))
+          for engine, values in ran.items()),
+        Ratio("moments of groups / copy, bandwidth", rate["moments_gbs"] / rate["copy_gbs"]),
+    ]  # fmt: skip
+    notes = [
+        f"{dataset}, {size:,} reference patches, {queries:,} queries, k = {k}, exact. The matrix "
+        "product of the search is that of all queries and vectors, in the tiles of our search, "
+        "without anything else. Vectors lie in the machine's memory before the clock starts.",
+    ]
+    publish("gpu", "Search and groups on a GPU", rows, ratios, notes, out)
+
+
+def _need(outcome: Outcome) -> dict[str, Any]:
+    if outcome.skipped:
+        raise SystemExit(f"not measured: {outcome.skipped}")
+    return outcome.values
+
+
+if __name__ == "__main__":
+    typer.run(main)
