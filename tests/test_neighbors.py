@@ -168,6 +168,31 @@ def test_runs_are_skipped_only_where_nothing_is_lost(n: int, k: int) -> None:
     assert_nearest(build(vectors, "torch").search(queries, k), queries, vectors, k)
 
 
+@needs_torch
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, no_cuda])])
+@pytest.mark.parametrize("k", [1, 40, 700])
+def test_torch_settles_ties_as_the_compiled_loop_does(
+    device: str, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few levels, as faint patches have: thousands are equally near but for rounding."""
+    from cooanalysis.neighbors import torch_engine, vectors
+
+    rng = np.random.default_rng(k)
+    levels = (0.02 * rng.integers(-3, 4, (5000, 9))).astype(np.float32)
+    levels[1000:3000] = 0.0
+    queries = np.concatenate([levels[:40], levels[1000:1002], levels[:3] + np.float32(0.3)])
+    index: Any = build_index(levels, kind="exact", engine="torch", device=device)
+    found = index.search(queries, k)
+    rows, distances = vectors.nearest_rows(queries, vectors.as_source(levels), k)
+    np.testing.assert_array_equal(found.squared_distances, distances)
+    np.testing.assert_array_equal(found.index, rows)
+    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 12 * torch_engine.RUN * 9 * 5)
+    limits = np.full(len(queries), 100.0, np.float32)  # all vectors, a few runs at a time
+    within = index._engine.nearest_within(queries, k, limits)
+    np.testing.assert_array_equal(within[0], rows)
+    np.testing.assert_array_equal(within[1], distances)
+
+
 @given(st.floats(-30, 30), st.floats(0.1, 10), st.integers(0, 1000))
 @settings(deadline=None, max_examples=25)
 def test_shift_scale_and_order_do_not_change_neighbours(

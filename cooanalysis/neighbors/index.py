@@ -103,6 +103,16 @@ class Engine(Protocol):
         """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
         ...
 
+    def nearest_within(
+        self, queries: Vectors, k: int, limits: Vectors
+    ) -> tuple[NDArray[np.int64], Vectors] | None:
+        """The ``k`` nearest by the distances and the order of ties of :func:`rerank`.
+
+        Of every query at least ``k`` vectors lie within its limit, a squared distance. None where
+        an engine has no such search.
+        """
+        ...
+
 
 @dataclass
 class NeighborIndex:
@@ -145,11 +155,16 @@ class NeighborIndex:
         if self.kind != "exact":
             return self._search_candidates(queries, k)
         candidates = self._engine.search(queries, self._fetched(k))
-        found, tied = _settled(queries, candidates, self._source, k)
+        found, tied, limits = _settled(queries, candidates, self._source, k)
+        if len(tied):
+            nearest = self._engine.nearest_within(queries[tied], k, limits)
+            if nearest is not None:
+                found.put(tied, Neighbours(*nearest))
+                return found
         fetch = candidates.shape[1]
         while len(tied) and fetch < min(MOST_TIES, self.largest_k):
             fetch = min(8 * fetch, MOST_TIES, self.largest_k)
-            more, still = _settled(
+            more, still, _ = _settled(
                 queries[tied], self._engine.search(queries[tied], fetch), self._source, k
             )
             found.put(tied, more)
@@ -335,7 +350,7 @@ def exact_search(
             order = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
             best = np.take_along_axis(best, order, 1)
             distance = np.take_along_axis(distance, order, 1)
-    found, tied = _settled(queries, best, source, k)
+    found, tied, _ = _settled(queries, best, source, k)
     if ties and len(tied):
         found.put(tied, Neighbours(*nearest_rows(queries[tied], source, k)))
     return found
@@ -343,22 +358,25 @@ def exact_search(
 
 def _settled(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
-) -> tuple[Neighbours, NDArray[np.intp]]:
+) -> tuple[Neighbours, NDArray[np.intp], Vectors]:
     """The ``k`` nearest candidates, and the queries for which that does not settle the matter.
 
     Where even the farthest candidate is as near as the last neighbour, up to the rounding of an
     engine's distances, others that were not found may be as near (flat patches are equal by the
     thousand). Which of them count must not depend on the engine or the shard: ties go to the
-    smaller row number.
+    smaller row number. The last result is the squared distance, as an engine computes it, within
+    which such a query's neighbours lie.
     """
     found, distances, _ = rerank(queries, candidates, source, candidates.shape[1])
-    tied = np.zeros(len(queries), np.bool_)
+    tied = np.empty(0, np.intp)
+    limits = np.empty(0, np.float32)
     if 0 < k <= candidates.shape[1] < len(source):
         norms = np.einsum("qd,qd->q", queries, queries)
         rounding = ROUNDING * (norms + distances[:, k - 1])
-        tied = distances[:, -1] <= distances[:, k - 1] + rounding
+        tied = np.flatnonzero(distances[:, -1] <= distances[:, k - 1] + rounding)
+        limits = (distances[:, k - 1] + 4.0 * rounding)[tied]  # so that none of them is missed
     nearest = Neighbours(found[:, :k].copy(), distances[:, :k].copy())
-    return nearest, np.flatnonzero(tied)
+    return nearest, tied, limits
 
 
 @dataclass
@@ -385,6 +403,9 @@ class FaissEngine:
             for start in range(0, max(1, len(turned)), step)
         ]
         return np.concatenate(parts)
+
+    def nearest_within(self, queries: Vectors, k: int, limits: Vectors) -> None:
+        """FAISS has no such search. See :class:`Engine`."""
 
     def _table_bytes(self) -> int:
         """What FAISS takes for a query beside its answer: tables of a cell's distances to codes."""

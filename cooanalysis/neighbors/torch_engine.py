@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.neighbors.vectors import VectorSource, blocks
+from cooanalysis.neighbors.vectors import Vectors, VectorSource, blocks
 
 RUN = 64
 """Neighbouring vectors whose smallest distance to a query is looked at before they are."""
@@ -17,6 +19,8 @@ TILE_RUNS = 1 << 12
 """Runs whose distances to a batch of queries are in memory at once."""
 
 _TILE_BYTES = 1 << 30
+_ALIGNED = 4
+"""Products of rows that begin on 16 bytes are faster."""
 
 
 @dataclass
@@ -25,7 +29,7 @@ class TorchEngine:
 
     Selecting the k smallest of a row costs several passes over it, many times the product
     itself when vectors are short. So each tile is reduced at once to the minima of runs of
-    :data:`RUN` vectors, which is one pass over it: a row's k smallest values lie in the k runs
+    :data:`RUN` vectors, which is one pass over it: the k nearest of a query lie in the k runs
     whose minima are smallest, and only those are looked into.
 
     Distances are computed in float32 with TensorFloat-32 switched off, so that neighbours are
@@ -35,14 +39,16 @@ class TorchEngine:
     ----------
     name
         ``"torch-cuda"`` or ``"torch-cpu"``.
-    size
-        Number of vectors.
+    size, dim
+        Number of vectors, and of their values.
     """
 
     name: str
     size: int
-    _vectors: Any  # (runs, RUN, dim); zeros fill the last run
-    _norms: Any  # (runs * RUN,); infinite for what fills the last run
+    dim: int
+    _runs: Any
+    """(runs, RUN, width): values, squared norm, zeros; the last run is filled with infinite norms.
+    Times (-2q, 1, 0) that is the squared distance to q but for q's norm, which changes no order."""
 
     @classmethod
     def build(cls, source: VectorSource, device: str = "auto") -> TorchEngine:
@@ -51,74 +57,126 @@ class TorchEngine:
 
         on_gpu = torch.cuda.is_available() and device != "cpu"
         place = "cuda" if on_gpu else "cpu"
-        size = len(source)
-        runs = -(-size // RUN)
-        vectors = torch.empty((runs * RUN, source.dim), device=place)
-        norms = torch.empty(runs * RUN, device=place)
-        vectors[size:], norms[size:] = 0.0, torch.inf
+        size, dim = len(source), source.dim
+        runs, width = -(-size // RUN), -(-(dim + 1) // _ALIGNED) * _ALIGNED
+        vectors = torch.zeros((runs * RUN, width), device=place)
+        vectors[size:, dim] = torch.inf
         for start, block in blocks(source):
-            stop = start + len(block)
-            vectors[start:stop] = torch.from_numpy(block)
-            norms[start:stop] = torch.linalg.vecdot(vectors[start:stop], vectors[start:stop])
-        return cls(f"torch-{place}", size, vectors.view(runs, RUN, source.dim), norms)
+            rows = vectors[start : start + len(block)]
+            rows[:, :dim] = torch.from_numpy(block)
+            rows[:, dim] = rows[:, :dim].square().sum(1)
+        return cls(f"torch-{place}", size, dim, vectors.view(runs, RUN, width))
 
     max_effort = 0
 
     def set_effort(self, effort: int) -> None:
         """Nothing to set: the search is exact."""
 
-    def search(self, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
         """See :class:`cooanalysis.neighbors.index.Engine`."""
-        import torch
-
         k = min(k, self.size)
-        rows = self._queries_at_once(k)
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
-        try:
-            found = []
-            for start in range(0, len(queries), rows):
-                some = torch.from_numpy(np.ascontiguousarray(queries[start : start + rows]))
-                found.append(self._nearest(some.to(self._vectors.device), k).cpu().numpy())
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
-        return np.concatenate(found) if found else np.empty((0, k), np.int64)
+        found = [np.empty((0, k), np.int64)]
+        with _single_precision():
+            for rows in self._batches(len(queries)):
+                asked = self._asked(queries[rows])
+                minima = self._minima(asked)
+                chosen = minima.topk(min(k, len(self._runs)), largest=False, sorted=False).indices
+                found.append(self._nearest_in(chosen, asked, k))
+        return np.concatenate(found)
 
-    def _queries_at_once(self, k: int) -> int:
-        """As many as fill a tile, and as have room for their minima."""
-        runs = len(self._vectors)
-        return max(1, _TILE_BYTES // (4 * max(min(runs, TILE_RUNS) * RUN, runs)))
+    def nearest_within(
+        self, queries: Vectors, k: int, limits: Vectors
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """See :class:`cooanalysis.neighbors.index.Engine`."""
+        found = np.empty((len(queries), k), np.int64)
+        distances = np.empty((len(queries), k), np.float32)
+        limits = limits - np.einsum("qd,qd->q", queries, queries)
+        with _single_precision():
+            for rows in self._batches(len(queries)):
+                minima = self._minima(self._asked(queries[rows]))
+                for row, smallest in zip(range(*rows.indices(len(queries))), minima, strict=True):
+                    near = (smallest <= float(limits[row])).nonzero().squeeze(1)
+                    found[row], distances[row] = self._in_order(near, queries[row], k)
+        return found, distances
 
-    def _nearest(self, queries: Any, k: int) -> Any:
-        """(q, k) row numbers, in any order."""
+    def _batches(self, n: int) -> Iterator[slice]:
+        """As many queries as fill a tile, and as have room for their minima."""
+        runs = len(self._runs)
+        step = max(1, _TILE_BYTES // (4 * max(min(runs, TILE_RUNS) * RUN, 2 * runs)))
+        return (slice(start, start + step) for start in range(0, n, step))
+
+    def _asked(self, queries: Vectors) -> Any:
+        """(q, width) what runs are multiplied with."""
         import torch
 
-        runs, _, dim = self._vectors.shape
-        minima = torch.empty((len(queries), runs), device=queries.device)
+        asked = torch.zeros((len(queries), self._runs.shape[2]), device=self._runs.device)
+        asked[:, : self.dim] = torch.from_numpy(np.ascontiguousarray(queries, np.float32))
+        asked[:, : self.dim] *= -2.0
+        asked[:, self.dim] = 1.0
+        return asked
+
+    def _minima(self, asked: Any) -> Any:
+        """(q, runs) smallest distance in each run, without the query's norm."""
+        import torch
+
+        runs, _, width = self._runs.shape
+        minima = torch.empty((runs, len(asked)), device=asked.device)
         for start in range(0, runs, TILE_RUNS):
-            block = self._vectors[start : start + TILE_RUNS].view(-1, dim)
-            norms = self._norms[start * RUN : start * RUN + len(block)]
-            # |q - v|^2 without the constant |q|^2, which does not change the order.
-            tile = torch.addmm(norms, queries, block.T, alpha=-2.0)
-            minima[:, start : start + TILE_RUNS] = tile.view(len(queries), -1, RUN).amin(2)
-        chosen = minima.topk(min(k, runs), dim=1, largest=False, sorted=False).indices
-        # What is looked into: the members of the chosen runs, and a copy while they are compared.
-        step = max(1, _TILE_BYTES // (2 * 4 * chosen.shape[1] * RUN * dim))
-        return torch.cat(
-            [
-                self._nearest_in_runs(queries[a : a + step], chosen[a : a + step], k)
-                for a in range(0, len(queries), step)
-            ]
-        )
+            some = self._runs[start : start + TILE_RUNS]
+            # Queries last: neighbouring threads then reduce neighbouring columns.
+            tile = some.view(-1, width) @ asked.T
+            torch.amin(tile.view(len(some), RUN, -1), 1, out=minima[start : start + TILE_RUNS])
+        return minima.T.contiguous()
 
-    def _nearest_in_runs(self, queries: Any, chosen: Any, k: int) -> Any:
-        """(q, k) row numbers of the nearest vectors in each query's ``chosen`` runs."""
+    def _nearest_in(self, chosen: Any, asked: Any, k: int) -> NDArray[np.int64]:
+        """(q, k) row numbers of the nearest vectors in each query's chosen runs, in any order."""
         import torch
 
-        members = torch.arange(RUN, device=queries.device)
-        rows = (chosen[:, :, None] * RUN + members).flatten(1)
-        difference = self._vectors[chosen].flatten(1, 2)
-        difference -= queries[:, None]
-        distance = torch.linalg.vecdot(difference, difference)
-        distance[rows >= self.size] = torch.inf
-        return rows.gather(1, distance.topk(k, dim=1, largest=False, sorted=False).indices)
+        members = torch.arange(RUN, device=chosen.device)
+        step = max(1, _TILE_BYTES // (4 * chosen.shape[1] * RUN * self._runs.shape[2]))
+        found = []
+        for start in range(0, len(chosen), step):
+            some = chosen[start : start + step]
+            vectors = self._runs[some].flatten(1, 2)
+            distance = (vectors @ asked[start : start + step, :, None]).squeeze(2)
+            nearest = distance.topk(k, largest=False, sorted=False).indices
+            rows = (some[:, :, None] * RUN + members).flatten(1)
+            found.append(rows.gather(1, nearest).cpu().numpy())
+        return np.concatenate(found)
+
+    def _in_order(self, runs: Any, query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+        """The nearest vectors in some runs, with the distances of :func:`.vectors.rerank`."""
+        import torch
+
+        at = torch.from_numpy(np.ascontiguousarray(query, np.float32)).to(runs.device)
+        members = torch.arange(RUN, device=runs.device)
+        best = torch.empty(0, dtype=torch.int64, device=runs.device)
+        for some in runs.split(max(1, _TILE_BYTES // (12 * RUN * self.dim))):
+            vectors = self._runs[some][:, :, : self.dim].flatten(0, 1).T.contiguous()
+            vectors -= at[:, None]
+            vectors *= vectors
+            # One value after the other, each sum rounded: what the compiled loop does.
+            total = vectors[0]
+            for value in vectors[1:]:
+                total += value
+            rows = (some[:, None] * RUN + members).flatten()
+            total[rows >= self.size] = torch.inf
+            # The bits of distances, which are not negative, sort as they do; then the row.
+            keys = (total.view(torch.int32).long() << 32) | rows
+            keys = torch.cat([best, keys])
+            best = keys.topk(min(k, len(keys)), largest=False).values
+        distance = (best >> 32).int().view(torch.float32)
+        return (best & 0xFFFFFFFF).cpu().numpy(), distance.cpu().numpy()
+
+
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """Matrix products of float32 without TensorFloat-32."""
+    import torch
+
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

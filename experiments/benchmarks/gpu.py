@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -52,7 +53,7 @@ def search_on_gpu(
     )
     product = None
     if engine == "torch":
-        product = median_of(repeats, lambda: _product(index._engine, here.queries, wanted))
+        product = median_of(repeats, lambda: _product(index._engine, here.queries))
     np.save(Path(found), answer.index)
     return {
         "engine": index.engine,
@@ -66,27 +67,29 @@ def search_on_gpu(
     }
 
 
-def _product(engine: Any, queries: Any, wanted: int) -> float:
+def _product(engine: Any, queries: Any) -> float:
     """Seconds of the products of all queries and vectors, in the engine's own tiles."""
     import torch
 
-    from cooanalysis.neighbors.torch_engine import TILE_RUNS
+    from cooanalysis.neighbors.torch_engine import RUN, TILE_RUNS
 
     torch.backends.cuda.matmul.allow_tf32 = False
-    rows, vectors = engine._queries_at_once(wanted), engine._vectors.flatten(0, 1)
-    moved = torch.from_numpy(queries).to(vectors.device)
-    columns = TILE_RUNS * engine._vectors.shape[1]
-    tile = torch.empty(rows * columns, device=vectors.device)
+    place = engine._runs.device
+    moved = torch.from_numpy(queries).to(place)
+    plain = engine._runs.flatten(0, 1)[:, : engine.dim].contiguous()
+    (batch,) = islice(engine._batches(len(moved)), 1)
+    columns = min(TILE_RUNS * RUN, len(plain))
+    tile = torch.empty(batch.stop * columns, device=place)
 
     def multiply() -> None:
-        for first in range(0, len(moved), rows):
-            some = moved[first : first + rows]
-            for start in range(0, len(vectors), columns):
-                block = vectors[start : start + columns]
+        for rows in engine._batches(len(moved)):
+            for start in range(0, len(plain), columns):
+                some, block = moved[rows], plain[start : start + columns]
                 into = tile[: len(some) * len(block)].view(len(some), len(block))
                 torch.mm(some, block.T, out=into)
-        _wait(vectors.device.type)
+        _wait(place.type)
 
+    multiply()
     return _seconds(multiply)
 
 
@@ -183,12 +186,15 @@ def main(
         Optional[float],  # noqa: UP045
         typer.Option(help="Reference patches; all that the data set holds by default."),
     ] = None,
-    queries: Annotated[int, typer.Option(help="Query patches.")] = 100_000,
+    queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
     cpu_queries: Annotated[int, typer.Option(help="Those that two cores search for.")] = 1000,
     k: Annotated[int, typer.Option(help="Neighbours, and members of a group.")] = 128,
     groups: Annotated[int, typer.Option(help="Groups that are measured.")] = 20_000,
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
     repeats: Annotated[int, typer.Option(help="Of every measurement on the GPU.")] = 3,
+    engines: Annotated[
+        str, typer.Option(help="Those that search; FAISS only where it finds the GPU.")
+    ] = "torch,faiss-gpu",
     matrix: Annotated[int, typer.Option(help="Side of the large matrix product.")] = 8192,
     device: Annotated[str, typer.Option(help="cpu tries the script without a GPU.")] = "cuda",
     time_limit: Annotated[float, typer.Option(help="Seconds a contestant.")] = 1200.0,
@@ -205,14 +211,16 @@ def main(
         "dataset": dataset, "n": None if n is None else int(n), "n_queries": queries,
         "stride": stride, "data_root": None if data_root is None else str(data_root),
     }  # fmt: skip
-    engines = ["torch", *(["faiss-gpu"] if device == "cuda" and faiss_gpu_count() else [])]
+    wanted = engines.split(",")
+    if "faiss-gpu" in wanted and (device != "cuda" or not faiss_gpu_count()):
+        wanted.remove("faiss-gpu")
     ran: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         say("rates of the GPU")
         options: dict[str, Any] = {"groups": groups, "k": k, "repeats": repeats, "device": device,
                                    "matrix": matrix, "patches": patches}  # fmt: skip
         rate = _need(compete("gpu:rates", options, limits))
-        for engine in engines:
+        for engine in wanted:
             say(f"exact search, {engine}")
             options = {"found": f"{folder}/{engine}.npy", "engine": engine, "k": k,
                        "repeats": repeats, "device": device, "patches": patches}  # fmt: skip
@@ -295,6 +303,7 @@ def main(
 def _need(outcome: Outcome) -> dict[str, Any]:
     if outcome.skipped:
         raise SystemExit(f"not measured: {outcome.skipped}")
+    say(f"  {outcome.values}")
     return outcome.values
 
 

@@ -12,7 +12,8 @@ The same seed gives the same images, and images that are there already are not m
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,24 +41,36 @@ def main(
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
     """Make the images and their LR versions."""
-    photographs = [read_image(pair.hr_path) for pair in find_pairs(source, 1)]
-    photographs = [colour(image) for image in photographs if min(image.shape[:2]) >= PIECE]
-    if not photographs:
+    if not photographs(source):
         raise typer.BadParameter(f"{source} holds no image of at least {PIECE}x{PIECE} pixels")
-    hr, lr = out / "DIV2K_train_HR", out / f"DIV2K_train_LR_bicubic/X{SCALE}"
-    for folder in (hr, lr):
+    for folder in folders(out):
         folder.mkdir(parents=True, exist_ok=True)
+    work = partial(make, source, out, seed)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(tqdm(pool.map(work, range(1, images + 1)), total=images, unit="image"))
 
-    def make(number: int) -> None:
-        small = lr / f"{number:04d}x{SCALE}.png"
-        if small.is_file():
-            return
-        image = mosaic(photographs, np.random.default_rng((seed, number)))
-        save(image, hr / f"{number:04d}.png")
-        save(downsample(image, SCALE), small)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(tqdm(pool.map(make, range(1, images + 1)), total=images, unit="image"))
+@cache
+def photographs(source: Path) -> list[NDArray[np.uint8]]:
+    """What pieces are cut from; read once a process."""
+    found = [colour(read_image(pair.hr_path)) for pair in find_pairs(source, 1)]
+    return [image for image in found if min(image.shape[:2]) >= PIECE]
+
+
+def folders(out: Path) -> tuple[Path, Path]:
+    """Of HR and of LR images."""
+    return out / "DIV2K_train_HR", out / f"DIV2K_train_LR_bicubic/X{SCALE}"
+
+
+def make(source: Path, out: Path, seed: int, number: int) -> None:
+    """One pair of images, unless it is there."""
+    hr, lr = folders(out)
+    small = lr / f"{number:04d}x{SCALE}.png"
+    if small.is_file():
+        return
+    image = mosaic(photographs(source), np.random.default_rng((seed, number)))
+    save(image, hr / f"{number:04d}.png")
+    save(downsample(image, SCALE), small)
 
 
 def colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_div2k_like", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where other processes look for its functions
     spec.loader.exec_module(module)
     return module
 
