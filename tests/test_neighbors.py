@@ -149,9 +149,9 @@ def test_tiles_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch) -> None
     from cooanalysis.neighbors import torch_engine
 
     vectors, queries = clustered(2000, 0), clustered(100, 1)
-    index = build(vectors, "torch")
+    index: Any = build(vectors, "torch")
     whole = index.search(queries, 10)
-    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 4 * 2048 * 9)  # nine queries a tile
+    index._engine._tile_bytes = 4 * 2048 * 9  # nine queries a tile
     tiled = index.search(queries, 10)
     np.testing.assert_array_equal(tiled.index, whole.index)
     monkeypatch.setattr(torch_engine, "TILE_RUNS", 5)
@@ -171,11 +171,9 @@ def test_runs_are_skipped_only_where_nothing_is_lost(n: int, k: int) -> None:
 @needs_torch
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, no_cuda])])
 @pytest.mark.parametrize("k", [1, 40, 700])
-def test_torch_settles_ties_as_the_compiled_loop_does(
-    device: str, k: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torch_settles_ties_as_the_compiled_loop_does(device: str, k: int) -> None:
     """Few levels, as faint patches have: thousands are equally near but for rounding."""
-    from cooanalysis.neighbors import torch_engine, vectors
+    from cooanalysis.neighbors import vectors
 
     rng = np.random.default_rng(k)
     levels = (0.02 * rng.integers(-3, 4, (5000, 9))).astype(np.float32)
@@ -186,7 +184,7 @@ def test_torch_settles_ties_as_the_compiled_loop_does(
     rows, distances = vectors.nearest_rows(queries, vectors.as_source(levels), k)
     np.testing.assert_array_equal(found.squared_distances, distances)
     np.testing.assert_array_equal(found.index, rows)
-    monkeypatch.setattr(torch_engine, "_TILE_BYTES", 12 * torch_engine.RUN * 9 * 5)
+    index._engine._tile_bytes = 12 * RUN * 9 * 5
     limits = np.full(len(queries), 100.0, np.float32)  # all vectors, a few runs at a time
     within = index._engine.nearest_within(queries, k, limits)
     np.testing.assert_array_equal(within[0], rows)

@@ -18,7 +18,12 @@ RUN = 64
 TILE_RUNS = 1 << 12
 """Runs whose distances to a batch of queries are in memory at once."""
 
-_TILE_BYTES = 1 << 30
+TILE_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
+"""Most that a tile may take; minima, and members of runs that are looked into, each as much."""
+
+SHARE_OF_GPU = 0.125
+"""Share of a GPU's free memory that a tile may take."""
+
 _ALIGNED = 4
 """Products of rows that begin on 16 bytes are faster."""
 
@@ -46,6 +51,7 @@ class TorchEngine:
     name: str
     size: int
     dim: int
+    _tile_bytes: int
     _runs: Any
     """(runs, RUN, width): values, squared norm, zeros; the last run is filled with infinite norms.
     Times (-2q, 1, 0) that is the squared distance to q but for q's norm, which changes no order."""
@@ -65,7 +71,10 @@ class TorchEngine:
             rows = vectors[start : start + len(block)]
             rows[:, :dim] = torch.from_numpy(block)
             rows[:, dim] = rows[:, :dim].square().sum(1)
-        return cls(f"torch-{place}", size, dim, vectors.view(runs, RUN, width))
+        tile_bytes = TILE_BYTES[place]
+        if on_gpu:
+            tile_bytes = min(tile_bytes, int(SHARE_OF_GPU * torch.cuda.mem_get_info()[0]))
+        return cls(f"torch-{place}", size, dim, tile_bytes, vectors.view(runs, RUN, width))
 
     max_effort = 0
 
@@ -102,7 +111,7 @@ class TorchEngine:
     def _batches(self, n: int) -> Iterator[slice]:
         """As many queries as fill a tile, and as have room for their minima."""
         runs = len(self._runs)
-        step = max(1, _TILE_BYTES // (4 * max(min(runs, TILE_RUNS) * RUN, 2 * runs)))
+        step = max(1, self._tile_bytes // (4 * max(min(runs, TILE_RUNS) * RUN, 2 * runs)))
         return (slice(start, start + step) for start in range(0, n, step))
 
     def _asked(self, queries: Vectors) -> Any:
@@ -133,7 +142,7 @@ class TorchEngine:
         import torch
 
         members = torch.arange(RUN, device=chosen.device)
-        step = max(1, _TILE_BYTES // (4 * chosen.shape[1] * RUN * self._runs.shape[2]))
+        step = max(1, self._tile_bytes // (4 * chosen.shape[1] * RUN * self._runs.shape[2]))
         found = []
         for start in range(0, len(chosen), step):
             some = chosen[start : start + step]
@@ -151,7 +160,7 @@ class TorchEngine:
         at = torch.from_numpy(np.ascontiguousarray(query, np.float32)).to(runs.device)
         members = torch.arange(RUN, device=runs.device)
         best = torch.empty(0, dtype=torch.int64, device=runs.device)
-        for some in runs.split(max(1, _TILE_BYTES // (12 * RUN * self.dim))):
+        for some in runs.split(max(1, self._tile_bytes // (12 * RUN * self.dim))):
             vectors = self._runs[some][:, :, : self.dim].flatten(0, 1).T.contiguous()
             vectors -= at[:, None]
             vectors *= vectors

@@ -23,6 +23,8 @@ import typer
 from contest import HERE, OUT, Row, machine, markdown, say
 from options import DataRoot, Out
 
+from cooanalysis.neighbors.engines import torch_cuda_available
+
 
 @dataclass(frozen=True)
 class Part:
@@ -38,6 +40,8 @@ class Part:
         Whether it takes ``--dataset``.
     needs
         A package without which it is left out.
+    gpu
+        Whether it is left out where torch finds no GPU.
     """
 
     script: str
@@ -45,6 +49,13 @@ class Part:
     full: tuple[str, ...] | None = ()
     data: bool = field(default=False, kw_only=True)
     needs: str | None = field(default=None, kw_only=True)
+    gpu: bool = field(default=False, kw_only=True)
+
+    def lacks(self) -> str | None:
+        """Why it cannot run here."""
+        if self.needs is not None and importlib.util.find_spec(self.needs) is None:
+            return f"{self.needs} is not installed"
+        return "torch finds no GPU" if self.gpu and not torch_cuda_available() else None
 
 
 PARTS = {
@@ -70,6 +81,7 @@ PARTS = {
         data=True,
     ),
     "div2k": Part("div2k_run", None, (), data=True),
+    "gpu": Part("gpu", None, (), data=True, needs="torch", gpu=True),
     "workers": Part(
         "workers",
         ("--queries", "2000", "--workers", "2", "--repeats", "1"),
@@ -107,8 +119,8 @@ def main(
         options = part.full if full else part.small
         if options is None:
             continue
-        if part.needs is not None and importlib.util.find_spec(part.needs) is None:
-            left_out[name] = f"left out: {part.needs} is not installed"
+        if (reason := part.lacks()) is not None:
+            left_out[name] = f"left out: {reason}"
             continue
         command = [sys.executable, str(HERE / f"{part.script}.py"), *options, "--out", str(out)]
         if part.data:

@@ -233,71 +233,75 @@ def main(
         for engine, values in ran.items():
             found = np.load(f"{folder}/{engine}.npy")
             values["same"] = float((found[: len(truth)] == truth).mean())
-    size, queries = ran["torch"]["size"], len(found)
-    operations = 2.0 * size * queries * ran["torch"]["dim"]
-    on_cores = cores["search"] * queries / len(truth)
-    product = ran["torch"]["product"]
-    rows: list[Row] = [
-        {"what": f"matrix product, float32, {matrix} x {matrix}", "GFLOP/s": rate["matrix_gflops"]},
-        {"what": "copy", "GB/s": rate["copy_gbs"]},
-        {
-            "what": "matrix product of the search",
-            "seconds": product,
-            "GFLOP/s": operations / product / 1e9,
-        },
-    ]
-    for values in ran.values():
-        rows += [
-            {"what": f"{values['engine']}: vectors to the GPU", "seconds": values["build"]},
-            {
-                "what": f"{values['engine']}: candidates",
-                "seconds": values["candidates"],
-                "GFLOP/s": operations / values["candidates"] / 1e9,
-                "GiB on the GPU": values["gpu_gib"],
-            },
-            {
-                "what": f"{values['engine']}: search, with exact distances of the candidates",
-                "seconds": values["search"],
-                "GFLOP/s": operations / values["search"] / 1e9,
-            },
-        ]
-    rows += [
-        {
-            "what": f"{CORES} cores: search, from {len(truth):,} queries",
-            "seconds": on_cores,
-            "GFLOP/s": operations / on_cores / 1e9,
-        },
-        {
-            "what": f"moments of groups of {k}",
-            "GFLOP/s": rate["moments_gflops"],
-            "GB/s": rate["moments_gbs"],
-            "groups/s": rate["moments_groups"],
-        },
-    ]
-    rows += [
-        {"what": name, "groups/s": value}
-        for name, value in rate.items()
-        if name.startswith("entropy ")
-    ]
-    ratios = [
-        Ratio("torch, candidates / matrix product of the search, time",
-              ran["torch"]["candidates"] / product, ("<=", PRODUCT_TIMES)),
-        Ratio("torch, search / matrix product of the search, time",
-              ran["torch"]["search"] / product),
-        Ratio("torch, search / large matrix product, operations a second",
-              operations / ran["torch"]["search"] / 1e9 / rate["matrix_gflops"]),
-        *(Ratio(f"{CORES} cores / {engine}, search time", on_cores / values["search"],
-                (">=", FASTER)) for engine, values in ran.items()),
-        *(Ratio(f"{engine}, same neighbours as {CORES} cores", values["same"], (">=", 0.999))
-          for engine, values in ran.items()),
-        Ratio("moments of groups / copy, bandwidth", rate["moments_gbs"] / rate["copy_gbs"]),
-    ]  # fmt: skip
+    on_cores = cores["search"] / len(truth)
+    rows, ratios = table(rate, ran, on_cores, len(found), k)
     notes = [
-        f"{dataset}, {size:,} reference patches, {queries:,} queries, k = {k}, exact. The matrix "
-        "product of the search is that of all queries and vectors, in the tiles of our search, "
-        "without anything else. Vectors lie in the machine's memory before the clock starts.",
+        f"{dataset}, {ran['torch']['size']:,} reference patches, {len(found):,} queries, k = {k}, "
+        f"exact; {len(truth):,} of the queries for {CORES} cores. The matrix product of the search "
+        "is that of all queries and vectors, in the tiles of our search, without anything else. "
+        "Vectors lie in the machine's memory before the clock starts.",
     ]
     publish("gpu", "Search and groups on a GPU", rows, ratios, notes, out)
+
+
+def table(
+    rate: dict[str, float], ran: dict[str, dict[str, Any]], on_cores: float, queries: int, k: int
+) -> tuple[list[Row], list[Ratio]]:
+    """What was measured, and what it says.
+
+    Parameters
+    ----------
+    rate
+        Of :func:`rates`.
+    ran
+        Of :func:`search_on_gpu`, by engine.
+    on_cores
+        Seconds a query with two cores.
+    queries, k
+        Numbers of queries and of neighbours.
+    """
+    ours = ran["torch"]
+    operations = 2.0 * ours["size"] * queries * ours["dim"]
+
+    def timed(what: str, seconds: float) -> Row:
+        return {"what": what, "seconds": seconds, "GFLOP/s": operations / seconds / 1e9}
+
+    rows: list[Row] = [
+        {"what": "large matrix product, float32", "GFLOP/s": rate["matrix_gflops"]},
+        {"what": "copy", "GB/s": rate["copy_gbs"]},
+        timed("matrix product of the search", ours["product"]),
+    ]
+    for values in ran.values():
+        name = values["engine"]
+        rows += [
+            {"what": f"{name}: vectors to the GPU", "seconds": values["build"],
+             "GiB on the GPU": values["gpu_gib"]},
+            timed(f"{name}: candidates", values["candidates"]),
+            timed(f"{name}: search, with exact distances of the candidates", values["search"]),
+        ]  # fmt: skip
+    rows += [
+        timed(f"{CORES} cores: search", on_cores * queries),
+        {"what": f"moments of groups of {k}", "GFLOP/s": rate["moments_gflops"],
+         "GB/s": rate["moments_gbs"], "groups/s": rate["moments_groups"]},
+        *({"what": name, "groups/s": value} for name, value in rate.items()
+          if name.startswith("entropy ")),
+    ]  # fmt: skip
+    ratios = [
+        Ratio("torch, candidates / matrix product of the search, time",
+              ours["candidates"] / ours["product"], ("<=", PRODUCT_TIMES)),
+        Ratio("torch, search / matrix product of the search, time",
+              ours["search"] / ours["product"]),
+        Ratio("torch, search / large matrix product, operations a second",
+              operations / ours["search"] / 1e9 / rate["matrix_gflops"]),
+        Ratio("moments of groups / copy, bandwidth", rate["moments_gbs"] / rate["copy_gbs"]),
+    ]  # fmt: skip
+    for engine, values in ran.items():
+        faster = on_cores * queries / values["search"]
+        ratios += [
+            Ratio(f"{CORES} cores / {engine}, search time", faster, (">=", FASTER)),
+            Ratio(f"{engine}, same neighbours as {CORES} cores", values["same"], (">=", 1.0)),
+        ]
+    return rows, ratios
 
 
 def _need(outcome: Outcome) -> dict[str, Any]:

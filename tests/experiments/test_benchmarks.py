@@ -252,6 +252,34 @@ def test_estimators_speak_nats_per_dimension(name: str, tmp_path: Path) -> None:
     assert values.mean() == pytest.approx(truth + np.log(3.0), abs=0.2)
 
 
+# -- A GPU, tried without one ------------------------------------------------------------------
+
+
+def test_a_gpu_is_held_against_its_own_rates_and_two_cores(
+    patches: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    gpu = importlib.import_module("gpu")
+    monkeypatch.setattr(gpu, "_use_cores", lambda: None)  # they would stay with this process
+    asked = {"repeats": 1, "device": "cpu", "patches": patches}
+    rate = gpu.rates(groups=20, k=128, matrix=64, **asked)
+    ours = gpu.search_on_gpu(str(tmp_path / "a.npy"), engine="torch", k=16, **asked)
+    cores = gpu.search_on_cores(str(tmp_path / "b.npy"), k=16, n_queries=30, patches=patches)
+    found, truth = (np.load(tmp_path / name) for name in ("a.npy", "b.npy"))
+    np.testing.assert_array_equal(found[:30], truth)
+    assert (ours["size"], ours["dim"], len(found)) == (1500, 25, 40)
+    rows, ratios = gpu.table(rate, {"torch": ours | {"same": 1.0}}, cores["search"] / 30, 40, 16)
+    numbers = [value for row in rows for value in row.values() if isinstance(value, float)]
+    assert len(numbers) > 15 and min(numbers) > 0.0
+    value = {ratio.name: ratio.value for ratio in ratios}
+    assert value["torch, candidates / matrix product of the search, time"] == pytest.approx(
+        ours["candidates"] / ours["product"]
+    )
+    assert value["2 cores / torch, search time"] == pytest.approx(
+        cores["search"] / 30 * 40 / ours["search"]
+    )
+
+
 # -- Larger sets, and workers ------------------------------------------------------------------
 
 
