@@ -107,6 +107,15 @@ def test_four_workers_give_what_one_process_does(
     assert alone.summary["engine"]["workers"] is None
 
 
+def test_workers_share_the_cores_and_keep_memory_that_they_freed(four: Cluster) -> None:
+    environments = four._client.run(lambda: dict(os.environ)).values()
+    assert len(environments) == 4
+    for environment in environments:
+        assert environment["OMP_NUM_THREADS"] == str(max(1, (os.cpu_count() or 1) // 4))
+        # Dask sets it so that every large array is new pages: groups took half as long again.
+        assert "MALLOC_TRIM_THRESHOLD_" not in environment
+
+
 @pytest.mark.parametrize("stage", ["finding potential-HR groups", "measuring groups"])
 def test_a_killed_worker_costs_time_not_results(
     photos: Path, alone: coo.Result, four: Cluster, stage: str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -318,6 +321,21 @@ def test_auto_is_exact_until_that_costs_seconds() -> None:
     # On a GPU exact search is fast enough.
     assert choose_kind("auto", "torch", 900_000, 25, 5000) == "exact"
     assert choose_kind("pq", "faiss-cpu", 10, 25, 1) == "pq"
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_faiss_do_not_spin_unless_asked_to(chosen: str | None, expected: str) -> None:
+    """Where they spin they take the cores of BLAS, and exact search several times as long."""
+    code = (
+        "import os; from cooanalysis.neighbors.engines import import_faiss; import_faiss(); "
+        "print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    if chosen is not None:
+        environment["OMP_WAIT_POLICY"] = chosen
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == expected
 
 
 @given(st.integers(1, 10**8), st.sampled_from(["ivf", "pq"]))

@@ -214,7 +214,12 @@ def open_cluster(
         ) from error
     import dask
 
-    with dask.config.set({"distributed.scheduler.work-stealing": False}):
+    settings = {
+        "distributed.scheduler.work-stealing": False,
+        # Dask has workers give freed memory back at once, so that every array is new pages.
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
+    with dask.config.set(settings):
         local = None if workers is None else _local_cluster(distributed, workers, config)
         try:
             client = _connect(distributed, local, address)

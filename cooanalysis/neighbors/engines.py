@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
 from types import ModuleType
 
 from cooanalysis.errors import ConfigError, MissingDependencyError
@@ -29,6 +30,9 @@ def import_faiss() -> ModuleType:
     MissingDependencyError
         If no FAISS is installed.
     """
+    # OpenMP reads this when FAISS is loaded. Threads that wait by spinning take cores from those of
+    # BLAS: an exact search takes several times as long, or not, as luck has it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import faiss
     except ImportError as error:
