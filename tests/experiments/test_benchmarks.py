@@ -261,7 +261,7 @@ def test_a_gpu_is_held_against_its_own_rates_and_two_cores(
     pytest.importorskip("torch")
     gpu = importlib.import_module("gpu")
     monkeypatch.setattr(gpu, "_use_cores", lambda: None)  # they would stay with this process
-    asked = {"repeats": 1, "device": "cpu", "patches": patches}
+    asked = {"repeats": 1, "device": "cpu", "patches": patches | {"stride": 2}}
     rate = gpu.rates(groups=20, k=128, matrix=64, **asked)
     ours = gpu.search_on_gpu(str(tmp_path / "a.npy"), engine="torch", k=16, **asked)
     cores = gpu.search_on_cores(str(tmp_path / "b.npy"), k=16, n_queries=30, patches=patches)
