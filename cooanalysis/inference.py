@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cooanalysis.errors import ConfigError, ImageError, ModelError
+from cooanalysis.precision import single_precision
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -374,7 +375,7 @@ def _reach(run: _Runner, sample: NDArray[Any] | None, multiple: int, largest: in
         pieces = [noise]
         if sample is not None and min(sample.shape[:2]) >= side:
             pieces.append(_middle(sample, side))
-        with _exact():
+        with single_precision():
             found = max(_felt(run, piece, kept) for piece in pieces)
         if found <= 0.75 * kept:
             return found
@@ -396,17 +397,6 @@ def _felt(run: _Runner, piece: NDArray[Any], kept: int) -> int:
         if len(rows):
             furthest = max(furthest, int(np.minimum(rows, columns).max()) + 1)
     return furthest
-
-
-@contextlib.contextmanager
-def _exact() -> Iterator[None]:
-    """Full 32-bit products: TensorFloat-32 rounds so coarsely that everything seems to differ."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    try:
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 # --- tiles --------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.neighbors.vectors import Vectors, VectorSource, blocks
+from cooanalysis.precision import single_precision
 
 RUN = 64
 """Neighbouring vectors whose smallest distance to a query is looked at before they are."""
@@ -85,7 +85,7 @@ class TorchEngine:
         """See :class:`cooanalysis.neighbors.index.Engine`."""
         k = min(k, self.size)
         found = [np.empty((0, k), np.int64)]
-        with _single_precision():
+        with single_precision():
             for rows in self._batches(len(queries)):
                 asked = self._asked(queries[rows])
                 minima = self._minima(asked)
@@ -100,7 +100,7 @@ class TorchEngine:
         found = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)
         limits = limits - np.einsum("qd,qd->q", queries, queries)
-        with _single_precision():
+        with single_precision():
             for rows in self._batches(len(queries)):
                 minima = self._minima(self._asked(queries[rows]))
                 for row, smallest in zip(range(*rows.indices(len(queries))), minima, strict=True):
@@ -139,9 +139,6 @@ class TorchEngine:
 
     def _nearest_in(self, chosen: Any, asked: Any, k: int) -> NDArray[np.int64]:
         """(q, k) row numbers of the nearest vectors in each query's chosen runs, in any order."""
-        import torch
-
-        members = torch.arange(RUN, device=chosen.device)
         step = max(1, self._tile_bytes // (4 * chosen.shape[1] * RUN * self._runs.shape[2]))
         found = []
         for start in range(0, len(chosen), step):
@@ -149,8 +146,7 @@ class TorchEngine:
             vectors = self._runs[some].flatten(1, 2)
             distance = (vectors @ asked[start : start + step, :, None]).squeeze(2)
             nearest = distance.topk(k, largest=False, sorted=False).indices
-            rows = (some[:, :, None] * RUN + members).flatten(1)
-            found.append(rows.gather(1, nearest).cpu().numpy())
+            found.append(_members(some).gather(1, nearest).cpu().numpy())
         return np.concatenate(found)
 
     def _in_order(self, runs: Any, query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
@@ -158,7 +154,6 @@ class TorchEngine:
         import torch
 
         at = torch.from_numpy(np.ascontiguousarray(query, np.float32)).to(runs.device)
-        members = torch.arange(RUN, device=runs.device)
         best = torch.empty(0, dtype=torch.int64, device=runs.device)
         for some in runs.split(max(1, self._tile_bytes // (12 * RUN * self.dim))):
             vectors = self._runs[some][:, :, : self.dim].flatten(0, 1).T.contiguous()
@@ -168,7 +163,7 @@ class TorchEngine:
             total = vectors[0]
             for value in vectors[1:]:
                 total += value
-            rows = (some[:, None] * RUN + members).flatten()
+            rows = _members(some)
             total[rows >= self.size] = torch.inf
             # The bits of distances, which are not negative, sort as they do; then the row.
             keys = (total.view(torch.int32).long() << 32) | rows
@@ -178,14 +173,8 @@ class TorchEngine:
         return (best & 0xFFFFFFFF).cpu().numpy(), distance.cpu().numpy()
 
 
-@contextmanager
-def _single_precision() -> Iterator[None]:
-    """Matrix products of float32 without TensorFloat-32."""
+def _members(runs: Any) -> Any:
+    """(..., c * RUN) row numbers of the vectors in (..., c) runs."""
     import torch
 
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+    return (runs[..., None] * RUN + torch.arange(RUN, device=runs.device)).flatten(-2)

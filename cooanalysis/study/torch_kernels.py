@@ -16,6 +16,7 @@ from cooanalysis.data.patches import (
     GroupMoments,
     PatchStore,
 )
+from cooanalysis.precision import single_precision
 from cooanalysis.study.inputs import ReferencePatches
 
 BATCH_BYTES = 2**30
@@ -106,12 +107,8 @@ class TorchKernels:
             contrast = low.std(dim=1, correction=0).clamp_min(STD_FLOOR).float()
         block *= (1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL) / contrast)[:, None]
         block = block.reshape(*members.shape, -1)
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
-        try:
+        with single_precision():
             projected = block @ axes
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
         center = block.mean(dim=1)
         energy = block.square().mean(dim=(1, 2))
         block -= center[:, None]

@@ -9,13 +9,12 @@ read of the images at least, and what they write.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from contest import OUT, Limits, Ratio, Row, compete, median_of, publish, say
+from contest import OUT, Limits, Ratio, Row, compete, publish, say, seconds_of
 from options import DataRoot, Out
 from real_patches import open_store
 
@@ -44,8 +43,7 @@ def machine_ceilings(repeats: int, dim: int = 25) -> dict[str, float]:
     product = np.empty(TILE, np.float32)
 
     def rate(amount: float, work: Callable[[], object]) -> float:
-        work()
-        return amount / median_of(repeats, lambda: _seconds(work)) / 1e9
+        return amount / seconds_of(work, repeats) / 1e9
 
     return {
         "matrix_gflops": rate(2.0 * MATRIX**3, lambda: square @ square),
@@ -75,13 +73,9 @@ def kernels(
     axes = rng.standard_normal((store.patch_dim, m)).astype(np.float32)
     lr, hr = store.width**2, store.patch_dim
 
-    def timed(work: Callable[[], object]) -> float:
-        work()
-        return median_of(repeats, lambda: _seconds(work))
-
-    lr_seconds = timed(lambda: store.lr_patches(chosen))
-    hr_seconds = timed(lambda: store.details(chosen))
-    group_seconds = timed(lambda: store.group_moments(everything, near, weight, axes))
+    lr_seconds = seconds_of(lambda: store.lr_patches(chosen), repeats)
+    hr_seconds = seconds_of(lambda: store.details(chosen), repeats)
+    group_seconds = seconds_of(lambda: store.group_moments(everything, near, weight, axes), repeats)
     members = groups * k
     return {
         "lr_gather_gbs": patches * lr * (1 + 4) / lr_seconds / 1e9,
@@ -91,12 +85,6 @@ def kernels(
         "group_moments_gflops": members * hr * (6 + 2 * m) / group_seconds / 1e9,
         "groups_per_second": groups / group_seconds,
     }
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main(

@@ -343,11 +343,17 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def median_of(repeats: int, measure: Callable[[], float]) -> float:
-    """Median of several measurements."""
+def seconds_of(work: Callable[[], object], repeats: int) -> float:
+    """Median seconds of several calls, after one that is not counted."""
     import statistics
 
-    return statistics.median(measure() for _ in range(repeats))
+    work()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, median_of, publish, say
+from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, publish, say, seconds_of
 from options import DataRoot, Out
-from real_patches import real_patches
+from real_patches import open_store, real_patches
 
 CORES = 2
 PRODUCT_TIMES, FASTER = 2.0, 50.0
@@ -45,16 +44,14 @@ def search_on_gpu(
     index: Any = build_index(vectors, kind="exact", engine=engine, device=device)
     _wait(device)
     build = time.perf_counter() - start
-    answer = index.search(here.queries, k)
-    whole = median_of(repeats, lambda: _seconds(lambda: index.search(here.queries, k)))
+    answers: list[Any] = []
+    whole = seconds_of(lambda: answers.append(index.search(here.queries, k)), repeats)
     wanted = index._fetched(k)
-    candidates = median_of(
-        repeats, lambda: _seconds(lambda: index._engine.search(here.queries, wanted))
-    )
+    candidates = seconds_of(lambda: index._engine.search(here.queries, wanted), repeats)
     product = None
     if engine == "torch":
-        product = median_of(repeats, lambda: _product(index._engine, here.queries))
-    np.save(Path(found), answer.index)
+        product = _product(index._engine, here.queries, repeats)
+    np.save(Path(found), answers[-1].index)
     return {
         "engine": index.engine,
         "size": index.size,
@@ -67,7 +64,7 @@ def search_on_gpu(
     }
 
 
-def _product(engine: Any, queries: Any) -> float:
+def _product(engine: Any, queries: Any, repeats: int) -> float:
     """Seconds of the products of all queries and vectors, in the engine's own tiles."""
     import torch
 
@@ -77,7 +74,7 @@ def _product(engine: Any, queries: Any) -> float:
     place = engine._runs.device
     moved = torch.from_numpy(queries).to(place)
     plain = engine._runs.flatten(0, 1)[:, : engine.dim].contiguous()
-    (batch,) = islice(engine._batches(len(moved)), 1)
+    batch = next(engine._batches(len(moved)))
     columns = min(TILE_RUNS * RUN, len(plain))
     tile = torch.empty(batch.stop * columns, device=place)
 
@@ -89,8 +86,7 @@ def _product(engine: Any, queries: Any) -> float:
                 torch.mm(some, block.T, out=into)
         _wait(place.type)
 
-    multiply()
-    return _seconds(multiply)
+    return seconds_of(multiply, repeats)
 
 
 def search_on_cores(found: str, k: int, n_queries: int, patches: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +127,7 @@ def rates(
     square = torch.rand(matrix, matrix, device=device)
     source = torch.rand(8 * matrix**2, device=device)
     target = torch.empty_like(source)
-    store = real_patches(**patches).store
+    store = open_store(patches["dataset"], patches.get("data_root"))
     config = AnalysisConfig(dataset=patches["dataset"], k=k, stride=patches["stride"])
     run = Context(config, store, store, [], Silent(), Checkpoints(), Stopwatch())
     reference = reference_patches(run)
@@ -144,8 +140,7 @@ def rates(
             work()
             _wait(device)
 
-        whole()
-        return median_of(repeats, lambda: _seconds(whole))
+        return seconds_of(whole, repeats)
 
     _, projected = kernels.moments(reference, members)
     axes, hr = projected.shape[2], store.patch_dim
@@ -172,12 +167,6 @@ def _wait(device: str) -> None:
 
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main(
