@@ -65,7 +65,7 @@ PARTS = {
     "search": Part(
         "search_peers",
         ("--sizes", "2e4,4e4", "--queries", "2000"),
-        ("--sizes", "1e5,3e5,1e6,3e6,1e7,3e7", "--time-limit", "1200"),
+        ("--sizes", "1e5,3e5,1e6,3e6,1e7", "--time-limit", "400"),
         data=True,
     ),
     "scaling": Part(
@@ -77,7 +77,7 @@ PARTS = {
     "job": Part(
         "job_peers",
         ("--images", "14", "--queries", "500"),
-        ("--images", "25,100,200", "--queries", "20000"),
+        ("--images", "200", "--queries", "100000", "--no-whole", "--memory", "1.5"),
         data=True,
     ),
     "div2k": Part("div2k_run", None, (), data=True),
@@ -85,7 +85,7 @@ PARTS = {
     "workers": Part(
         "workers",
         ("--queries", "2000", "--workers", "2", "--repeats", "1"),
-        (),
+        ("--queries", "4000", "--workers", "2", "--repeats", "1"),
         data=True,
         needs="distributed",
     ),

@@ -107,7 +107,7 @@ def main(
         if each is not None
     ]
     digests = {outcome.values["digest"] for found in runs.values() for outcome in found}
-    ratios.append(Ratio("different results", float(len(digests)), ("<=", 1.0)))
+    ratios.append(Ratio("distinct results in all runs", float(len(digests)), ("<=", 1.0)))
     notes = [f"{dataset}, reference {reference or 'itself'}, {queries:,} queries, k = {k}, exact."]
     publish("workers", "One process and several", rows, ratios, notes, out, ["distributed"])
 
