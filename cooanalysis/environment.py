@@ -17,6 +17,8 @@ PACKAGES = (
     "numba",
     "faiss-cpu",
     "faiss-gpu",
+    "faiss-gpu-cu11",
+    "faiss-gpu-cu12",
     "torch",
     "pillow",
     "matplotlib",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from cooanalysis.data.datasets import Dataset
 from cooanalysis.data.degradation import downsample, modcrop, upsample
 from cooanalysis.data.images import open_quietly, read_image, rgb_to_y
 from cooanalysis.data.layouts import ImagePair
+from cooanalysis.environment import thread_limit
 from cooanalysis.errors import ConfigError, ImageError
 
 __all__ = ["Colour", "LoadedPair", "SkippedImage", "iter_pairs", "load_pair"]
@@ -148,7 +148,7 @@ def iter_pairs(
     """
     # Pillow releases the interpreter lock while it decodes and resizes. A window bounds how many
     # images are in memory ahead of the caller.
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(thread_limit(), 8)
     pairs = iter(dataset.pairs)
     with ThreadPoolExecutor(max_workers=workers) as pool:
 

@@ -13,6 +13,7 @@ from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors.engines import available_engine, import_faiss
 from cooanalysis.neighbors.vectors import (
     BLOCK_BYTES,
+    RowRange,
     Vectors,
     VectorSource,
     as_source,
@@ -58,8 +59,15 @@ more of them, all vectors are looked at."""
 QUERIES_ALIKE = 13
 """FAISS's scan of 4-bit codes that treats every query alike, however many are asked at once."""
 
-FAISS_GPU_LARGEST_K = 2048
-"""FAISS's kernels on GPUs select no more than this."""
+FAISS_GPU_LARGEST_SELECTION = 2048
+"""FAISS's kernels on GPUs select no more than this: neighbours, and cells to look into."""
+
+GPU_PARTS = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48)
+"""Parts that FAISS's kernels on GPUs can encode a vector by, each with a code of eight bits; tables
+for more of them would not fit into a block's shared memory."""
+
+GPU_PART_WIDTHS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
+"""Values that such a part may have."""
 
 
 @dataclass(frozen=True)
@@ -265,9 +273,9 @@ def build_index(
         return NeighborIndex(built.name, kind, len(source), len(source), LATE, built, source)
     largest = len(source)
     if name == "faiss-gpu":
-        largest = min(largest, FAISS_GPU_LARGEST_K)
-    built_here = _build_faiss(source, kind, name, seed)
-    return NeighborIndex(name, kind, len(source), largest, LATE, built_here, source)
+        largest = min(largest, FAISS_GPU_LARGEST_SELECTION)
+    faiss_engine = _build_faiss(source, kind, name, seed)
+    return NeighborIndex(name, kind, len(source), largest, LATE, faiss_engine, source)
 
 
 def index_bytes(kind: str, n: int, dim: int) -> int:
@@ -388,7 +396,6 @@ class FaissEngine:
     max_effort: int
     _index: Any
     _axes: Vectors | None = None  # what vectors are turned onto before they are encoded
-    _resources: Any = None  # GPU memory pools must outlive the index
 
     def add(self, vectors: Vectors) -> None:
         """Index more vectors."""
@@ -422,71 +429,147 @@ class FaissEngine:
 
 
 def _build_faiss(source: VectorSource, kind: str, engine: str, seed: int) -> FaissEngine:
-    faiss = import_faiss()
-    n, dim = len(source), source.dim
-    effort_name: str | None = None
-    max_effort = 0
-    axes: Vectors | None = None
     if kind == "exact":
-        index = faiss.IndexFlatL2(dim)
-    elif kind == "hnsw":
-        if engine == "faiss-gpu":
-            raise ConfigError(
-                "index 'hnsw' runs on the CPU only; use --engine faiss-cpu or --index ivf"
-            )
-        index = faiss.IndexHNSWFlat(dim, 32)
-        index.hnsw.efConstruction = 80
-        effort_name, max_effort = "efSearch", n
+        return _build_flat(source, engine)
+    if kind == "hnsw":
+        return _build_graph(source, engine)
+    return _build_inverted(source, kind, engine, seed)
+
+
+def _build_flat(source: VectorSource, engine: str) -> FaissEngine:
+    faiss = import_faiss()
+    empty = faiss.IndexFlatL2(source.dim)
+    if engine == "faiss-gpu":
+        return FaissEngine(True, None, 0, _over_shards(source, _copies_on_gpus(empty)))
+    built = FaissEngine(False, None, 0, empty)
+    for _, block in blocks(source):
+        built.add(block)
+    return built
+
+
+def _build_graph(source: VectorSource, engine: str) -> FaissEngine:
+    if engine == "faiss-gpu":
+        raise ConfigError(
+            "index 'hnsw' runs on the CPU only; use --engine faiss-cpu or --index ivf"
+        )
+    index = import_faiss().IndexHNSWFlat(source.dim, 32)
+    index.hnsw.efConstruction = 80
+    built = FaissEngine(False, "efSearch", len(source), index)
+    for _, block in blocks(source):
+        built.add(block)
+    built.set_effort(256)
+    return built
+
+
+def _build_inverted(source: VectorSource, kind: str, engine: str, seed: int) -> FaissEngine:
+    faiss = import_faiss()
+    on_gpu = engine == "faiss-gpu"
+    n = len(source)
+    cells = number_of_cells(n, "ivf" if on_gpu else kind)
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(n, size=min(n, 48 * cells), replace=False)
+    sample = source.rows(np.sort(chosen))
+    if not np.isfinite(sample).all():
+        raise ConfigError("vectors must be finite, but hold NaN or infinite values")
+    axes = _principal_axes(sample)
+    # Codes of four bits have sixteen values to learn, those of eight 256; fewer vectors are shown
+    # again.
+    least = 16
+    if kind == "pq" and on_gpu:  # where FAISS has no index of 4-bit codes
+        parts, width = gpu_parts(axes.shape[1])
+        axes = _dealt(axes, parts, width)
+        quantizer = faiss.IndexFlatL2(parts * width)
+        index = faiss.IndexIVFPQ(quantizer, parts * width, cells, parts, 8)
+        least = 256
     else:
-        cells = number_of_cells(n, kind if engine == "faiss-cpu" else "ivf")
-        rng = np.random.default_rng(seed)
-        chosen = rng.choice(n, size=min(n, 48 * cells), replace=False)
-        sample = source.rows(np.sort(chosen))
-        if not np.isfinite(sample).all():
-            raise ConfigError("vectors must be finite, but hold NaN or infinite values")
-        axes = _code_axes(sample, balanced=kind == "pq" and engine == "faiss-gpu")
+        axes = _widened(axes, _padded(axes.shape[1]))
         dim = axes.shape[1]
         quantizer = faiss.IndexFlatL2(dim)
         if kind == "ivf":
-            index = faiss.IndexIVFScalarQuantizer(
-                quantizer, dim, cells, faiss.ScalarQuantizer.QT_8bit
-            )
-        elif engine == "faiss-gpu":  # has no index of 4-bit codes
-            index = faiss.IndexIVFPQ(quantizer, dim, cells, dim // 2, 8 if n >= 40 * 256 else 4)
+            eight_bits = faiss.ScalarQuantizer.QT_8bit
+            index = faiss.IndexIVFScalarQuantizer(quantizer, dim, cells, eight_bits)
         else:
             index = faiss.IndexIVFPQFastScan(quantizer, dim, cells, dim, 4)
             index.by_residual = True
             index.implem = QUERIES_ALIKE
-        index.own_fields = True
-        quantizer.this.disown()
-        index.cp.seed = seed + 1
-        index.cp.niter = 10
-        effort_name, max_effort = "nprobe", cells
-        # Codes of four bits have sixteen values to learn; fewer vectors are shown again.
-        shown = sample if len(sample) >= 16 else np.resize(sample, (16, source.dim))
-        index.train(_on_axes(shown, axes))
-    resources = None
-    if engine == "faiss-gpu":
-        options = faiss.GpuMultipleClonerOptions()
-        options.shard = True
-        if faiss.get_num_gpus() > 1:
-            index = faiss.index_cpu_to_all_gpus(index, co=options)
-        else:
-            resources = faiss.StandardGpuResources()
-            index = faiss.index_cpu_to_gpu(resources, 0, index)
-    built = FaissEngine(engine == "faiss-gpu", effort_name, max_effort, index, axes, resources)
+    index.own_fields = True
+    quantizer.this.disown()
+    index.cp.seed = seed + 1
+    index.cp.niter = 10
+    if kind == "pq":
+        index.pq.cp.min_points_per_centroid = 1  # or it complains on the terminal
+    shown = sample if len(sample) >= least else np.resize(sample, (least, source.dim))
+    index.train(_on_axes(shown, axes))
+    most = min(cells, FAISS_GPU_LARGEST_SELECTION) if on_gpu else cells
+    built = FaissEngine(on_gpu, "nprobe", most, _on_gpus(index) if on_gpu else index, axes)
     for _, block in blocks(source):
         built.add(block)
-    built.set_effort(max(64, max_effort // 32) if kind != "hnsw" else 256)
+    built.set_effort(max(64, cells // 32))
     return built
 
 
-def _code_axes(sample: Vectors, *, balanced: bool) -> Vectors:
-    """(dim, m) axes that vectors are turned onto before they are encoded.
+def _gpu_options() -> Any:
+    """FAISS's own kernels, whose limits this module keeps, also where it was built with cuVS."""
+    options = import_faiss().GpuMultipleClonerOptions()
+    options.shard = True
+    options.use_cuvs = False
+    return options
 
-    Principal axes, without those on which the vectors do not vary (patches without their mean
-    have one), then zeros up to a multiple of eight, which FAISS's fast kernels work on. A turn
-    changes no distance. ``balanced`` pairs large axes with small ones, for codes of pairs.
+
+def _on_gpus(index: Any) -> Any:
+    """A trained index of inverted lists, without vectors yet, on all GPUs that FAISS finds."""
+    return import_faiss().index_cpu_to_all_gpus(index, co=_gpu_options())
+
+
+def _copies_on_gpus(index: Any) -> list[Any]:
+    """An empty index on each GPU that FAISS finds."""
+    faiss = import_faiss()
+    options = _gpu_options()
+    return [
+        faiss.index_cpu_to_gpus_list(index, options, [gpu]) for gpu in range(faiss.get_num_gpus())
+    ]
+
+
+def _over_shards(source: VectorSource, empty: list[Any]) -> Any:
+    """One flat index over several, each of which gets an equal range of the vectors.
+
+    FAISS's own sharding of a flat index takes all vectors in one call, so all would be in memory.
+    """
+    ends = [len(source) * i // len(empty) for i in range(len(empty) + 1)]
+    for index, start, stop in zip(empty, ends, ends[1:], strict=False):
+        for _, block in blocks(RowRange(source, start, stop)):
+            index.add(block)
+    if len(empty) == 1:
+        return empty[0]
+    shards = import_faiss().IndexShards(source.dim, True, True)  # in threads, successive rows
+    for index in empty:
+        shards.add_shard(index)
+    return shards
+
+
+def gpu_parts(dim: int) -> tuple[int, int]:
+    """Parts, and values of each, by which FAISS on a GPU encodes ``dim`` values or a few more.
+
+    Raises
+    ------
+    ConfigError
+        If there are more values than its kernels can encode.
+    """
+    parts = max((each for each in GPU_PARTS if 2 * each <= dim), default=GPU_PARTS[0])
+    width = next((each for each in GPU_PART_WIDTHS if parts * each >= dim), None)
+    if width is None:
+        raise ConfigError(
+            f"FAISS on a GPU has no index 'pq' for {dim} values; use --index ivf or a smaller "
+            "--patch-width"
+        )
+    return parts, width
+
+
+def _principal_axes(sample: Vectors) -> Vectors:
+    """(dim, m) axes that vectors are turned onto before they are encoded, the largest first.
+
+    Without those on which the vectors do not vary (patches without their mean have one). A turn
+    changes no distance.
     """
     # In single precision the axis without variance would not be told from the others.
     centered = sample.astype(np.float64)
@@ -495,12 +578,19 @@ def _code_axes(sample: Vectors, *, balanced: bool) -> Vectors:
     axes = axes[:, values > 1e-9 * max(values[-1], 1e-30)][:, ::-1]
     if axes.shape[1] == 0:  # all vectors are equal
         axes = np.eye(len(values))[:, :1]
-    m = axes.shape[1]
-    axes = np.pad(axes, [(0, 0), (0, _padded(m) - m)])
-    if balanced:
-        m = axes.shape[1]
-        axes = axes[:, np.stack([np.arange(m // 2), m - 1 - np.arange(m // 2)], 1).ravel()]
-    return np.ascontiguousarray(axes, np.float32)
+    return axes.astype(np.float32)
+
+
+def _widened(axes: Vectors, width: int) -> Vectors:
+    """The axes and zeros."""
+    return np.ascontiguousarray(np.pad(axes, [(0, 0), (0, width - axes.shape[1])]))
+
+
+def _dealt(axes: Vectors, parts: int, width: int) -> Vectors:
+    """The axes in the order of parts of equal width, of which each gets large and small ones."""
+    order = np.arange(parts * width).reshape(width, parts)
+    order[1::2] = order[1::2, ::-1]
+    return np.ascontiguousarray(_widened(axes, parts * width)[:, order.T.ravel()])
 
 
 def number_of_cells(n: int, kind: str) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, ImagePair, data_roots, iter_pairs
 from cooanalysis.data.loading import LoadedPair, header_pixels, load_pair
+from cooanalysis.environment import thread_limit
 from cooanalysis.errors import RunDirectoryError
 
 Image = NDArray[np.uint8]
@@ -77,7 +78,7 @@ def _from_files(
     if lacking:
         note(f"decoding {lacking} images into {cache}")
     # Decoders release the interpreter lock; few threads, because each holds a whole image.
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(max_workers=min(thread_limit(), 8)) as pool:
         futures = [pool.submit(_decoded, cache, *item) for item in wanted]
         try:
             return [future.result() for future in futures]
