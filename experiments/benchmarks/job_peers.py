@@ -74,11 +74,15 @@ def subset(dataset: str, images: int, folder: Path, data_root: Path | None) -> i
     lr = folder / "LR_bicubic" / f"X{SCALE}"
     for each in (hr, lr) if with_lr else (hr,):
         each.mkdir(parents=True)
+    links: dict[Path, Path] = {}
     for number, pair in enumerate(chosen):
         name = f"{number:05d}"
-        os.symlink(pair.hr_path.resolve(), hr / f"{name}{pair.hr_path.suffix}")
+        links[hr / f"{name}{pair.hr_path.suffix}"] = pair.hr_path.resolve()
         if with_lr and pair.lr_path is not None:
-            os.symlink(pair.lr_path.resolve(), lr / f"{name}x{SCALE}{pair.lr_path.suffix}")
+            links[lr / f"{name}x{SCALE}{pair.lr_path.suffix}"] = pair.lr_path.resolve()
+    for link, file in links.items():
+        os.symlink(file, link)
+        file.read_bytes()  # or the first contestant alone would wait for the disk
     return images
 
 
@@ -128,7 +132,8 @@ def main(
     stated = "; ".join(f"{name} {width:g} {unit}" for name, (width, unit) in TOLERANCES.items())
     notes = [
         f"{dataset} as its own reference, {queries:,} queries, k = {k}, stride {stride}; memory "
-        f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files on.",
+        f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files on, which "
+        "were read once before.",
         f"Tolerances of the agreement: {stated}. {_agreement(compared, disagreements)}",
     ]
     largest = [ratio for ratio in ratios if ratio.wanted is not None][-2:]
