@@ -22,6 +22,7 @@ from cooanalysis.neighbors import (
     available_engine,
     build_index,
     exact_search,
+    faiss_engine,
     fit_kmeans,
     merge_neighbours,
     recall_at_k,
@@ -29,19 +30,21 @@ from cooanalysis.neighbors import (
     search_excluding,
     tune_to_recall,
 )
-from cooanalysis.neighbors import index as indices
 from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
-from cooanalysis.neighbors.index import (
-    AUTO_EXACT_QUERIES,
+from cooanalysis.neighbors.faiss_engine import (
     GPU_PART_WIDTHS,
     GPU_PARTS,
-    MIN_APPROXIMATE_SIZE,
-    choose_kind,
     gpu_parts,
-    index_bytes,
     number_of_cells,
 )
+from cooanalysis.neighbors.index import (
+    AUTO_EXACT_QUERIES,
+    MIN_APPROXIMATE_SIZE,
+    choose_kind,
+    index_bytes,
+)
 from cooanalysis.neighbors.torch_engine import RUN
+from cooanalysis.neighbors.vectors import as_source
 
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
@@ -731,7 +734,7 @@ def test_a_source_is_indexed_block_by_block(
 
 
 def test_distances_decide_ties_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cooanalysis.neighbors.vectors import as_source, rerank
+    from cooanalysis.neighbors.vectors import rerank
 
     array = np.repeat(gaussian(4, 3), 3, axis=0)
     candidates = np.array([[11, 2, -1, 0, 1, 9, 10]])
@@ -770,8 +773,8 @@ def pretended_gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
             shards.add_shard(each)
         return shards
 
-    monkeypatch.setattr(indices, "_copies_on_gpus", copies)
-    monkeypatch.setattr(indices, "_on_gpus", sharded if count > 1 else lambda index: index)
+    monkeypatch.setattr(faiss_engine, "_copies_on_gpus", copies)
+    monkeypatch.setattr(faiss_engine, "_on_gpus", sharded if count > 1 else lambda index: index)
     return count
 
 
@@ -800,9 +803,7 @@ def test_more_gpus_than_vectors() -> None:
     import faiss
 
     array = gaussian(2, 4)
-    spread = indices._over_shards(
-        indices.as_source(array), [faiss.IndexFlatL2(4) for _ in range(5)]
-    )
+    spread = faiss_engine._over_shards(as_source(array), [faiss.IndexFlatL2(4) for _ in range(5)])
     assert spread.search(array, 2)[1][:, 0].tolist() == [0, 1]
 
 
@@ -811,7 +812,7 @@ def test_gpus_look_into_no_more_cells_than_their_kernels_select(
 ) -> None:
     array = clustered(4000, 0)
     assert build(array, "faiss-gpu", "ivf").largest_effort == number_of_cells(4000, "ivf") > 32
-    monkeypatch.setattr(indices, "FAISS_GPU_LARGEST_SELECTION", 32)
+    monkeypatch.setattr(faiss_engine, "GPU_LARGEST_SELECTION", 32)
     limited = build(array, "faiss-gpu", "ivf")
     assert limited.largest_effort == 32
     with pytest.raises(ConfigError, match="at most 32 neighbours, not 40; .*--engine faiss-cpu"):
@@ -833,7 +834,7 @@ def test_the_widest_vectors_have_no_codes_on_a_gpu() -> None:
 
 def test_parts_get_large_axes_and_small_ones() -> None:
     axes = np.eye(6, dtype=np.float32)[:, :5]  # the sixth of six values is a zero that was added
-    dealt = indices._dealt(axes, 2, 3)
+    dealt = faiss_engine._dealt(axes, 2, 3)
     assert [np.flatnonzero(column).tolist() for column in dealt.T] == [[0], [3], [4], [1], [2], []]
 
 
