@@ -95,11 +95,10 @@ class FaissEngine:
 
 
 def _build_flat(source: VectorSource, engine: str) -> FaissEngine:
-    faiss = import_faiss()
-    empty = faiss.IndexFlatL2(source.dim)
-    if engine == "faiss-gpu":
-        return FaissEngine(True, None, 0, _over_shards(source, _copies_on_gpus(empty)))
-    return FaissEngine(False, None, 0, empty).fill(source)
+    empty = import_faiss().IndexFlatL2(source.dim)
+    on_gpu = engine == "faiss-gpu"
+    shards = _copies_on_gpus(empty) if on_gpu else [empty]
+    return FaissEngine(on_gpu, None, 0, _over_shards(source, shards))
 
 
 def _build_graph(source: VectorSource, engine: str) -> FaissEngine:
@@ -125,32 +124,32 @@ def _build_inverted(source: VectorSource, kind: str, engine: str, seed: int) -> 
     if not np.isfinite(sample).all():
         raise ConfigError("vectors must be finite, but hold NaN or infinite values")
     axes = _principal_axes(sample)
-    # Codes of four bits have sixteen values to learn, those of eight 256; fewer vectors are shown
-    # again.
-    least = 16
-    if kind == "pq" and on_gpu:  # where FAISS has no index of 4-bit codes
+    # On a GPU FAISS has no 4-bit codes, one for each axis, but 8-bit ones for several.
+    in_parts = kind == "pq" and on_gpu
+    if in_parts:
         parts, width = gpu_parts(axes.shape[1])
         axes = _dealt(axes, parts, width)
-        quantizer = faiss.IndexFlatL2(parts * width)
-        index = faiss.IndexIVFPQ(quantizer, parts * width, cells, parts, 8)
-        least = 256
     else:
         axes = _widened(axes, padded(axes.shape[1]))
-        dim = axes.shape[1]
-        quantizer = faiss.IndexFlatL2(dim)
-        if kind == "ivf":
-            eight_bits = faiss.ScalarQuantizer.QT_8bit
-            index = faiss.IndexIVFScalarQuantizer(quantizer, dim, cells, eight_bits)
-        else:
-            index = faiss.IndexIVFPQFastScan(quantizer, dim, cells, dim, 4)
-            index.by_residual = True
-            index.implem = QUERIES_ALIKE
+    dim = axes.shape[1]
+    quantizer = faiss.IndexFlatL2(dim)
+    if in_parts:
+        index = faiss.IndexIVFPQ(quantizer, dim, cells, parts, 8)
+    elif kind == "pq":
+        index = faiss.IndexIVFPQFastScan(quantizer, dim, cells, dim, 4)
+        index.by_residual = True
+        index.implem = QUERIES_ALIKE
+    else:
+        eight_bits = faiss.ScalarQuantizer.QT_8bit
+        index = faiss.IndexIVFScalarQuantizer(quantizer, dim, cells, eight_bits)
     index.own_fields = True
     quantizer.this.disown()
     index.cp.seed = seed + 1
     index.cp.niter = 10
     if kind == "pq":
         index.pq.cp.min_points_per_centroid = 1  # or it complains on the terminal
+    # Codes of eight bits have 256 values to learn, those of four 16; fewer vectors are shown again.
+    least = 2**8 if in_parts else 2**4
     shown = sample if len(sample) >= least else np.resize(sample, (least, source.dim))
     index.train(_on_axes(shown, axes))
     most = min(cells, GPU_LARGEST_SELECTION) if on_gpu else cells
