@@ -10,28 +10,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cooanalysis._version import __version__
 
 if TYPE_CHECKING:
-    from cooanalysis.api import analyze
-    from cooanalysis.comparison.api import compare
-    from cooanalysis.comparison.result import Comparison, load_comparison
-    from cooanalysis.config import AnalysisConfig
+    from cooanalysis.analysis.config import AnalysisConfig
+    from cooanalysis.api import analyze, compare
     from cooanalysis.errors import CooError
-    from cooanalysis.result import Result, load
-    from cooanalysis.study import Study
+    from cooanalysis.results import Comparison, Result, load, load_comparison
 
 # Imported on first use, so that `import cooanalysis` and `coo-analyze --help` are instant.
 _LAZY = {
-    "analyze": "cooanalysis.api",
-    "AnalysisConfig": "cooanalysis.config",
+    "AnalysisConfig": "cooanalysis.analysis.config",
+    "Comparison": "cooanalysis.results",
     "CooError": "cooanalysis.errors",
-    "Comparison": "cooanalysis.comparison.result",
-    "compare": "cooanalysis.comparison.api",
-    "load_comparison": "cooanalysis.comparison.result",
-    "Result": "cooanalysis.result",
-    "load": "cooanalysis.result",
-    "Study": "cooanalysis.study",
+    "Result": "cooanalysis.results",
+    "analyze": "cooanalysis.api",
+    "compare": "cooanalysis.api",
+    "load": "cooanalysis.results",
+    "load_comparison": "cooanalysis.results",
 }
 
 __all__ = [
@@ -39,7 +35,6 @@ __all__ = [
     "Comparison",
     "CooError",
     "Result",
-    "Study",
     "__version__",
     "analyze",
     "compare",

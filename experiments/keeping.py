@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from cooanalysis.environment import versions
+from cooanalysis.runtime.environment import versions
 
 
 class _Both(io.TextIOBase):

@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 
 from cooanalysis.data import Dataset, LoadedPair, iter_pairs, resolve
 from cooanalysis.errors import DatasetNotFoundError
+from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.metrics import Metric
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.metrics.registry import METRICS, available
-from cooanalysis.stats import ImageBootstrap
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs
 
 if TYPE_CHECKING:
-    from cooanalysis.comparison.sources import Source
+    from cooanalysis.models.sources import Source
 
 TITLE = "Benchmark"
 
@@ -68,7 +68,7 @@ def _datasets(inputs: Inputs) -> tuple[list[Dataset], dict[str, str]]:
 def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.DataFrame:
     """A row a model and image; kept in a file, for the networks of metrics are slow."""
     from cooanalysis.comparison.cache import OutputCache, default_folder
-    from cooanalysis.comparison.sources import open_source
+    from cooanalysis.models.sources import open_source
 
     sources: list[Source] = [open_source("bicubic", "bicubic", dataset.pairs, scale=SCALE)]
     sources += style.open_models(dataset, scale=SCALE)
@@ -79,7 +79,7 @@ def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.Dat
     if kept.is_file():
         return pd.read_csv(kept)
     cache, rows = OutputCache(default_folder()), []
-    for pair in iter_pairs(dataset, colour="rgb"):
+    for pair in iter_pairs(dataset, color="rgb"):
         if not isinstance(pair, LoadedPair):
             continue
         for source in sources:

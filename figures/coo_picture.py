@@ -12,23 +12,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cooanalysis import plotting
+from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.explore import MEMBERS, as_pictures, member_pictures
+from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
-from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
 from cooanalysis.data.images import rgb_to_y
-from cooanalysis.entropy import entropy
-from cooanalysis.progress import Silent
-from cooanalysis.report.words import count
-from cooanalysis.rundir import Checkpoints
-from cooanalysis.study import Study
-from cooanalysis.study.explore import MEMBERS, as_pictures, member_pictures
+from cooanalysis.measures.entropy import entropy
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import count
+from cooanalysis.runtime.progress import Silent
+from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 
 TITLE = "Center-oriented optimization in one picture"
 
 QUANTILES = (0.1, 0.5, 0.9)
-NEIGHBOURHOOD = 0.05
+NEIGHBORHOOD = 0.05
 """Share of the queries, nearest in entropy to a quantile, from which a patch is chosen."""
 SHOWN = 5
 """Members that are drawn."""
@@ -44,14 +44,14 @@ def data(inputs: Inputs) -> Data:
         inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
         queries=min(inputs.queries, QUERIES), seed=inputs.seed,
     )  # fmt: skip
-    study = Study.plan(config, data_root=inputs.data_root)
-    models = style.open_models(study.queries, scale=SCALE)
-    groups = groups_of(study, Silent(), Checkpoints())
+    plan = Plan.make(config, data_root=inputs.data_root)
+    models = style.open_models(plan.queries, scale=SCALE)
+    groups = groups_of(plan, Silent(), Checkpoints())
     rows = choose(groups.entropy, groups.queries.std, groups.image)
     if not rows:
         raise MissingData("no query patch has a finite entropy; take images with some detail")
     images = {int(groups.image[row]) for row in rows}
-    outputs = style.answers(groups.run, study.queries, models, images)
+    outputs = style.answers(groups.run, plan.queries, models, images)
     arrays: dict[str, NDArray[Any]] = {}
     patches, distances = [], []
     for place, row in enumerate(rows):
@@ -77,7 +77,7 @@ def choose(values: Floats, contrast: NDArray[np.floating], image: NDArray[np.int
     """
     finite = np.flatnonzero(np.isfinite(values))
     order = finite[np.argsort(values[finite], kind="stable")]
-    half = max(1, int(round(NEIGHBOURHOOD * len(order) / 2.0)))
+    half = max(1, int(round(NEIGHBORHOOD * len(order) / 2.0)))
     rows: list[int] = []
     for quantile in QUANTILES:
         middle = int(quantile * max(0, len(order) - 1))
@@ -170,7 +170,7 @@ def draw(data: Data) -> Figure:
                           interpolation="nearest")  # fmt: skip
                 if name in own:
                     ax.text(left + 0.5, top + 1.05, f"{own[name]:.2f}", ha="center", va="top",
-                            fontsize=6.0, color=_colour(name))  # fmt: skip
+                            fontsize=6.0, color=_color(name))  # fmt: skip
         ax.set(xlim=(0.0, wide), ylim=(high, 0.0))
         ax.set_aspect("equal")
         ax.axis("off")
@@ -194,10 +194,10 @@ def _titles(ax: Axes, names: Sequence[str], lefts: Sequence[float], n_members: i
     for name, (x, text) in places.items():
         ax.text(x, TITLES - 0.05, text, ha="center", va="bottom", fontsize=6.5, linespacing=1.05,
                 fontweight="bold" if name == "center" else "normal",
-                color=_colour(name))  # fmt: skip
+                color=_color(name))  # fmt: skip
 
 
-def _colour(name: str) -> str:
+def _color(name: str) -> str:
     return plotting.VERMILLION if name == "center" else plotting.BLACK
 
 
@@ -257,7 +257,7 @@ def caption(data: Data) -> str:
         "nats per dimension, which says how much the LR patch leaves open; distances there are in "
         "units of the LR contrast. The patches are not picked by eye: out of "
         f"{count(facts['n_queries'])} they have the highest LR contrast among the "
-        f"{NEIGHBOURHOOD:.0%} nearest in entropy to the "
+        f"{NEIGHBORHOOD:.0%} nearest in entropy to the "
         f"{style.listed(f'{q:.0%}' for q in QUANTILES)} quantiles, no image twice (entropy ranks "
         f"{ranks}). These are {len(frame)} examples and prove nothing by themselves."
     )  # fmt: skip

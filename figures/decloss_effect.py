@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cooanalysis import plotting
-from cooanalysis.report.words import Number, count
-from cooanalysis.stats import Estimate
+from cooanalysis.measures.bootstrap import Estimate
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number, count
 from figures import measured, style
 from figures.contract import SHIPPED, Data, Inputs
 

@@ -14,19 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from cooanalysis import plotting
-from cooanalysis.config import AnalysisConfig
-from cooanalysis.coo import energy_by_chance
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.groups import Groups, load_and_group
+from cooanalysis.analysis.plan import Plan
 from cooanalysis.data.patches import Patches, PatchStore
-from cooanalysis.entropy import entropy
 from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.measures.center import energy_by_chance
+from cooanalysis.measures.entropy import entropy
 from cooanalysis.neighbors import build_index, search_excluding
-from cooanalysis.progress import Silent
-from cooanalysis.report.words import Number, count
-from cooanalysis.rundir import Checkpoints
-from cooanalysis.stats import Estimate, ImageBootstrap, quantile_bin
-from cooanalysis.study import Study
-from cooanalysis.study.prepare import Prepared, prepare
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number, count
+from cooanalysis.runtime.progress import Silent
+from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 
@@ -166,9 +166,9 @@ def _context(inputs: Inputs, queries: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         inputs.dataset, reference=inputs.reference, scale=SCALE, patch_width=widest,
         queries=queries, estimators=(METHOD,), seed=inputs.seed,
     )  # fmt: skip
-    study = Study.plan(config, data_root=inputs.data_root)
+    plan = Plan.make(config, data_root=inputs.data_root)
     try:
-        found = prepare(study, Silent(), Checkpoints())
+        found = load_and_group(plan, Silent(), Checkpoints())
     except NotEnoughDataError as error:
         raise MissingData(
             f"the images are too few or too small for contexts of {widest} LR pixels ({error}); "
@@ -227,7 +227,7 @@ class _Target:
     projected: NDArray[np.float32]
 
 
-def _target(found: Prepared) -> _Target:
+def _target(found: Groups) -> _Target:
     widest = max(WIDTHS)
     stores = _Stores(found.run.queries, found.run.reference)
     _, _, contrast = stores.of(UNIT).queries.lr_patches(
@@ -248,7 +248,7 @@ def _target(found: Prepared) -> _Target:
 
 
 def _measure(
-    found: Prepared, target: _Target, width: int, chosen: NDArray[np.int64]
+    found: Groups, target: _Target, width: int, chosen: NDArray[np.int64]
 ) -> dict[str, Floats]:
     """Groups of the queries that share a context of ``width``, out of some reference patches."""
     run, widest = found.run, max(WIDTHS)
@@ -275,7 +275,7 @@ def _measure(
         "entropy": np.where(np.isfinite(values), values, np.nan),
         "energy": energy * unit.astype(np.float64) ** 2,
         "error": np.mean((center - target.truth).astype(np.float64) ** 2, axis=1),
-        "neighbour": np.sqrt(near.squared_distances.mean(axis=1) / features.shape[1]),
+        "neighbor": np.sqrt(near.squared_distances.mean(axis=1) / features.shape[1]),
     }
 
 
@@ -286,7 +286,7 @@ def _averages(
         _columns("entropy", bootstrap.mean(measured["entropy"]))
         | _columns("retained", bootstrap.ratio(measured["energy"], target.truth_energy))
         | _columns("error", bootstrap.ratio(measured["error"], target.truth_energy))
-        | _columns("neighbour", bootstrap.mean(measured["neighbour"]))
+        | _columns("neighbor", bootstrap.mean(measured["neighbor"]))
     )
 
 
@@ -345,7 +345,7 @@ def draw(data: Data) -> Figure:
         means = lower.subplots(1, 3)
         panels = (
             ("entropy", "Mean entropy", "nats per dimension"),
-            ("neighbour", "Distance of LR neighbours", "RMS, units of contrast"),
+            ("neighbor", "Distance of LR neighbors", "RMS, units of contrast"),
             ("error", "Squared error of the center", "bicubic = 1"),
         )
         for ax, name, (column, title, unit) in zip(means, "cde", panels, strict=True):
@@ -470,7 +470,7 @@ def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:
     first, last = rows[0], rows[-1]
     thinned = _change(small, "scarcity_entropy")
     text = (
-        f"LR neighbours lie {last['neighbour'] / first['neighbour']:.1f} times as far away at "
+        f"LR neighbors lie {last['neighbor'] / first['neighbor']:.1f} times as far away at "
         f"width {last['width']} as at width {first['width']} (d), and with {small['share']:.0%} "
         f"of the reference patches the entropy at width {small['width']} comes out "
         f"{thinned.text(2)} higher"
@@ -481,7 +481,7 @@ def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:
             f"But {text}; the center's own error even rises from width {worse[0]['width'] - 2} on "
             "(e; blue line: bicubic interpolation), where more context could only lower it. These "
             "images are too few to fill groups whose members share so much context: entropies of "
-            "wide contexts are overstated, and where they stop falling nothing is learnt about "
+            "wide contexts are overstated, and where they stop falling nothing is learned about "
             "ambiguity."
         )
     return f"{text}."

@@ -11,13 +11,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cooanalysis import plotting
-from cooanalysis.coo import center_rms_distance
-from cooanalysis.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
-from cooanalysis.known_answers import known_distributions
-from cooanalysis.report.words import Number, count, estimator_title, leading_estimator
-from cooanalysis.stats import ImageBootstrap
-from cooanalysis.summary import entropy_column
+from cooanalysis.analysis.summary import entropy_column
+from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.center import center_rms_distance
+from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
+from cooanalysis.measures.known_answers import known_distributions
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number, count, estimator_title, leading_estimator
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 
@@ -162,10 +162,10 @@ def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
     # Half of the scale, so that the darkest cell is still lighter than lines.
     highest = float(np.asarray(density.get_array()).max())
     density.set_norm(LogNorm(0.5, 12.0 * max(2.0, highest)))
-    for colour, width in (("white", 2.8), (plotting.VERMILLION, 1.2)):
+    for color, width in (("white", 2.8), (plotting.VERMILLION, 1.2)):
         ax.errorbar(
-            medians["entropy"], medians["value"], yerr=style.errorbars(medians), color=colour,
-            lw=width, elinewidth=width, capsize=0 if colour == "white" else 2.0, marker="o",
+            medians["entropy"], medians["value"], yerr=style.errorbars(medians), color=color,
+            lw=width, elinewidth=width, capsize=0 if color == "white" else 2.0, marker="o",
             ms=2.6 + width / 2, zorder=5,
         )  # fmt: skip
     ax.legend(

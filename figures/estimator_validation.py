@@ -9,18 +9,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cooanalysis import plotting
-from cooanalysis.config import AnalysisConfig
-from cooanalysis.entropy import ESTIMATORS, TOLERANCE, entropy
-from cooanalysis.known_answers import Known, known_distributions
-from cooanalysis.report.words import estimator_title
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.measures.entropy import ESTIMATORS, TOLERANCE, entropy
+from cooanalysis.measures.known_answers import Known, known_distributions
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import estimator_title
 from figures import style
 from figures.contract import Data, Inputs, generator
 
 TITLE = "Entropy estimators where the answer is known"
 
 SHOWN = (
-    "Gaussian, neighbours correlated 0.9",
+    "Gaussian, neighbors correlated 0.9",
     "Laplace",
     "uniform box",
     "two clusters, every axis",
@@ -165,5 +165,5 @@ def _verdict(data: Data, title: str) -> str:
 
 
 def _trusted(row: Any, tolerance: float) -> bool:
-    """As :func:`cooanalysis.entropy.reliability` decides: two standard errors are granted."""
+    """As :func:`~cooanalysis.measures.entropy.reliability` decides: within two standard errors."""
     return bool(abs(row["bias"]) <= tolerance + 2.0 * row["scatter"] / np.sqrt(GROUPS))

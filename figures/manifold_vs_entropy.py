@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cooanalysis import plotting
-from cooanalysis.report.words import Number, count
-from cooanalysis.stats import ImageBootstrap, quantile_bin
+from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number, count
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 
@@ -25,7 +25,7 @@ NAIVE = "pixels"
 MEANING = {
     "sparsity": "how much fine detail a patch has and how unevenly it is spread over it",
     "subbands": "how much detail it has in each band of frequency and direction",
-    "deep": "what the first layers of a network trained to recognise images see in it",
+    "deep": "what the first layers of a network trained to recognize images see in it",
     "pixels": "its plain pixels",
 }
 """What each space describes a patch by, for a reader of the caption."""

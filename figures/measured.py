@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from cooanalysis.stats import Estimate
+from cooanalysis.measures.bootstrap import Estimate
 from figures.contract import MissingData
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "decloss" / "measured"

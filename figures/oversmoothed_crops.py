@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cooanalysis import plotting
 from cooanalysis.comparison.crops import SIDE
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.metrics import psnr
-from cooanalysis.report.words import count
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import count
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cooanalysis import plotting
-from cooanalysis.comparison import plots as comparison_plots
-from cooanalysis.report.words import Number
-from cooanalysis.stats import ImageBootstrap, quantile_bin
+from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots import comparison as comparison_plots
+from cooanalysis.report.sentences import Number
 from figures import style
 from figures.contract import Data, Inputs, MissingData
 
 if TYPE_CHECKING:
-    from cooanalysis.comparison.result import Comparison
+    from cooanalysis.results import Comparison
 
 TITLE = "Where models over-smooth"
 
@@ -156,7 +156,7 @@ def draw(data: Data) -> Figure:
         second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
                               extend="max", pad=0.03, fraction=0.2)  # fmt: skip
         second.set_label("detail energy given up (below 0: added), gray levels squared")
-        # Where no model adds, half of the bar would show colours that are nowhere.
+        # Where no model adds, half of the bar would show colors that are nowhere.
         lowest = float(values.min()) if len(values) else -limit
         second.ax.set_xlim(float(np.clip(lowest, -limit, -0.08 * limit)), limit)
         for bar in (first, second):

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cooanalysis.environment import versions
+from cooanalysis.runtime.environment import versions
 from figures.contract import Inputs
 from figures.registry import NAMES
 
@@ -96,7 +96,7 @@ def _words(text: str) -> str:
 
 
 def _table(markdown: str) -> str:
-    """A Markdown table of :func:`cooanalysis.comparison.tables.markdown` as HTML."""
+    """A Markdown table of :func:`cooanalysis.report.tables.markdown` as HTML."""
     head, _, *lines = markdown.strip().splitlines()
     rows = "".join(f"<tr>{_cells(line, 'td')}</tr>" for line in lines)
     return (

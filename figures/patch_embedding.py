@@ -14,18 +14,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from cooanalysis import plotting
+from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.explore import as_pictures, member_pictures
+from cooanalysis.analysis.load import square
+from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.comparison.outputs import with_outputs
-from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
-from cooanalysis.manifold import CleanManifold, FeatureSpace, sparsity_features, subband_features
-from cooanalysis.progress import Silent
-from cooanalysis.report.words import Number, count
-from cooanalysis.rundir import Checkpoints
-from cooanalysis.stats import ImageBootstrap
-from cooanalysis.study import Study
-from cooanalysis.study.explore import as_pictures, member_pictures
-from cooanalysis.study.inputs import square
+from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.manifold import (
+    CleanManifold,
+    FeatureSpace,
+    sparsity_features,
+    subband_features,
+)
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number, count
+from cooanalysis.runtime.progress import Silent
+from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style
 from figures.contract import Data, Inputs, generator
 
@@ -54,11 +59,11 @@ def data(inputs: Inputs) -> Data:
         inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
         queries=min(inputs.queries, QUERIES), seed=inputs.seed,
     )  # fmt: skip
-    study = Study.plan(config, data_root=inputs.data_root)
-    models = style.open_models(study.queries, scale=SCALE)
-    groups = groups_of(study, Silent(), Checkpoints())
+    plan = Plan.make(config, data_root=inputs.data_root)
+    models = style.open_models(plan.queries, scale=SCALE)
+    groups = groups_of(plan, Silent(), Checkpoints())
     run = groups.run
-    outputs = style.answers(run, study.queries, models, range(len(groups.store.names)))
+    outputs = style.answers(run, plan.queries, models, range(len(groups.store.names)))
     kinds = _kinds(groups, outputs, inputs.seed)
     sampled = run.reference.sample(REFERENCE, generator(inputs.seed))
     clean = square(run, run.reference.hr_patches(sampled))
@@ -237,11 +242,11 @@ def _panel(ax: Axes, data: Data, kind: str) -> None:
                colors=[plotting.BLACK], linewidths=0.8, linestyles="--")  # fmt: skip
     points = data.frames["points"]
     own = points[points["kind"] == kind]
-    colour = look.get("color", plotting.BLUE)
-    ax.plot(own["x"], own["y"], ls="", marker=".", ms=1.8, mew=0, color=colour, alpha=0.7,
+    color = look.get("color", plotting.BLUE)
+    ax.plot(own["x"], own["y"], ls="", marker=".", ms=1.8, mew=0, color=color, alpha=0.7,
             rasterized=True)  # fmt: skip
     ax.plot(own["x"].median(), own["y"].median(), ls="", marker=look.get("marker", "o"), ms=6.5,
-            color=look.get("markerfacecolor", colour), mec=colour if "markerfacecolor" in look
+            color=look.get("markerfacecolor", color), mec=color if "markerfacecolor" in look
             else "white", mew=1.0, zorder=5)  # fmt: skip
     ax.grid(False)
 

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cooanalysis import plotting
-from cooanalysis.report.words import count
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import count
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 

@@ -1,7 +1,7 @@
 """What several figures share: sizes, marks, intervals in words, and the answers of models.
 
-Colours, fonts and helpers of :mod:`cooanalysis.plotting` are used as they are, so that a figure of
-the argument looks like one of a run.
+Colors, fonts and helpers of :mod:`cooanalysis.plots.analysis` are used as they are, so that a
+figure of the argument looks like one of a run.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
-from cooanalysis import plotting
+from cooanalysis.analysis.context import Context
 from cooanalysis.data import Dataset
 from cooanalysis.errors import ConfigError, ModelError
-from cooanalysis.report.words import Number
-from cooanalysis.stats import Estimate, ImageBootstrap
-from cooanalysis.study.context import Context
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.sentences import Number
 from figures.contract import SHIPPED, Inputs, MissingData
 
 if TYPE_CHECKING:
-    from cooanalysis.comparison.result import Comparison
-    from cooanalysis.comparison.sources import Source
+    from cooanalysis.models.sources import Source
+    from cooanalysis.results import Comparison
 
 SINGLE, DOUBLE = 3.35, 7.0
 """Inches: one and two columns of a page."""
@@ -44,7 +44,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
 """Marks of the models, as in the figures of a comparison."""
 
 Look = Mapping[str, Any]
-"""Keywords of matplotlib: colour, marker, line."""
+"""Keywords of matplotlib: color, marker, line."""
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ Floats = NDArray[np.float64]
 
 
 def publication() -> AbstractContextManager[None]:
-    """The style of :mod:`cooanalysis.plotting`, a little smaller, for printed columns."""
+    """The style of :mod:`cooanalysis.plots.analysis`, a little smaller, for printed columns."""
     small: Any = {"axes.titlesize": 8.0, "axes.labelsize": 7.5, "font.size": 7.5,
                   "legend.fontsize": 7.0, "xtick.labelsize": 7.0, "ytick.labelsize": 7.0,
                   "axes.titleweight": "normal"}  # fmt: skip
@@ -174,7 +174,7 @@ def open_models(
     """
     try:
         # Only here, so that figures without models need no torch.
-        from cooanalysis.comparison.sources import open_source
+        from cooanalysis.models.sources import open_source
 
         return [open_source(name, SHIPPED[name], dataset.pairs, scale=scale) for name in names]
     except (ImportError, ModelError, ConfigError) as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cooanalysis import plotting
-from cooanalysis.comparison.tables import latex, markdown
-from cooanalysis.npz import write_arrays
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.report.tables import latex, markdown
+from cooanalysis.runtime.npz import write_arrays
 from figures.contract import FigureModule, Inputs
 
 

@@ -21,8 +21,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from cooanalysis.coo import center_rms_distance
-from cooanalysis.entropy import ESTIMATORS, NULLS, entropy, entropy_power, reliability
+from cooanalysis.measures.center import center_rms_distance
+from cooanalysis.measures.entropy import ESTIMATORS, NULLS, entropy, entropy_power, reliability
 
 rng = np.random.default_rng(0)
 

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
-from cooanalysis.entropy import Reliability
-from cooanalysis.result import ExampleGroup, Result
-from cooanalysis.summary import (
+from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.record import ExampleGroup
+from cooanalysis.analysis.summary import (
     FeatureSpaceDistances,
-    LabelledScores,
+    LabeledScores,
     Measured,
     Recall,
-    summarise,
+    summarize,
 )
+from cooanalysis.measures.entropy import Reliability
+from cooanalysis.results import Result
 
 SCALE, WIDTH = 4, 5
 PIXEL_WARNING = "pixel distances call blur clean; shown for comparison only"
@@ -48,7 +49,7 @@ def fake_result(
         "x": rng.integers(0, 80, n).astype(np.int32),
         "lr_mean": rng.uniform(0, 1, n),
         "lr_std": lr_std,
-        "neighbour_distance": rng.uniform(0.05, 0.4, n),
+        "neighbor_distance": rng.uniform(0.05, 0.4, n),
         "center_rms": 0.4 * subspace * np.exp(rng.normal(0, 0.1, n)),
         "center_min": 0.2 * subspace,
         "center_error": 0.4 * subspace * np.exp(rng.normal(0, 0.3, n)),
@@ -80,7 +81,7 @@ def fake_result(
         manifold[name] = FeatureSpaceDistances(name, None, {}, half, "no weights are installed")
     labels = (rng.random(n) < 0.5).astype(np.int8)
     tests = {
-        name: LabelledScores(rng.normal(shift * labels, 1.0), labels, image)
+        name: LabeledScores(rng.normal(shift * labels, 1.0), labels, image)
         for name, shift in (("center", 4.0), ("bicubic", 6.0), ("clean_null", 0.0))
     }
     reliability = {
@@ -94,7 +95,7 @@ def fake_result(
     measured = Measured(
         config, table, manifold, tests, reliability, Recall(0.985, 0.98, 0.99, 512), 24, 400
     )
-    summary = summarise(measured) | _fake_provenance(config, len(names))
+    summary = summarize(measured) | _fake_provenance(config, len(names))
     groups = pd.DataFrame(table | {"image": np.array(names, object)[image]})
     maps, images = _fake_maps(rng, names[:n_maps], channels)
     return Result(summary, groups, maps, _fake_examples(rng, n_examples, channels), images)

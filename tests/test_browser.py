@@ -220,7 +220,7 @@ def test_text_can_be_read_in_both_schemes(browser: Any, report: Path, scheme: st
     opened = browser.new_page(color_scheme=scheme)
     opened.goto(report.as_uri())
     style = "getComputedStyle(document.body)"
-    colour, ground = opened.evaluate(f"[{style}.color, {style}.backgroundColor]")
+    color, ground = opened.evaluate(f"[{style}.color, {style}.backgroundColor]")
     opened.close()
 
     def light(text: str) -> float:
@@ -228,7 +228,7 @@ def test_text_can_be_read_in_both_schemes(browser: Any, report: Path, scheme: st
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    high, low = sorted((light(colour), light(ground)), reverse=True)
+    high, low = sorted((light(color), light(ground)), reverse=True)
     assert (high + 0.05) / (low + 0.05) > 7  # WCAG AAA
     assert (light(ground) > 0.5) == (scheme == "light")
 

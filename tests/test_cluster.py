@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 import cooanalysis as coo
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.run import run_analysis
 from cooanalysis.data import sample_pairs
 from cooanalysis.errors import ClusterError, ConfigError, MissingDependencyError
 
@@ -100,8 +102,8 @@ def assert_same(found: coo.Result, expected: coo.Result) -> None:
 def test_four_workers_give_what_one_process_does(
     photos: Path, alone: coo.Result, four: Cluster
 ) -> None:
-    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
-    found = study.run(cluster=four)
+    plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
+    found = run_analysis(plan, workers=four)
     assert_same(found, alone)
     assert found.summary["engine"]["workers"] == 4
     assert alone.summary["engine"]["workers"] is None
@@ -123,17 +125,17 @@ def test_a_killed_worker_costs_time_not_results(
     pids = four._client.run(os.getpid)
     victim = pids[four.workers[1]] if four.workers[1] in pids else next(iter(pids.values()))
     recorder = Recorder(stage, lambda: os.kill(victim, signal.SIGKILL))
-    # Another seed of nothing that matters here: workers start afresh for another study.
+    # Another seed of nothing that matters here: workers start afresh for another plan.
     config = coo.AnalysisConfig(dataset=str(photos), **OPTIONS, memory=4.0)
-    found = coo.Study.plan(config).run(progress=recorder, cluster=four)
+    found = run_analysis(Plan.make(config), progress=recorder, workers=four)
     assert recorder.function is None, "nobody was killed"
     assert_same(found, alone)
 
 
 def test_approximate_shards_reach_the_recall(photos: Path, four: Cluster) -> None:
     options = OPTIONS | {"index": "ivf", "recall": 0.9}
-    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **options))
-    recall = study.run(cluster=four).summary["recall_at_k"]
+    plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **options))
+    recall = run_analysis(plan, workers=four).summary["recall_at_k"]
     assert recall["value"] >= 0.88 and recall["n_queries"] > 0
 
 
@@ -148,9 +150,9 @@ def test_workers_that_see_other_images_are_refused(
         begin(dataclasses.replace(job, key="other", digests=("a", "b")))
 
     monkeypatch.setattr(four, "begin", other)
-    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
+    plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
     with pytest.raises(ClusterError, match="other images"):
-        study.run(cluster=four)
+        run_analysis(plan, workers=four)
 
 
 def test_another_version_is_refused(four: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 import cooanalysis as coo
 from cooanalysis.errors import CooError, RunDirectoryError
-from cooanalysis.npz import read_arrays, write_arrays
-from cooanalysis.result import SCHEMA_VERSION, read_summary
+from cooanalysis.runtime.npz import read_arrays, write_arrays
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION, read_summary
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "cooanalysis").rglob("*.py"))

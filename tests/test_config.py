@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cooanalysis.config import ESTIMATOR_NAMES, FEATURE_SPACE_NAMES, AnalysisConfig
-from cooanalysis.entropy import ESTIMATORS
+from cooanalysis.analysis.config import ESTIMATOR_NAMES, FEATURE_SPACE_NAMES, AnalysisConfig
 from cooanalysis.errors import ConfigError
-from cooanalysis.manifold import FEATURE_SPACES
+from cooanalysis.measures.entropy import ESTIMATORS
+from cooanalysis.measures.manifold import FEATURE_SPACES
 from cooanalysis.neighbors import ENGINES, INDEX_KINDS
 
 CHANGES: dict[str, Any] = {
@@ -31,8 +31,8 @@ CHANGES: dict[str, Any] = {
     "queries": 100,
     "grouping": "kmeans",
     "clusters": 5,
-    "colour": "rgb",
-    "normalise": False,
+    "color": "rgb",
+    "normalize": False,
     "subspace_dim": 8,
     "estimators": ("copula",),
     "features": ("subbands",),
@@ -102,7 +102,7 @@ def test_configurations_cannot_be_changed() -> None:
         ("scale", np.int64(4), "2, 3, 4, 8"),
         ("scale", np.array([4, 4]), "2, 3, 4, 8"),
         ("grouping", "dbscan", "knn, kmeans"),
-        ("colour", "lab", "y, rgb"),
+        ("color", "lab", "y, rgb"),
         ("index", "lsh", "auto, exact, ivf, hnsw, pq"),
         ("engine", "scann", "auto, faiss-cpu, faiss-gpu, torch"),
         ("device", "tpu", "auto, cpu, cuda"),
@@ -183,7 +183,7 @@ def test_values_are_checked_when_read_back_too() -> None:
 
 def test_choices_are_those_of_the_modules_that_serve_them() -> None:
     """The names are repeated in config so that --help imports nothing; they must not drift."""
-    from cooanalysis.config import ENGINE_NAMES, INDEX_NAMES
+    from cooanalysis.analysis.config import ENGINE_NAMES, INDEX_NAMES
 
     assert set(ESTIMATOR_NAMES) == set(ESTIMATORS)
     assert set(FEATURE_SPACE_NAMES) == set(FEATURE_SPACES)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cooanalysis.coo import (
+from cooanalysis.errors import ConfigError
+from cooanalysis.measures.center import (
     center,
     center_min_distance,
     center_rms_distance,
@@ -19,8 +20,7 @@ from cooanalysis.coo import (
     energy_by_chance,
     psnr,
 )
-from cooanalysis.entropy import entropy, entropy_power
-from cooanalysis.errors import ConfigError
+from cooanalysis.measures.entropy import entropy, entropy_power
 
 groups = hnp.arrays(
     np.float64,
@@ -114,7 +114,7 @@ def test_order_of_members_does_not_matter(members: np.ndarray, random: object) -
 
 
 @given(groups, st.floats(-5, 5))
-def test_center_minimises_the_squared_error(members: np.ndarray, offset: float) -> None:
+def test_center_minimizes_the_squared_error(members: np.ndarray, offset: float) -> None:
     """Huygens: any other answer costs exactly its squared distance to the center."""
     answer = center(members) + offset
     error = ((members - answer[:, None]) ** 2).mean(axis=(1, 2))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cooanalysis import deep_features
 from cooanalysis.errors import MissingDependencyError
-from cooanalysis.manifold import CleanManifold
+from cooanalysis.measures import deep_features
+from cooanalysis.measures.manifold import CleanManifold
 
 torch = pytest.importorskip("torch", reason="torch is optional")
 

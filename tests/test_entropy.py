@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ledoit_wolf, oas
 
-from cooanalysis import entropy as module
-from cooanalysis.entropy import (
+from cooanalysis.errors import ConfigError, NotEnoughDataError
+from cooanalysis.measures import entropy as module
+from cooanalysis.measures.entropy import (
     ESTIMATORS,
     GAUSSIAN_UNIT_ENTROPY,
     NULLS,
@@ -33,7 +34,6 @@ from cooanalysis.entropy import (
     psnr_ceiling,
     reliability,
 )
-from cooanalysis.errors import ConfigError, NotEnoughDataError
 
 METHODS = tuple(ESTIMATORS)
 TOLERANCE = 0.02
@@ -173,7 +173,7 @@ def test_whitening_removes_the_bias_of_anisotropy() -> None:
     assert abs(calibrated) < 0.01
 
 
-def test_neighbour_distances_are_exact() -> None:
+def test_neighbor_distances_are_exact() -> None:
     """The fast distances against differences, float32 products and near duplicates included."""
     rng = np.random.default_rng(5)
     for d, dtype in ((3, np.float64), (24, np.float32)):
@@ -226,7 +226,7 @@ def test_intensities_are_those_of_scikit_learn(n: int, d: int) -> None:
     assert ledoit_wolf_intensity(x) == pytest.approx(expected, abs=1e-12)
 
 
-def test_intensities_are_vectorised() -> None:
+def test_intensities_are_vectorized() -> None:
     x = np.random.default_rng(8).standard_normal((5, 40, 6))
     x -= x.mean(1, keepdims=True)
     covariances = np.swapaxes(x, 1, 2) @ x / 40
@@ -337,7 +337,7 @@ quick = settings(max_examples=20, deadline=None, derandomize=True)
 def no_simulated_null(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calibration is a constant for given sizes: symmetries hold with any, so take 0."""
     if "symmetry" in request.node.name:
-        monkeypatch.setattr(module, "_nearest_neighbour_null", lambda *_: 0.0)
+        monkeypatch.setattr(module, "_nearest_neighbor_null", lambda *_: 0.0)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -358,7 +358,7 @@ def test_scaling_symmetry(method: str) -> None:
     @given(groups_strategy, st.floats(1e-4, 1e4), st.booleans())
     def check(groups: np.ndarray, factor: float, flip: bool) -> None:
         scaled = entropy(groups * (-factor if flip else factor), method)
-        # The float32 products of the neighbour search round differently at another scale.
+        # The float32 products of the neighbor search round differently at another scale.
         np.testing.assert_allclose(scaled, entropy(groups, method) + math.log(factor), atol=1e-5)
 
     check()

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 import cooanalysis as coo
+from cooanalysis.analysis import explore
+from cooanalysis.analysis.record import COLUMNS
 from cooanalysis.data import sample_pairs, upsample
 from cooanalysis.errors import CooError
-from cooanalysis.explored import COLUMNS
 from cooanalysis.report.explorer import explorer_data
-from cooanalysis.study import explore
 
 Image = NDArray[np.uint8]
 SMALL: dict[str, Any] = {
@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
 @pytest.fixture(scope="module", params=["y", "rgb"])
 def result(request: pytest.FixtureRequest) -> coo.Result:
     return coo.analyze(
-        "sample", colour=request.param, features=("subbands",), estimators=("gaussian",),
+        "sample", color=request.param, features=("subbands",), estimators=("gaussian",),
         ceiling_queries=50, **SMALL,
     )  # fmt: skip
 

@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch", reason="torch is optional")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn.functional import conv2d, interpolate, pad  # noqa: E402
 
-from cooanalysis import inference  # noqa: E402
-from cooanalysis.inference import (  # noqa: E402
+from cooanalysis.models import tiling as inference  # noqa: E402
+from cooanalysis.models.tiling import (  # noqa: E402
     InferenceWarning,
     reach,
     torch_to_uint8,

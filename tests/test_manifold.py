@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from cooanalysis.config import FEATURE_SPACE_NAMES
+from cooanalysis.analysis.config import FEATURE_SPACE_NAMES
 from cooanalysis.data.datasets import Dataset, resolve
 from cooanalysis.data.loading import LoadedPair, iter_pairs
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.errors import ConfigError, NotEnoughDataError
-from cooanalysis.manifold import (
+from cooanalysis.measures.manifold import (
     FEATURE_SPACES,
-    NEIGHBOURS,
+    NEIGHBORS,
     CleanManifold,
     FeatureSpace,
-    contrast_normalised,
+    contrast_normalized,
     feature_space,
     pixel_features,
     sparsity_features,
@@ -35,8 +35,8 @@ def flat(patches: np.ndarray) -> np.ndarray:
     return patches.reshape(len(patches), -1)
 
 
-RAW = FeatureSpace("raw", "grey values as they are", flat, whiten=False)
-WHITE = FeatureSpace("white", "whitened grey values", flat)
+RAW = FeatureSpace("raw", "gray values as they are", flat, whiten=False)
+WHITE = FeatureSpace("white", "whitened gray values", flat)
 
 
 def fit(patches: np.ndarray, space: str | FeatureSpace, image: object = None) -> CleanManifold:
@@ -51,7 +51,7 @@ def noise(n: int, size: int = 4, seed: int = 0) -> np.ndarray:
 
 
 def sphere(n: int, radius: float, seed: int = 0) -> np.ndarray:
-    """Patches on a sphere in the 16 dimensions of grey values."""
+    """Patches on a sphere in the 16 dimensions of gray values."""
     points = noise(n, seed=seed)
     return radius * points / np.sqrt((points**2).sum((1, 2, 3), keepdims=True))
 
@@ -80,7 +80,7 @@ def test_flat_patch_in_pixels_is_in_the_center_of_the_shell() -> None:
     assert manifold.distance(gray) == pytest.approx(8.0, rel=1e-4)
 
 
-def test_distance_is_the_mean_over_the_neighbours() -> None:
+def test_distance_is_the_mean_over_the_neighbors() -> None:
     values = np.zeros((50, 2, 2, 1))
     values[:, 0, 0, 0] = np.arange(50)
     query = np.zeros((1, 2, 2, 1))
@@ -121,7 +121,7 @@ def test_neither_order_nor_chunks_change_distances(monkeypatch: pytest.MonkeyPat
     manifold = fit(reference, "pixels")
     whole = manifold.distance(queries)
     np.testing.assert_allclose(manifold.distance(queries[order]), whole[order], rtol=1e-5)
-    monkeypatch.setattr("cooanalysis.manifold._CHUNK", 7)
+    monkeypatch.setattr("cooanalysis.measures.manifold._CHUNK", 7)
     np.testing.assert_allclose(manifold.distance(queries), whole, rtol=1e-5)
     assert manifold.distance(queries[:0]).shape == (0,)
 
@@ -144,25 +144,25 @@ def test_excluded_images_do_not_count() -> None:
 # -- Features --------------------------------------------------------------------------------
 
 
-def test_contrast_is_normalised_and_noise_is_not_blown_up() -> None:
+def test_contrast_is_normalized_and_noise_is_not_blown_up() -> None:
     patches = 0.5 + 0.1 * noise(20, size=8)
-    normal = contrast_normalised(patches)
+    normal = contrast_normalized(patches)
     np.testing.assert_allclose(normal.mean(axis=(1, 2)), 0.0, atol=1e-5)
     np.testing.assert_allclose(normal.std(axis=(1, 2)), 1.0, rtol=1e-4)
-    np.testing.assert_allclose(contrast_normalised(0.3 * patches + 0.2), normal, atol=1e-4)
-    faint = contrast_normalised(0.5 + 0.0001 * noise(5, size=8))
+    np.testing.assert_allclose(contrast_normalized(0.3 * patches + 0.2), normal, atol=1e-4)
+    faint = contrast_normalized(0.5 + 0.0001 * noise(5, size=8))
     assert (faint.std(axis=(1, 2)) < 0.02).all()
 
 
-def test_colour_is_reduced_to_luma() -> None:
+def test_color_is_reduced_to_luma() -> None:
     gray = 0.5 + 0.1 * noise(20, size=8)
     np.testing.assert_allclose(
-        contrast_normalised(np.repeat(gray, 3, axis=3)), contrast_normalised(gray), atol=1e-4
+        contrast_normalized(np.repeat(gray, 3, axis=3)), contrast_normalized(gray), atol=1e-4
     )
     weights = [65.481, 128.553, 24.966]
-    colour = 0.5 + 0.1 * np.concatenate([noise(20, 8, seed) for seed in range(3)], axis=3)
-    luma = (colour @ np.array(weights, np.float32))[..., None] / sum(weights)
-    np.testing.assert_allclose(subband_features(colour), subband_features(luma), atol=1e-3)
+    color = 0.5 + 0.1 * np.concatenate([noise(20, 8, seed) for seed in range(3)], axis=3)
+    luma = (color @ np.array(weights, np.float32))[..., None] / sum(weights)
+    np.testing.assert_allclose(subband_features(color), subband_features(luma), atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [4, 8, 20, 32])
@@ -206,7 +206,7 @@ class Photographs:
     """Patches of the sample photographs, ×4: some for the manifold, two held-out halves."""
 
     def __init__(self, dataset: Dataset, n: int, seed: int = 0) -> None:
-        pairs = (p for p in iter_pairs(dataset, colour="y") if isinstance(p, LoadedPair))
+        pairs = (p for p in iter_pairs(dataset, color="y") if isinstance(p, LoadedPair))
         store = PatchStore.from_pairs(pairs, scale=4, width=5)
         rng = np.random.default_rng(seed)
         patches = store.sample(n, rng)
@@ -277,7 +277,7 @@ def test_a_classifier_tells_blur_from_clean_but_not_clean_from_clean(photos: Pho
 
 def test_noise_is_for_the_classifier_to_find(photos: Photographs) -> None:
     """A limit to know: noisy patches crowd together where grass and gravel are, so that their
-    neighbours are near. The distance ratio says nothing about noise; the classifier does."""
+    neighbors are near. The distance ratio says nothing about noise; the classifier does."""
     assert photos.ratio("subbands", photos.noisy) == pytest.approx(1.0, abs=0.1)
     assert auc_against_clean(photos, photos.noisy) > 0.8
 
@@ -310,7 +310,7 @@ def test_auc_of_gaussians_with_known_shift() -> None:
     np.testing.assert_array_equal(again.scores, test.scores)
 
 
-def test_images_cannot_be_recognised() -> None:
+def test_images_cannot_be_recognized() -> None:
     """Features that give the image away but not the sample: only leaking folds could use them."""
     rng = np.random.default_rng(0)
     first_group, second_group = np.arange(400) % 10, 10 + np.arange(400) % 10
@@ -352,7 +352,7 @@ def test_patches_of_the_wrong_shape(shape: tuple[int, ...]) -> None:
     assert str(caught.value) == f"patches must be (n, size, size, channels), got {shape}"
 
 
-@pytest.mark.parametrize(("space", "needed"), [(RAW, NEIGHBOURS), (WHITE, 32)])
+@pytest.mark.parametrize(("space", "needed"), [(RAW, NEIGHBORS), (WHITE, 32)])
 def test_too_few_clean_patches_are_counted_right(space: FeatureSpace, needed: int) -> None:
     assert np.isfinite(fit(noise(needed + 1), space).distance(noise(3, seed=1))).all()
     message = rf"'{space.name}' has 16 features and needs more than {needed} .* got {needed}$"

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import cooanalysis as coo
-from cooanalysis import memory
 from cooanalysis.data import sample_pairs
-from cooanalysis.memory import GIB, MemoryBudget, machine_bytes
+from cooanalysis.runtime import memory
+from cooanalysis.runtime.memory import GIB, MemoryBudget, machine_bytes
 
 
 @dataclasses.dataclass

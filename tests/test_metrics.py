@@ -26,7 +26,7 @@ from cooanalysis.metrics import (
     ssim,
 )
 from cooanalysis.metrics import resolve as resolve_metrics
-from cooanalysis.torch_hub import checkpoints_folder
+from cooanalysis.runtime.torch_hub import checkpoints_folder
 
 Image = NDArray[np.uint8]
 
@@ -52,7 +52,7 @@ def noisy(clean: Image, sigma: float, seed: int = 1) -> Image:
 
 def test_psnr_of_known_errors() -> None:
     black = np.zeros((16, 16, 3), np.uint8)
-    assert psnr(black + np.uint8(51), black, border=0, colour="rgb") == pytest.approx(
+    assert psnr(black + np.uint8(51), black, border=0, color="rgb") == pytest.approx(
         20 * np.log10(5)
     )
     # 255 gray levels are 219 levels of luma.
@@ -60,7 +60,7 @@ def test_psnr_of_known_errors() -> None:
     assert psnr(white, black, border=2) == pytest.approx(20 * np.log10(255 / 219))
     one = black.copy()
     one[8, 8] = 255
-    assert psnr(one, black, border=0, colour="rgb") == pytest.approx(10 * np.log10(256))
+    assert psnr(one, black, border=0, color="rgb") == pytest.approx(10 * np.log10(256))
 
 
 def test_only_the_inside_of_the_border_counts() -> None:
@@ -95,8 +95,8 @@ def test_gray_stands_for_equal_channels(name: str) -> None:
     assert metric(other[:, :, None], np.repeat(clean[:, :, None], 3, 2), border=4) == wanted
 
 
-@pytest.mark.parametrize("colour", ["y", "rgb"])
-def test_agrees_with_torchmetrics(colour: Any) -> None:
+@pytest.mark.parametrize("color", ["y", "rgb"])
+def test_agrees_with_torchmetrics(color: Any) -> None:
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchmetrics.functional.image")
     clean = image()
@@ -104,7 +104,7 @@ def test_agrees_with_torchmetrics(colour: Any) -> None:
 
     def batch(values: Image) -> Any:
         planes = (
-            rgb_to_y(values, rounded=False)[None] if colour == "y" else values.transpose(2, 0, 1)
+            rgb_to_y(values, rounded=False)[None] if color == "y" else values.transpose(2, 0, 1)
         )
         inside = planes[None, :, border:-border, border:-border].astype(np.float64)
         return torch.from_numpy(inside)
@@ -115,9 +115,9 @@ def test_agrees_with_torchmetrics(colour: Any) -> None:
         a, b, data_range=255.0, sigma=1.5, return_full_image=True
     )
     wanted = float(everywhere[..., 5:-5, 5:-5].mean())
-    assert ssim(other, clean, border=border, colour=colour) == pytest.approx(wanted, abs=1e-4)
+    assert ssim(other, clean, border=border, color=color) == pytest.approx(wanted, abs=1e-4)
     wanted = float(functional.peak_signal_noise_ratio(a, b, data_range=255.0))
-    assert psnr(other, clean, border=border, colour=colour) == pytest.approx(wanted, abs=1e-4)
+    assert psnr(other, clean, border=border, color=color) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_ssim_is_the_formula_over_windows_that_fit() -> None:
@@ -147,7 +147,7 @@ def test_psnr_agrees_with_scikit_image() -> None:
     clean = image()
     other = noisy(clean, 12)
     wanted = peak_signal_noise_ratio(clean, other, data_range=255)
-    assert psnr(other, clean, border=0, colour="rgb") == pytest.approx(wanted, abs=1e-4)
+    assert psnr(other, clean, border=0, color="rgb") == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_is_no_pair_is_refused(name: str, sr: Any, hr: Any, message: str) -
         METRICS[name](sr, hr, border=2)
 
 
-def test_borders_and_colours_that_make_no_sense_are_refused() -> None:
+def test_borders_and_colors_that_make_no_sense_are_refused() -> None:
     a = image()
     for border in (-1, 1.5, True):
         with pytest.raises(ConfigError, match="border must be"):
@@ -176,8 +176,8 @@ def test_borders_and_colours_that_make_no_sense_are_refused() -> None:
         psnr(a, a, border=24)
     with pytest.raises(ImageError, match="SSIM needs 11x11 pixels.*18x10 are left"):
         ssim(a, a, border=19)
-    with pytest.raises(ConfigError, match="colour must be"):
-        psnr(a, a, border=0, colour="lab")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="color must be"):
+        psnr(a, a, border=0, color="lab")  # type: ignore[arg-type]
 
 
 @pytest.mark.data
@@ -200,7 +200,7 @@ def test_published_numbers_of_bicubic_interpolation(
     except DatasetNotFoundError:
         pytest.skip(f"{name} is not below COO_DATA_HOME")
     found = []
-    for pair in iter_pairs(dataset, colour="rgb", strict=True):
+    for pair in iter_pairs(dataset, color="rgb", strict=True):
         assert isinstance(pair, LoadedPair)
         sr = np.rint(np.clip(upsample(pair.lr, 4), 0, 255)).astype(np.uint8)
         found.append([psnr(sr, pair.hr, border=4), ssim(sr, pair.hr, border=4)])

@@ -1,4 +1,4 @@
-"""Nearest neighbours: every engine against a naive reference, exclusion, recall, k-means."""
+"""Nearest neighbors: every engine against a naive reference, exclusion, recall, k-means."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cooanalysis.errors import ConfigError, MissingDependencyError, NotEnoughDat
 from cooanalysis.neighbors import (
     INDEX_KINDS,
     NeighborIndex,
-    Neighbours,
+    Neighbors,
     available_engine,
     build_index,
     exact_search,
     faiss_engine,
     fit_kmeans,
-    merge_neighbours,
+    merge_neighbors,
     recall_at_k,
     recall_by_distance,
     search_excluding,
@@ -88,7 +88,7 @@ def naive_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return (difference**2).sum(-1)
 
 
-def assert_nearest(found: Neighbours, queries: np.ndarray, vectors: np.ndarray, k: int) -> None:
+def assert_nearest(found: Neighbors, queries: np.ndarray, vectors: np.ndarray, k: int) -> None:
     """Rows may differ where distances tie; distances may not."""
     everything = naive_distances(queries, vectors)
     assert found.index.shape == found.squared_distances.shape == (len(queries), k)
@@ -117,7 +117,7 @@ def test_exact_engines_equal_the_naive_reference(engine: str, n: int, dim: int, 
 def test_engines_agree_with_faiss_on_the_cpu(engine: str) -> None:
     vectors, queries = clustered(3000, 0), clustered(200, 1)
     found, expected = build(vectors, engine).search(queries, 32), exact_search(queries, vectors, 32)
-    # Neighbours 1e-6 apart may change places, nothing else may.
+    # Neighbors 1e-6 apart may change places, nothing else may.
     assert (found.index == expected.index).mean() > 0.999
     assert recall_at_k(found.index, expected.index).value > 0.9999
     np.testing.assert_allclose(
@@ -135,7 +135,7 @@ def test_vectors_find_themselves_and_duplicates_tie(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_more_neighbours_than_vectors_and_no_queries(engine: str) -> None:
+def test_no_more_neighbors_than_vectors_and_no_queries(engine: str) -> None:
     index = build(gaussian(5, 3), engine)
     assert (index.size, index.kind) == (5, "exact")
     found = index.search(gaussian(2, 3, seed=1), 9)
@@ -144,7 +144,7 @@ def test_no_more_neighbours_than_vectors_and_no_queries(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_batches_do_not_change_neighbours(engine: str) -> None:
+def test_batches_do_not_change_neighbors(engine: str) -> None:
     vectors, queries = clustered(2000, 0), clustered(100, 1)
     index = build(vectors, engine)
     whole = index.search(queries, 10)
@@ -154,7 +154,7 @@ def test_batches_do_not_change_neighbours(engine: str) -> None:
 
 
 @needs_torch
-def test_tiles_do_not_change_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_do_not_change_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many small tiles of the distance matrix, merged, against one large one."""
     from cooanalysis.neighbors import torch_engine
 
@@ -203,7 +203,7 @@ def test_torch_settles_ties_as_the_compiled_loop_does(device: str, k: int) -> No
 
 @given(st.floats(-30, 30), st.floats(0.1, 10), st.integers(0, 1000))
 @settings(deadline=None, max_examples=25)
-def test_shift_scale_and_order_do_not_change_neighbours(
+def test_shift_scale_and_order_do_not_change_neighbors(
     shift: float, scale: float, seed: int
 ) -> None:
     vectors, queries = gaussian(80, 4), gaussian(10, 4, seed=1)
@@ -234,7 +234,7 @@ def cloud() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
 def test_approximate_indices_reach_the_recall_they_are_tuned_to(kind: str) -> None:
-    # Overlapping clusters: where they lie apart, a query's neighbours fill one cell.
+    # Overlapping clusters: where they lie apart, a query's neighbors fill one cell.
     vectors, tuning, fresh = (clustered(n, i, width=3.0) for i, n in enumerate((8000, 200, 200)))
     index = build(vectors, kind=kind)
     assert (index.kind, index.size) == (kind, 8000)
@@ -367,9 +367,9 @@ def test_recall_counts_what_was_found_in_any_order() -> None:
 
 def test_recall_counts_what_is_equally_near() -> None:
     distances = np.array([[0.0, 1.0, 1.0], [0.0, 1.0, 2.0]], np.float32)
-    exact = Neighbours(np.array([[1, 2, 3], [1, 2, 3]]), distances)
+    exact = Neighbors(np.array([[1, 2, 3], [1, 2, 3]]), distances)
     farther = np.array([[0.0, 1.0, 1.0], [0.0, 2.5, np.inf]], np.float32)
-    found = Neighbours(np.array([[1, 8, 9], [1, 7, -1]]), farther)
+    found = Neighbors(np.array([[1, 8, 9], [1, 7, -1]]), farther)
     recall = recall_by_distance(found, exact)
     assert recall.value == pytest.approx((1.0 + 1.0 / 3.0) / 2.0)
     assert recall_at_k(found.index, exact.index).value == pytest.approx(1.0 / 3.0)
@@ -426,7 +426,7 @@ def test_exclusion_equals_the_naive_loop(engine: str, k: int) -> None:
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "pq"])
 @pytest.mark.parametrize("k", [4, 12])
 def test_approximate_indices_fall_back_to_exact_search(kind: str, k: int) -> None:
-    """Most images are excluded, so an approximate index runs out of usable neighbours."""
+    """Most images are excluded, so an approximate index runs out of usable neighbors."""
     queries, vectors, query_image, reference_image = scene(0, n=2000, images=12)
     reference_image[0] = 0  # "not found" (-1) must not be taken for row 0, which may be used
     excluded = np.ones((12, 12), bool)
@@ -442,7 +442,7 @@ def test_approximate_indices_fall_back_to_exact_search(kind: str, k: int) -> Non
     assert all(len(set(row)) == k for row in found.index.tolist())
     order = np.diff(found.squared_distances, axis=1)
     assert (order >= -1e-4).all(), "nearest first"
-    if kind == "hnsw":  # its graph leads to usable neighbours, though not to the nearest
+    if kind == "hnsw":  # its graph leads to usable neighbors, though not to the nearest
         return
     # The one cell that is visited holds nothing usable for these: exact search serves them.
     far = ~np.isin(query_image, [0, 7])
@@ -454,7 +454,7 @@ def test_without_vectors_an_index_that_runs_short_says_so() -> None:
     queries, vectors, query_image, reference_image = scene(0, n=2000)
     index = build(vectors, kind="ivf")
     index.set_effort(1)
-    with pytest.raises(NotEnoughDataError, match=r"fewer than k = 8 neighbours.*--index exact"):
+    with pytest.raises(NotEnoughDataError, match=r"fewer than k = 8 neighbors.*--index exact"):
         search_excluding(index, queries, 8, query_image, reference_image, np.eye(6, dtype=bool))
 
 
@@ -675,7 +675,7 @@ def test_torch_searches_only_exactly() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(bad: float) -> None:
-    """FAISS finds no neighbour for them: a search that waits for enough would never end."""
+    """FAISS finds no neighbor for them: a search that waits for enough would never end."""
     vectors = gaussian(30, 3)
     broken = np.where(np.arange(30)[:, None] == 7, np.float32(bad), vectors)
     with pytest.raises(ConfigError, match="vectors must be finite"):
@@ -815,7 +815,7 @@ def test_gpus_look_into_no_more_cells_than_their_kernels_select(
     monkeypatch.setattr(faiss_engine, "GPU_LARGEST_SELECTION", 32)
     limited = build(array, "faiss-gpu", "ivf")
     assert limited.largest_effort == 32
-    with pytest.raises(ConfigError, match="at most 32 neighbours, not 40; .*--engine faiss-cpu"):
+    with pytest.raises(ConfigError, match="at most 32 neighbors, not 40; .*--engine faiss-cpu"):
         limited.search(array[:3], 40)
 
 
@@ -857,7 +857,7 @@ def test_auto_takes_what_fits_into_memory() -> None:
 
 @pytest.mark.parametrize("kind", ["exact", "ivf", "pq"])
 def test_an_index_takes_what_was_planned(kind: str) -> None:
-    """By its serialised size; inverted lists have room to grow beside it."""
+    """By its serialized size; inverted lists have room to grow beside it."""
     import faiss
 
     n, dim = 40_000, 25
@@ -917,8 +917,8 @@ def test_shards_together_find_what_the_whole_does(n_shards: int) -> None:
             vectors=source, partial=True,
         )  # fmt: skip
         rows = np.where(found.index >= 0, found.index + start, -1)
-        parts.append(Neighbours(rows, found.squared_distances))
-    merged = merge_neighbours(parts, 30)
+        parts.append(Neighbors(rows, found.squared_distances))
+    merged = merge_neighbors(parts, 30)
     np.testing.assert_array_equal(merged.index, whole.index)
     np.testing.assert_array_equal(merged.squared_distances, whole.squared_distances)
 

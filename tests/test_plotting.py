@@ -14,9 +14,16 @@ from fake_result import fake_result
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cooanalysis import plotting
-from cooanalysis.plotting import FIGURES, Plots, png_bytes, png_figures, save_figures, unavailable
-from cooanalysis.result import Result
+from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots.analysis import (
+    FIGURES,
+    Plots,
+    png_bytes,
+    png_figures,
+    save_figures,
+    unavailable,
+)
+from cooanalysis.results import Result
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_jupyter_shows_a_figure_without_pyplot(result: Result) -> None:
 
 def test_one_estimator_one_space() -> None:
     result = fake_result(estimators=("copula",), spaces=("subbands",), n=300)
-    assert len(Plots(result).entropy_vs_center_distance().axes) == 2  # panel and colour bar
+    assert len(Plots(result).entropy_vs_center_distance().axes) == 2  # panel and color bar
     assert len(Plots(result).manifold_distances().axes) == 2
 
 
@@ -122,7 +129,7 @@ def test_missing_numbers_are_tolerated(result: Result) -> None:
     assert png_bytes(Plots(replace(broken, maps=maps)).entropy_maps())
 
 
-def test_colour_images_and_odd_names() -> None:
+def test_color_images_and_odd_names() -> None:
     names = ("$\\frac$.png", "é.png", "日本.png", "tab\t" + 80 * "x", "a", "b")
     result = fake_result(names=names, n_maps=4, channels=3, n=300)
     with warnings.catch_warnings():
@@ -135,7 +142,7 @@ def test_map_lies_where_the_patches_are() -> None:
     result = fake_result(n=300)
     name = next(iter(result.images))
     grid, (left, right, bottom, top) = plotting.map_grid(result, name)
-    # Patches start at LR 0, 2, 4 ... and are 5 wide: the first cell is centred at LR 2.5.
+    # Patches start at LR 0, 2, 4 ... and are 5 wide: the first cell is centered at LR 2.5.
     assert (left, top) == ((2.5 - 1) * 4, (2.5 - 1) * 4)
     assert (right - left) / grid.shape[1] == (bottom - top) / grid.shape[0] == 2 * 4
 

@@ -16,9 +16,11 @@ import jsonschema
 import pytest
 from fake_result import fake_result
 
-from cooanalysis.report import html, render_report, summary_card, words, write_report
-from cooanalysis.report.words import Number
-from cooanalysis.result import Result
+from cooanalysis.report import analysis as html
+from cooanalysis.report import render_report, summary_card, write_report
+from cooanalysis.report import sentences as words
+from cooanalysis.report.sentences import Number
+from cooanalysis.results import Result
 from cooanalysis.schemas import load_schema
 
 HOSTILE = "<script>alert(1)</script>.png"

@@ -17,8 +17,14 @@ from fake_result import fake_result
 
 import cooanalysis as coo
 from cooanalysis.errors import RunDirectoryError
-from cooanalysis.result import Result
-from cooanalysis.rundir import Arrays, Checkpoints, check_target, checkpoints, finished_run
+from cooanalysis.results import Result
+from cooanalysis.runtime.run_directory import (
+    Arrays,
+    Checkpoints,
+    check_target,
+    checkpoints,
+    finished_run,
+)
 
 FILES = {"summary.json", "groups.parquet", "maps.parquet", "examples.npz", "report.html"}
 
@@ -31,7 +37,7 @@ def result() -> Result:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds and have their own tests; here only the files' fate matters."""
-    monkeypatch.setattr("cooanalysis.plotting.save_figures", lambda *_: [])
+    monkeypatch.setattr("cooanalysis.plots.analysis.save_figures", lambda *_: [])
     monkeypatch.setattr(
         "cooanalysis.report.write_report", lambda _, path, pictures: path.write_text("report")
     )
@@ -338,7 +344,7 @@ HOLDER = """
     import sys, time
     from pathlib import Path
     import numpy as np
-    from cooanalysis.rundir import checkpoints
+    from cooanalysis.runtime.run_directory import checkpoints
 
     piece = {"x": np.arange(1000.0), "names": np.array(["a", "bc"])}
     with checkpoints(Path(sys.argv[1]), "f") as kept:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
 from cooanalysis.cli.analyze import app
-from cooanalysis.selftest import Check, run_checks
+from cooanalysis.cli.self_test import Check, run_checks
 
 
 def test_everything_passes_in_well_under_a_minute() -> None:
@@ -34,9 +34,9 @@ def test_the_command_prints_a_table() -> None:
 @pytest.mark.parametrize(
     ("function", "wrong"),
     [
-        ("cooanalysis.coo.center", lambda members: np.asarray(members)[0]),
-        ("cooanalysis.entropy.entropy", lambda groups, method: np.ones(len(groups))),
-        ("cooanalysis.entropy.psnr_ceiling", lambda mse: np.float64("nan")),
+        ("cooanalysis.measures.center.center", lambda members: np.asarray(members)[0]),
+        ("cooanalysis.measures.entropy.entropy", lambda groups, method: np.ones(len(groups))),
+        ("cooanalysis.measures.entropy.psnr_ceiling", lambda mse: np.float64("nan")),
     ],
 )
 def test_a_wrong_measure_is_seen(

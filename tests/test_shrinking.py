@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
 import cooanalysis as coo
-from cooanalysis.shrinking import SMALLEST, in_batches, is_out_of_memory
-from cooanalysis.study import grouping, groups
+from cooanalysis.analysis import grouping, groups
+from cooanalysis.runtime.out_of_memory import SMALLEST, in_batches, is_out_of_memory
 
 SMALL: dict[str, Any] = {
     "queries": 300, "k": 32, "manifold_reference": 500, "map_images": 0, "ceiling_queries": 60,
@@ -59,7 +59,7 @@ def test_batches_shrink_and_the_analysis_goes_on(
     found = coo.analyze("sample", **SMALL)
     assert_equal(found, undisturbed)
     assert told(found, "memory ran out while measuring groups; went on with batches of 75")
-    assert told(found, "memory ran out while searching neighbours")
+    assert told(found, "memory ran out while searching neighbors")
     assert not told(undisturbed, "memory ran out")
 
 
@@ -88,11 +88,11 @@ def test_a_full_gpu_hands_over_to_the_cpu(
         monkeypatch.setattr(TorchEngine, "search", full)
         # The clean manifold is searched by what was asked for; only the groups' search falls back.
         monkeypatch.setattr(
-            "cooanalysis.study.cleanness.with_fallback",
+            "cooanalysis.analysis.clean_manifold.with_fallback",
             lambda build, engine, device, note: build(engine="faiss-cpu", device="cpu"),
         )
     found = coo.analyze("sample", **(SMALL | {"engine": "torch"}))
-    assert told(found, "the GPU ran out of memory; neighbours were searched on the CPU")
+    assert told(found, "the GPU ran out of memory; neighbors were searched on the CPU")
     assert found.summary["engine"]["engine"] == "faiss-cpu"
     assert_equal(found, undisturbed)
 
@@ -167,7 +167,7 @@ def test_a_full_gpu_leaves_groups_to_the_cpu(
     undisturbed: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = pytest.importorskip("torch")
-    from cooanalysis.study import kernels
+    from cooanalysis.analysis import context, kernels
 
     class Full(kernels.CpuKernels):
         """A GPU whose memory is used up."""
@@ -178,7 +178,7 @@ def test_a_full_gpu_leaves_groups_to_the_cpu(
     class Gpu:
         moments = Full.moments
 
-    monkeypatch.setattr(kernels, "choose_kernels", lambda run: Gpu())
+    monkeypatch.setattr(context, "choose_kernels", lambda *_: Gpu())
     found = coo.analyze("sample", **SMALL)
     assert told(found, "groups were measured on the CPU")
     assert_equal(found, undisturbed)

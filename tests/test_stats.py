@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from cooanalysis.stats import MIN_IMAGES, Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.measures.bootstrap import MIN_IMAGES, Estimate, ImageBootstrap, quantile_bin
 
 N_IMAGES, PER_IMAGE = 30, 20
 IMAGE = np.repeat(np.arange(N_IMAGES), PER_IMAGE)

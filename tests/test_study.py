@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 import cooanalysis as coo
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.run import run_analysis
 from cooanalysis.data import downsample, rgb_to_y, sample_pairs, upsample
 from cooanalysis.errors import (
     ConfigError,
@@ -19,7 +21,7 @@ from cooanalysis.errors import (
     NotEnoughDataError,
     RunDirectoryError,
 )
-from cooanalysis.rundir import Checkpoints
+from cooanalysis.runtime.run_directory import Checkpoints
 
 SMALL = {
     "queries": 400,
@@ -92,7 +94,7 @@ def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo
 def test_shards_do_not_change_results(
     photos: Path, result: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cooanalysis.study import groups
+    from cooanalysis.analysis import groups
 
     monkeypatch.setattr(groups, "SEARCH_SHARD", 64)
     monkeypatch.setattr(groups, "GROUP_SHARD", 50)
@@ -109,8 +111,8 @@ def test_shards_do_not_change_results(
         {"scale": 2},
         {"scale": 3, "patch_width": 4},
         {"scale": 8, "patch_width": 3, "stride": 1},
-        {"colour": "rgb"},
-        {"normalise": False},
+        {"color": "rgb"},
+        {"normalize": False},
         {"grouping": "kmeans", "clusters": 20},
         {"estimators": ("copula",)},
         {"index": "hnsw"},
@@ -188,13 +190,13 @@ def test_interrupted_runs_resume_to_the_same_result(
     photos: Path, result: coo.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    from cooanalysis.study import cleanness, groups
+    from cooanalysis.analysis import clean_manifold, measure
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(cleanness, "two_sample_auc", interrupt)
+        patch.setattr(clean_manifold, "two_sample_auc", interrupt)
         with pytest.raises(KeyboardInterrupt):
             coo.analyze(photos, **SMALL, out=out)
     assert not out.exists()
@@ -203,9 +205,9 @@ def test_interrupted_runs_resume_to_the_same_result(
     def recompute(*_: object, **__: object) -> None:
         raise AssertionError("finished groups must not be measured again")
 
-    from cooanalysis.study import run
+    from cooanalysis.analysis import run
 
-    monkeypatch.setattr(groups, "measure_shard", recompute)
+    monkeypatch.setattr(measure, "measure_shard", recompute)
     monkeypatch.setattr(run, "dense_maps", lambda *_: [])
     resumed = coo.analyze(photos, **SMALL, out=out)
     pd.testing.assert_frame_equal(resumed.groups, result.groups, check_exact=True)
@@ -219,7 +221,7 @@ def test_a_finished_run_is_reused_and_another_is_refused(
     first = coo.analyze(photos, **SMALL, out=out)
     bytes_before = (out / "groups.parquet").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(coo.Study, "run", lambda *_, **__: pytest.fail("ran again"))
+        patch.setattr(coo.api, "run_analysis", lambda *_, **__: pytest.fail("ran again"))
         reused = coo.analyze(photos, **SMALL, out=out)
     assert reused.summary == first.summary
     pd.testing.assert_frame_equal(reused.groups, first.groups)
@@ -251,7 +253,7 @@ def test_loading_refuses_what_is_not_a_run(tmp_path: Path) -> None:
 def test_groups_too_small_for_an_estimator_are_refused_before_any_work() -> None:
     with pytest.raises(ConfigError, match="k = 16 .* gaussian .* 24 dimensions; .* at least 26"):
         coo.analyze("sample", k=16)
-    coo.Study.plan(coo.AnalysisConfig("sample", k=16, subspace_dim=8))
+    Plan.make(coo.AnalysisConfig("sample", k=16, subspace_dim=8))
 
 
 def test_users_mistakes_are_named(photos: Path, tmp_path: Path) -> None:
@@ -274,7 +276,7 @@ def test_known_answer_white_noise(tmp_path: Path) -> None:
     """White noise is jointly Gaussian with its LR image, so everything can be computed.
 
     A group lies between two known distributions: the details given exactly this LR patch
-    (infinitely many neighbours) and the details of any patch (neighbours that tell nothing).
+    (infinitely many neighbors) and the details of any patch (neighbors that tell nothing).
     """
     rng = np.random.default_rng(0)
     details, contexts = [], []
@@ -293,7 +295,7 @@ def test_known_answer_white_noise(tmp_path: Path) -> None:
     def entropy(covariance: np.ndarray) -> float:
         return 0.5 * (np.linalg.slogdet(2 * np.pi * np.e * covariance)[1]) / 36
 
-    options = SMALL | {"scale": 2, "patch_width": 3, "stride": 1, "k": 128, "normalise": False}
+    options = SMALL | {"scale": 2, "patch_width": 3, "stride": 1, "k": 128, "normalize": False}
     result = coo.analyze(tmp_path, **(options | {"subspace_dim": 36, "ceiling_queries": 400}))
     low, high = entropy(conditional), entropy(marginal)
     assert high - low < 0.2
@@ -344,10 +346,8 @@ def test_the_law_on_bsd100() -> None:
 def test_a_reference_that_holds_the_queries_is_caught() -> None:
     """BSD100 against itself by another path: every image finds its own copy."""
     folder = Path(os.environ["COO_DATA_HOME"]) / "BSD100" / "image_SRF_4"
-    study = coo.Study.plan(
-        coo.AnalysisConfig(dataset="bsd100", reference=str(folder)), download=False
-    )
-    assert study.same_reference  # recognised as the same files: leave-image-out
+    plan = Plan.make(coo.AnalysisConfig(dataset="bsd100", reference=str(folder)), download=False)
+    assert plan.same_reference  # recognized as the same files: leave-image-out
 
 
 def test_flat_images_end_in_a_clear_line(tmp_path: Path) -> None:
@@ -358,5 +358,5 @@ def test_flat_images_end_in_a_clear_line(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_optional(photos: Path) -> None:
-    study = coo.Study.plan(coo.AnalysisConfig(dataset=str(photos), **SMALL))
-    assert study.run(checkpoints=Checkpoints()).summary["n_queries"] == 400
+    plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **SMALL))
+    assert run_analysis(plan, checkpoints=Checkpoints()).summary["n_queries"] == 400

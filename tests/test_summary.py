@@ -13,20 +13,20 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from cooanalysis.config import AnalysisConfig
-from cooanalysis.entropy import Reliability
-from cooanalysis.neighbors import Recall
-from cooanalysis.stats import Estimate
-from cooanalysis.summary import (
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.summary import (
     ABSOLUTE_UNITS,
     CONTRAST_UNITS,
     FeatureSpaceDistances,
-    LabelledScores,
+    LabeledScores,
     Measured,
     entropy_column,
     jsonable,
-    summarise,
+    summarize,
 )
+from cooanalysis.measures.bootstrap import Estimate
+from cooanalysis.measures.entropy import Reliability
+from cooanalysis.neighbors import Recall
 
 N, N_IMAGES = 600, 20
 
@@ -62,7 +62,7 @@ def measured() -> Measured:
             "subbands": FeatureSpaceDistances("subbands", None, distances, half),
             "deep": FeatureSpaceDistances("deep features", None, {}, half, "no weights"),
         },
-        tests={"center": LabelledScores(rng.normal(labels, 1.0), labels, table["image"])},
+        tests={"center": LabeledScores(rng.normal(labels, 1.0), labels, table["image"])},
         reliability={
             "gaussian": Reliability("gaussian", 64, 24, 0.01, 0.02, True, "tested"),
             "copula": Reliability("copula", 64, 24, math.nan, math.nan, False, "too few"),
@@ -82,7 +82,7 @@ def psnr(error: float) -> float:
 
 
 def test_means_ratios_and_correlations(measured: Measured) -> None:
-    table, summary = measured.table, summarise(measured)
+    table, summary = measured.table, summarize(measured)
     assert summary["n_queries"] == N
     expected = {
         "spearman_entropy_center_distance": spearmanr(
@@ -104,7 +104,7 @@ def test_means_ratios_and_correlations(measured: Measured) -> None:
 @pytest.mark.parametrize("name", ["gaussian", "copula"])
 def test_entropies(name: str, measured: Measured) -> None:
     values, std = measured.table[entropy_column(name)], measured.table["lr_std"]
-    found = summarise(measured)["entropy"][name]
+    found = summarize(measured)["entropy"][name]
     assert found["mean"]["value"] == pytest.approx(values.mean())
     assert found["absolute_mean"]["value"] == pytest.approx((values + np.log(std)).mean())
     power = np.exp(2 * values) / (2 * np.pi * np.e)
@@ -119,7 +119,7 @@ def test_entropies(name: str, measured: Measured) -> None:
 
 
 def test_reliability_is_passed_on_with_its_reason(measured: Measured) -> None:
-    entropy = summarise(measured)["entropy"]
+    entropy = summarize(measured)["entropy"]
     assert entropy["gaussian"]["reliability"] == {
         "bias": 0.01, "standard_deviation": 0.02, "trusted": True, "reason": "tested",
         "n": 64, "d": 24,
@@ -129,7 +129,7 @@ def test_reliability_is_passed_on_with_its_reason(measured: Measured) -> None:
 
 
 def test_the_ceiling_is_compared_on_the_same_patches(measured: Measured) -> None:
-    table, summary = measured.table, summarise(measured)
+    table, summary = measured.table, summarize(measured)
     chosen = np.isfinite(table["mmse_floor"])
     unit = table["lr_std"] ** 2
     center = (table["center_error"] ** 2 * unit)[chosen].mean()
@@ -148,14 +148,14 @@ def test_a_ceiling_that_the_center_reaches_is_not_trusted(measured: Measured) ->
     error = (measured.table["center_error"] * measured.table["lr_std"]) ** 2
     floors = np.where(np.isfinite(measured.table["mmse_floor"]), error, np.nan)
     for factor, trusted in ((0.9, True), (1.0, False), (1.1, False)):
-        ceiling = summarise(with_columns(measured, mmse_floor=factor * floors))["psnr_ceiling_db"]
+        ceiling = summarize(with_columns(measured, mmse_floor=factor * floors))["psnr_ceiling_db"]
         assert ceiling["trusted"] is trusted
         assert ("larger reference set" in ceiling["reason"]) is not trusted
 
 
 def test_without_ceiling_queries_there_is_no_ceiling(measured: Measured) -> None:
     nothing = np.full(N, np.nan)
-    summary = summarise(with_columns(measured, mmse_floor=nothing, mmse_floor_half_k=nothing))
+    summary = summarize(with_columns(measured, mmse_floor=nothing, mmse_floor_half_k=nothing))
     assert summary["mmse_floor"] == {"value": None, "ci_low": None, "ci_high": None}
     ceiling = summary["psnr_ceiling_db"]
     assert ceiling["value"] is None and ceiling["half_k_db"] is None
@@ -166,7 +166,7 @@ def test_without_ceiling_queries_there_is_no_ceiling(measured: Measured) -> None
 def test_deciles(measured: Measured) -> None:
     table = measured.table
     order = np.argsort(table["entropy_gaussian"])
-    rows = summarise(measured)["detail_energy_by_decile"]
+    rows = summarize(measured)["detail_energy_by_decile"]
     assert [row["decile"] for row in rows] == list(range(1, 11))
     for number, row in enumerate(rows):
         inside = order[60 * number : 60 * (number + 1)]
@@ -182,7 +182,7 @@ def test_deciles(measured: Measured) -> None:
 def test_the_first_estimator_bins_and_ranks(measured: Measured) -> None:
     other = measured.table["entropy_gaussian"][::-1]
     config = dataclasses.replace(measured.config, estimators=("copula", "gaussian"))
-    summary = summarise(
+    summary = summarize(
         dataclasses.replace(with_columns(measured, entropy_copula=other), config=config)
     )
     expected = spearmanr(other, measured.table["center_rms"]).statistic
@@ -193,7 +193,7 @@ def test_manifold_ratios(measured: Measured) -> None:
     distances = measured.manifold["subbands"].distances
     half = measured.manifold["subbands"].calibration
     order = np.argsort(measured.table["entropy_gaussian"])
-    found = summarise(measured)["manifold"]["subbands"]
+    found = summarize(measured)["manifold"]["subbands"]
     clean = distances["clean"]
     for kind in ("center", "bicubic"):
         ratio = distances[kind].sum() / clean.sum()
@@ -210,7 +210,7 @@ def test_manifold_ratios(measured: Measured) -> None:
 
 
 def test_a_space_that_is_missing_says_why(measured: Measured) -> None:
-    assert summarise(measured)["manifold"]["deep"] == {
+    assert summarize(measured)["manifold"]["deep"] == {
         "title": "deep features",
         "missing": "no weights",
     }
@@ -218,37 +218,37 @@ def test_a_space_that_is_missing_says_why(measured: Measured) -> None:
 
 def test_two_sample_auc(measured: Measured) -> None:
     test = measured.tests["center"]
-    found = summarise(measured)["two_sample_auc"]
+    found = summarize(measured)["two_sample_auc"]
     assert found["center"]["value"] == pytest.approx(roc_auc_score(test.labels, test.scores))
     assert set(found) == {"space", "center"}
 
 
 def test_recall_of_exact_approximate_and_no_index(measured: Measured) -> None:
-    assert summarise(measured)["recall_at_k"] == {
+    assert summarize(measured)["recall_at_k"] == {
         "value": 0.985, "ci_low": 0.98, "ci_high": 0.99, "k": 64, "n_queries": 512, "exact": False,
     }  # fmt: skip
     exact = dataclasses.replace(measured, recall=Recall(1.0, 1.0, 1.0, 0))
-    assert summarise(exact)["recall_at_k"]["exact"]
-    assert summarise(dataclasses.replace(measured, recall=None))["recall_at_k"] is None
+    assert summarize(exact)["recall_at_k"]["exact"]
+    assert summarize(dataclasses.replace(measured, recall=None))["recall_at_k"] is None
 
 
-def test_units_follow_the_normalisation(measured: Measured) -> None:
-    assert summarise(measured)["center_distance"]["unit"] == CONTRAST_UNITS
-    config = dataclasses.replace(measured.config, normalise=False)
-    plain = summarise(dataclasses.replace(measured, config=config))
+def test_units_follow_the_normalization(measured: Measured) -> None:
+    assert summarize(measured)["center_distance"]["unit"] == CONTRAST_UNITS
+    config = dataclasses.replace(measured.config, normalize=False)
+    plain = summarize(dataclasses.replace(measured, config=config))
     assert plain["center_distance"]["unit"] == ABSOLUTE_UNITS
     assert "contrast" not in plain["entropy"]["gaussian"]["subspace"]
 
 
 def test_few_images_are_said_so(measured: Measured) -> None:
-    summary = summarise(with_columns(measured, image=np.arange(N) % 3))
+    summary = summarize(with_columns(measured, image=np.arange(N) % 3))
     assert summary["uncertainty"].endswith("single patches (too few images)")
 
 
 def test_groups_without_a_density_do_not_spoil_the_means(measured: Measured) -> None:
     entropy = measured.table["entropy_gaussian"].copy()
     entropy[:20] = -np.inf
-    summary = summarise(with_columns(measured, entropy_gaussian=entropy))
+    summary = summarize(with_columns(measured, entropy_gaussian=entropy))
     found = summary["entropy"]["gaussian"]
     assert found["mean"]["value"] == pytest.approx(entropy[20:].mean())
     assert summary["detail_energy_by_decile"][0]["entropy_low"] is None
@@ -261,15 +261,15 @@ def test_single_precision_columns_give_the_same_summary(measured: Measured) -> N
         key: value.astype(np.float32) if value.dtype == np.float64 else value
         for key, value in measured.table.items()
     }
-    found = summarise(dataclasses.replace(measured, table=single))
-    expected = summarise(measured)
+    found = summarize(dataclasses.replace(measured, table=single))
+    expected = summarize(measured)
     for key in ("detail_energy", "mmse_floor", "psnr_center_db", "psnr_bicubic_db"):
         assert found[key]["value"] == pytest.approx(expected[key]["value"], rel=1e-6), key
 
 
 def test_one_seed_one_summary_in_plain_json(measured: Measured) -> None:
-    summary = summarise(measured)
-    assert summary == summarise(measured)
+    summary = summarize(measured)
+    assert summary == summarize(measured)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 

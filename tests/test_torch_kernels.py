@@ -7,24 +7,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cooanalysis import entropy as arrays
-from cooanalysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.context import Context
+from cooanalysis.analysis.kernels import CpuKernels, image_bytes
+from cooanalysis.analysis.load import reference_patches
 from cooanalysis.data.datasets import resolve
 from cooanalysis.data.loading import LoadedPair, iter_pairs
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.errors import ConfigError, NotEnoughDataError
+from cooanalysis.measures import entropy as arrays
 from cooanalysis.neighbors.engines import torch_cuda_available
-from cooanalysis.progress import Silent, Stopwatch
-from cooanalysis.rundir import Checkpoints
-from cooanalysis.study.context import Context
-from cooanalysis.study.inputs import reference_patches
-from cooanalysis.study.kernels import CpuKernels, image_bytes
+from cooanalysis.runtime.progress import Silent, Stopwatch
+from cooanalysis.runtime.run_directory import Checkpoints
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
 
-from cooanalysis import entropy_torch  # noqa: E402
-from cooanalysis.study import torch_kernels  # noqa: E402
-from cooanalysis.study.torch_kernels import TorchKernels  # noqa: E402
+from cooanalysis.analysis import torch_kernels  # noqa: E402
+from cooanalysis.analysis.torch_kernels import TorchKernels  # noqa: E402
+from cooanalysis.measures import entropy_torch  # noqa: E402
 
 no_cuda = pytest.mark.skipif(not torch_cuda_available(), reason="no CUDA GPU was found")
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, no_cuda])]
@@ -49,7 +49,7 @@ def test_estimators_agree(device: str, method: str, n: int, d: int) -> None:
     found = entropy_torch.entropy(torch.from_numpy(samples).to(device), method)
     expected = arrays.entropy(samples, method)
     assert found.dtype == np.float64
-    # Nearest neighbours are found in single precision in many dimensions.
+    # Nearest neighbors are found in single precision in many dimensions.
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 if d > 8 else 1e-8)
 
 
@@ -82,12 +82,12 @@ def test_bad_samples_are_refused() -> None:
 
 @pytest.fixture(scope="module", params=["y", "rgb"])
 def run(request: pytest.FixtureRequest) -> Context:
-    """The sample set, analysed in luma and in colour, with and without normalisation."""
-    colour = request.param
+    """The sample set, analyzed in luma and in color, with and without normalization."""
+    color = request.param
     dataset = resolve("sample", scale=4)
-    pairs = [p for p in iter_pairs(dataset, colour=colour) if isinstance(p, LoadedPair)][:3]
+    pairs = [p for p in iter_pairs(dataset, color=color) if isinstance(p, LoadedPair)][:3]
     store = PatchStore.from_pairs(pairs, scale=4, width=5)
-    config = AnalysisConfig(dataset="sample", colour=colour, normalise=colour == "y")
+    config = AnalysisConfig(dataset="sample", color=color, normalize=color == "y")
     return Context(config, store, store, [], Silent(), Checkpoints(), Stopwatch())
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cooanalysis import config
+from cooanalysis.analysis import config
 from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
 
 if TYPE_CHECKING:
-    from cooanalysis.result import Result
+    from cooanalysis.results import Result
 
 _HELP = (
     "Measure whether and why super-resolution of these images must over-smooth.\n\n"
@@ -53,7 +53,7 @@ _DATA, _PATCHES, _MEASURES, _SEARCH, _OUTPUT = (
     "Data",
     "Patches and groups",
     "Measures",
-    "Neighbour search",
+    "Neighbor search",
     "Output",
 )
 
@@ -74,7 +74,7 @@ def run_self_test(asked: bool) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        from cooanalysis.selftest import run_checks
+        from cooanalysis.cli.self_test import run_checks
 
         table = Table(title="Known answers on this machine", title_justify="left")
         for heading in ("measure", "known", "measured", "tolerance", "result"):
@@ -101,7 +101,7 @@ def analyze(
     dataset: Annotated[
         str,
         typer.Option(
-            help="Images to analyse: sample, div2k, flickr2k, set5, set14, bsd100, urban100, "
+            help="Images to analyze: sample, div2k, flickr2k, set5, set14, bsd100, urban100, "
             "manga109, or a folder of images.",
             rich_help_panel=_DATA,
         ),
@@ -172,20 +172,20 @@ def analyze(
             rich_help_panel=_PATCHES,
         ),
     ] = None,
-    colour: Annotated[
+    color: Annotated[
         str,
         typer.Option(
-            "--colour", "--color", help="y (BT.601 luma) or rgb.", rich_help_panel=_PATCHES
+            "--color", "--color", help="y (BT.601 luma) or rgb.", rich_help_panel=_PATCHES
         ),
-    ] = _DEFAULT.colour,
-    normalise: Annotated[
+    ] = _DEFAULT.color,
+    normalize: Annotated[
         bool,
         typer.Option(
-            "--normalise/--no-normalise",
+            "--normalize/--no-normalize",
             help="Compare patches after removing their LR mean and contrast.",
             rich_help_panel=_PATCHES,
         ),
-    ] = _DEFAULT.normalise,
+    ] = _DEFAULT.normalize,
     estimators: Annotated[
         str,
         typer.Option(
@@ -331,8 +331,8 @@ def analyze(
             queries=queries,
             grouping=grouping,
             clusters=clusters,
-            colour=colour,
-            normalise=normalise,
+            color=color,
+            normalize=normalize,
             subspace_dim=subspace_dim,
             estimators=_names(estimators),
             features=_names(features),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cooanalysis import __version__
+from cooanalysis._version import __version__
 from cooanalysis.errors import CooError, RunDirectoryError
 
 if TYPE_CHECKING:

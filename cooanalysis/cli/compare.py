@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cooanalysis import config
+from cooanalysis.analysis import config
 from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
 
 if TYPE_CHECKING:
-    from cooanalysis.comparison.result import Comparison
+    from cooanalysis.results import Comparison
 
 _HELP = (
     "Compare super-resolution models: which one over-smooths, where, and by how much.\n\n"
@@ -192,7 +192,7 @@ def compare(
 ) -> None:  # fmt: skip
     with interruptible("coo-compare"):
         target = out or default_out(dataset, "compare-", scale)
-        from cooanalysis.comparison.api import compare as comparison
+        from cooanalysis.api import compare as comparison
 
         result = comparison(
             dataset,
@@ -230,7 +230,7 @@ def _print_result(result: Comparison, target: Path) -> None:
     from rich.markup import escape as escape_markup
     from rich.table import Table
 
-    from cooanalysis.comparison.tables import headline
+    from cooanalysis.report.tables import headline
 
     def escape(text: str) -> str:
         return escape_markup(printable(text))

@@ -47,7 +47,7 @@ def train(
     ],
     overrides: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer evaluates annotations on Python 3.10
-        typer.Argument(metavar="[KEY=VALUE]...", help="Such as optimiser.learning_rate=1e-4."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Such as optimizer.learning_rate=1e-4."),
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045

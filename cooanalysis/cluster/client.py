@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis import __version__
+from cooanalysis._version import __version__
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.workers import Job, Shard
 from cooanalysis.cluster import tasks
-from cooanalysis.cluster.tasks import Job, Shard
-from cooanalysis.config import AnalysisConfig
 from cooanalysis.data.patches import Patches
 from cooanalysis.errors import ClusterError, ConfigError, MissingDependencyError
-from cooanalysis.memory import MemoryBudget
-from cooanalysis.neighbors import Neighbours
-from cooanalysis.rundir import Arrays
+from cooanalysis.neighbors import Neighbors
+from cooanalysis.runtime.memory import MemoryBudget
+from cooanalysis.runtime.run_directory import Arrays
 
 CONNECT_SECONDS = 20
 INDEX_SHARE = 0.3
@@ -80,7 +80,7 @@ class Cluster:
         patches: Patches,
         k: int,
         excluded: NDArray[np.bool_] | None,
-    ) -> Neighbours:
+    ) -> Neighbors:
         """The ``k`` nearest reference patches of some query patches.
 
         Parameters
@@ -90,7 +90,7 @@ class Cluster:
         patches
             The query patches.
         k
-            Neighbours a query.
+            Neighbors a query.
         excluded
             See :func:`cooanalysis.neighbors.search_excluding`; None searches exactly, without
             indices and without exclusion.
@@ -110,7 +110,7 @@ class Cluster:
                 self._client.submit(tasks.merge, parts[i : i + MERGED_AT_ONCE], k, pure=False)
                 for i in range(0, len(parts), MERGED_AT_ONCE)
             ]
-        found: Neighbours = self._ask(parts[0].result)
+        found: Neighbors = self._ask(parts[0].result)
         return found
 
     def measure(

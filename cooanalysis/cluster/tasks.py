@@ -10,70 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.config import AnalysisConfig
-from cooanalysis.data import Dataset
+from cooanalysis._version import __version__
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.context import Context
+from cooanalysis.analysis.load import describe, load_images
+from cooanalysis.analysis.measure import measure_shard
+from cooanalysis.analysis.patches import ReferencePatches
+from cooanalysis.analysis.workers import Job, Shard
 from cooanalysis.data.patches import Patches
-from cooanalysis.environment import thread_limit
 from cooanalysis.errors import ClusterError
-from cooanalysis.memory import MemoryBudget
 from cooanalysis.neighbors import (
     NeighborIndex,
-    Neighbours,
+    Neighbors,
+    available_engine,
     build_index,
     exact_search,
-    merge_neighbours,
+    merge_neighbors,
     search_excluding,
     tune_to_recall,
 )
 from cooanalysis.neighbors.images import RangeImages
 from cooanalysis.neighbors.vectors import RowRange
-from cooanalysis.progress import Silent, Stopwatch
-from cooanalysis.rundir import Arrays, Checkpoints
-from cooanalysis.study.context import Context
-from cooanalysis.study.groups import measure_shard
-from cooanalysis.study.inputs import ReferencePatches, describe, load_images
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every task of a study needs to know.
-
-    Attributes
-    ----------
-    key
-        Tells studies apart.
-    config
-        The configuration.
-    queries, reference
-        Where the images are: the same paths on every machine.
-    same_reference
-        Whether both are one.
-    digests
-        Of the decoded images, as the client sees them.
-    basis, subspace_dim
-        Principal axes of the details, see
-        :class:`~cooanalysis.study.inputs.ReferencePatches`.
-    """
-
-    key: str
-    config: AnalysisConfig
-    queries: Dataset
-    reference: Dataset
-    same_reference: bool
-    digests: tuple[str, str]
-    basis: NDArray[np.float32]
-    subspace_dim: int
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A range of the reference patches, and how it is indexed."""
-
-    start: int
-    stop: int
-    kind: str
-    effort: int | None = None
-    late: float | None = None
+from cooanalysis.runtime.environment import thread_limit
+from cooanalysis.runtime.memory import MemoryBudget
+from cooanalysis.runtime.progress import Silent, Stopwatch
+from cooanalysis.runtime.run_directory import Arrays, Checkpoints
 
 
 @dataclass
@@ -96,7 +57,7 @@ def job_of(job: Job) -> Job:
 
 def search(
     job: Job, shard: Shard, patches: Patches, excluded: NDArray[np.bool_], k: int
-) -> Neighbours:
+) -> Neighbors:
     """The nearest ``k`` patches of a shard, as rows of the whole."""
     with _lock:
         state = _state(job)
@@ -110,7 +71,7 @@ def search(
         return _shifted(found, shard.start)
 
 
-def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbours:
+def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbors:
     """The same without an index and without exclusion: what recall is measured against."""
     with _lock:
         state = _state(job)
@@ -130,9 +91,9 @@ def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> Sha
         return replace(shard, effort=effort, late=index.late)
 
 
-def merge(parts: list[Neighbours], k: int) -> Neighbours:
+def merge(parts: list[Neighbors], k: int) -> Neighbors:
     """The nearest ``k`` of several shards."""
-    return merge_neighbours(parts, k)
+    return merge_neighbors(parts, k)
 
 
 def measure(
@@ -147,9 +108,6 @@ def measure(
 
 def describe_worker() -> dict[str, Any]:
     """What a client must know of a worker."""
-    from cooanalysis import __version__
-    from cooanalysis.neighbors import available_engine
-
     return {"cooanalysis": __version__, "engine": available_engine(), "host": platform.node()}
 
 
@@ -172,7 +130,7 @@ def _state(job: Job) -> _State:
         reference = ReferencePatches(
             run.reference,
             run.reference.patch_grid(job.config.stride),
-            job.config.normalise,
+            job.config.normalize,
             job.basis,
             job.subspace_dim,
         )
@@ -202,8 +160,8 @@ def _index(state: _State, shard: Shard) -> NeighborIndex:
     return index
 
 
-def _shifted(found: Neighbours, start: int) -> Neighbours:
-    return Neighbours(np.where(found.index >= 0, found.index + start, -1), found.squared_distances)
+def _shifted(found: Neighbors, start: int) -> Neighbors:
+    return Neighbors(np.where(found.index >= 0, found.index + start, -1), found.squared_distances)
 
 
 def _budget(config: AnalysisConfig) -> MemoryBudget:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.comparison.sources import Source
 from cooanalysis.data import LoadedPair, data_roots
 from cooanalysis.errors import RunDirectoryError
+from cooanalysis.models.sources import Source
 
 VERSION = 1
 """Raised when outputs of a version would differ from those of the one before."""
@@ -45,7 +45,7 @@ class OutputCache:
         Raises
         ------
         ModelError
-            See :meth:`cooanalysis.comparison.sources.Source.answer`.
+            See :meth:`cooanalysis.models.sources.Source.answer`.
         RunDirectoryError
             If it cannot be written.
         """

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cooanalysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.errors import ConfigError
 
 FEATURES = ("sparsity", "subbands")

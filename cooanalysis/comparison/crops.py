@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,34 +10,15 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.cache import OutputCache
 from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.images import usable_pairs
-from cooanalysis.comparison.sources import Source
+from cooanalysis.comparison.record import Crop
 from cooanalysis.data import Dataset
+from cooanalysis.models.sources import Source
 
 SIDE = 96
 """Pixels of a crop."""
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Crop:
-    """One place, as every model shows it.
-
-    Attributes
-    ----------
-    image
-        Name of the image.
-    top, left
-        Corner in HR pixels.
-    pictures
-        (h, w, 3) uint8 by name: ``bicubic``, the models, ``hr``.
-    """
-
-    image: str
-    top: int
-    left: int
-    pictures: Mapping[str, Image]
 
 
 def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]]) -> Floats:
@@ -49,24 +29,6 @@ def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]])
     """
     contrast = groups.queries.std.astype(np.float64) ** 2
     return (terms["truth_center"] - terms["model_center"]) * contrast
-
-
-def judged(baseline: str, kinds: Mapping[str, str]) -> list[str]:
-    """Models whose over-smoothing decides where crops are cut.
-
-    The baseline does, unless it is the truth, which gives nothing up; then all others together.
-
-    Parameters
-    ----------
-    baseline
-        Its name.
-    kinds
-        Kind of every model (see :class:`cooanalysis.comparison.sources.Source`), by name.
-    """
-    if kinds[baseline] != "hr":
-        return [baseline]
-    others = [name for name, kind in kinds.items() if kind not in ("hr", "bicubic")]
-    return others or list(kinds)
 
 
 def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:

@@ -10,24 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.context import Context
+from cooanalysis.analysis.grouping import Grouping
+from cooanalysis.analysis.groups import drop_small_groups, find_members, load_and_group
+from cooanalysis.analysis.load import describe
+from cooanalysis.analysis.measure import measure_groups
+from cooanalysis.analysis.patches import QueryPatches, ReferencePatches
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.workers import Workers
 from cooanalysis.data.patches import PatchStore
-from cooanalysis.progress import Progress, Silent
-from cooanalysis.rundir import Arrays, Checkpoints
-from cooanalysis.study.context import Context
-from cooanalysis.study.grouping import Grouping
-from cooanalysis.study.groups import (
-    drop_small_groups,
-    find_members,
-    measure_groups,
-)
-from cooanalysis.study.inputs import (
-    QueryPatches,
-    ReferencePatches,
-    describe,
-)
-from cooanalysis.study.plan import Study
-from cooanalysis.study.prepare import prepare
+from cooanalysis.runtime.progress import Progress, Silent
+from cooanalysis.runtime.run_directory import Arrays, Checkpoints
 
 CENTERS_BYTES = 2**28
 """Centers are kept for the next model only below this size."""
@@ -110,23 +104,25 @@ def find_query_groups(
     CooError
         As :func:`cooanalysis.analyze`.
     """
-    study = Study.plan(config, data_root=data_root, download=download)
-    return groups_of(study, progress or Silent(), Checkpoints())
+    plan = Plan.make(config, data_root=data_root, download=download)
+    return groups_of(plan, progress or Silent(), Checkpoints())
 
 
-def groups_of(study: Study, progress: Progress, checkpoints: Checkpoints) -> QueryGroups:
-    """:func:`find_query_groups` of a planned study, with progress and checkpoints.
+def groups_of(
+    plan: Plan, progress: Progress, checkpoints: Checkpoints, workers: Workers | None = None
+) -> QueryGroups:
+    """:func:`find_query_groups` of a plan, with progress and checkpoints.
 
     Parameters
     ----------
-    study
+    plan
         Configuration and images.
-    progress, checkpoints
-        See :class:`cooanalysis.study.context.Context`.
+    progress, checkpoints, workers
+        See :class:`cooanalysis.analysis.context.Context`.
     """
-    found = prepare(study, progress, checkpoints)
+    found = load_and_group(plan, progress, checkpoints, workers)
     run, reference, queries = found.run, found.reference, found.queries
-    methods = study.config.estimators[:1]
+    methods = plan.config.estimators[:1]
     measures = measure_groups(run, "groups", reference, queries, found.members, methods)
     return QueryGroups(
         run, queries, reference, found.members, found.excluded, measures, found.grouping

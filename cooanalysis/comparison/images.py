@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.analysis.context import Context
 from cooanalysis.comparison.cache import OutputCache
-from cooanalysis.comparison.sources import Source
 from cooanalysis.data import Dataset, LoadedPair, iter_pairs
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.errors import ModelError
 from cooanalysis.metrics import Metric, radial_power_spectrum
-from cooanalysis.rundir import Arrays
-from cooanalysis.study.context import Context
+from cooanalysis.models.sources import Source
+from cooanalysis.runtime.run_directory import Arrays
 
 BINS = 32
 """Rings of the power spectrum."""
@@ -47,9 +47,9 @@ class ImageMeasures:
 
 
 def usable_pairs(run: Context, dataset: Dataset) -> Iterator[LoadedPair]:
-    """The images of the query store in its order, in colour."""
+    """The images of the query store in its order, in color."""
     wanted = set(run.queries.names)
-    for item in iter_pairs(dataset, colour="rgb"):
+    for item in iter_pairs(dataset, color="rgb"):
         name = item.name.encode("utf-8", "backslashreplace").decode("utf-8")
         if isinstance(item, LoadedPair) and name in wanted:
             yield item

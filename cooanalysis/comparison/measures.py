@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.data.patches import Patches, PatchStore
-from cooanalysis.entropy import entropy
 from cooanalysis.errors import ConfigError
+from cooanalysis.measures.entropy import entropy
 from cooanalysis.neighbors import build_index, search_excluding
 
 Floats = NDArray[np.float64]
@@ -90,15 +90,15 @@ def residual_entropy(
     feature_maps: Sequence[NDArray[np.float32]],
     *,
     dim: int = 24,
-    neighbourhood: int = 3,
+    neighborhood: int = 3,
     method: str = "gaussian",
     seed: int = 0,
 ) -> Floats:
     """Entropy of the true detail given what a model's features say of a patch.
 
     Potential-HR groups are formed anew: the ``k`` patches (of other images) whose *features* are
-    nearest, instead of those whose LR patches are. The features of ``neighbourhood`` × ``
-    neighbourhood`` LR pixels around the middle of a patch are reduced to ``dim`` principal
+    nearest, instead of those whose LR patches are. The features of ``neighborhood`` × ``
+    neighborhood`` LR pixels around the middle of a patch are reduced to ``dim`` principal
     components of unit variance. The lower the entropy of the true details in such groups, the more
     a model's features tell about them. This test is ours; the paper's abstract only claims that
     DECLoss "reduces the variance of the potential high-resolution distribution".
@@ -111,7 +111,7 @@ def residual_entropy(
         One (h, w, F) array an image of the store: a feature vector for each LR pixel.
     dim
         Principal components of the features.
-    neighbourhood
+    neighborhood
         Odd number of LR pixels.
     method
         Entropy estimator.
@@ -134,8 +134,8 @@ def residual_entropy(
     for number, array in enumerate(feature_maps):
         if array.shape[:2] != run.reference.lr_image(number).shape[:2]:
             raise ConfigError(f"feature map {number} has another size than its LR image")
-    reference = _gather(feature_maps, patches, run.reference.width, neighbourhood)
-    queries = _gather(feature_maps, groups.queries.patches, run.reference.width, neighbourhood)
+    reference = _gather(feature_maps, patches, run.reference.width, neighborhood)
+    queries = _gather(feature_maps, groups.queries.patches, run.reference.width, neighborhood)
     rng = np.random.default_rng(seed)
     sample = reference[rng.choice(len(reference), min(len(reference), 20_000), replace=False)]
     mean = sample.mean(0)
@@ -156,15 +156,15 @@ def residual_entropy(
 
 
 def _gather(
-    maps: Sequence[NDArray[np.float32]], patches: Patches, width: int, neighbourhood: int
+    maps: Sequence[NDArray[np.float32]], patches: Patches, width: int, neighborhood: int
 ) -> NDArray[np.float32]:
-    """(n, neighbourhood² · F) features around the middle of each patch."""
-    first = (width - neighbourhood) // 2
-    out = np.empty((len(patches), neighbourhood**2 * maps[0].shape[2]), np.float32)
+    """(n, neighborhood² · F) features around the middle of each patch."""
+    first = (width - neighborhood) // 2
+    out = np.empty((len(patches), neighborhood**2 * maps[0].shape[2]), np.float32)
     for number in np.unique(patches.image):
         rows = np.flatnonzero(patches.image == number)
         windows = np.lib.stride_tricks.sliding_window_view(
-            maps[number], (neighbourhood, neighbourhood), axis=(0, 1)
+            maps[number], (neighborhood, neighborhood), axis=(0, 1)
         )
         y, x = patches.y[rows] + first, patches.x[rows] + first
         out[rows] = windows[y, x].reshape(len(rows), -1)

@@ -23,7 +23,7 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
     store
         The true images.
     outputs
-        One uint8 image for each image of the store, in its order and size: (H, W, 3) colour or
+        One uint8 image for each image of the store, in its order and size: (H, W, 3) color or
         (H, W) gray, turned into luma for a luma store, or (H, W, C) as the store's own images are
         (for a luma store: luma, taken as it is).
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.analysis.load import square
+from cooanalysis.analysis.summary import LabeledScores
 from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.measures import collapse_terms
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.data.patches import PatchStore
-from cooanalysis.manifold import CleanManifold, feature_space, two_sample_auc
-from cooanalysis.rundir import Arrays
-from cooanalysis.study.inputs import square
-from cooanalysis.summary import LabelledScores
+from cooanalysis.measures.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.runtime.run_directory import Arrays
 
 AUC_SPACES = ("subbands", "sparsity")
 """Feature spaces that the two-sample test sees, side by side."""
@@ -122,9 +122,9 @@ def measure_patches(
     return run.checkpoints.load_or_compute(f"patches-{digest}", compute)
 
 
-def scores_of(found: Arrays) -> LabelledScores:
+def scores_of(found: Arrays) -> LabeledScores:
     """The two-sample test of what :func:`measure_patches` returned."""
-    return LabelledScores(found["scores"], found["labels"], found["score_image"])
+    return LabeledScores(found["scores"], found["labels"], found["score_image"])
 
 
 def _two_sample(groups: QueryGroups, store: PatchStore) -> Arrays:

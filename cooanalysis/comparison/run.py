@@ -12,35 +12,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cooanalysis.analysis.ceiling import mmse_floors
+from cooanalysis.analysis.explore import MeasuredGroups, explore
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.record import Explored
+from cooanalysis.analysis.summary import jsonable
+from cooanalysis.analysis.workers import Workers
 from cooanalysis.comparison.cache import OutputCache
 from cooanalysis.comparison.config import CompareConfig
-from cooanalysis.comparison.crops import cut_crops, find_places, judged, oversmoothing
+from cooanalysis.comparison.crops import cut_crops, find_places, oversmoothing
+from cooanalysis.comparison.files import KIND
 from cooanalysis.comparison.groups import QueryGroups, dense_groups, groups_of
 from cooanalysis.comparison.images import ImageMeasures, measure_images
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.comparison.patches import CleanPatches, measure_patches, scores_of
-from cooanalysis.comparison.result import KIND, Comparison
-from cooanalysis.comparison.sources import Source
+from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.statistics import Measure, auc, ceiling_db, measures, strata, totals
 from cooanalysis.comparison.verdict import verdict
-from cooanalysis.environment import peak_rss_bytes, versions
-from cooanalysis.explored import Explored
+from cooanalysis.measures.bootstrap import MIN_IMAGES, Estimate, ImageBootstrap
 from cooanalysis.metrics import Metric
-from cooanalysis.progress import Progress
-from cooanalysis.result import SCHEMA_VERSION
-from cooanalysis.rundir import Arrays, Checkpoints
-from cooanalysis.stats import MIN_IMAGES, Estimate, ImageBootstrap
-from cooanalysis.study import Study
-from cooanalysis.study.ceiling import mmse_floors
-from cooanalysis.study.explore import MeasuredGroups, explore
-from cooanalysis.summary import jsonable
+from cooanalysis.models.sources import Source
+from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.progress import Progress
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION, Arrays, Checkpoints
 
 MAP_PATCHES = 1500
 
 
 def run_comparison(
     config: CompareConfig,
-    study: Study,
+    plan: Plan,
     sources: Sequence[Source],
     metrics: Sequence[Metric],
     *,
@@ -48,13 +49,14 @@ def run_comparison(
     fingerprint: str,
     progress: Progress,
     checkpoints: Checkpoints,
-) -> Comparison:
+    workers: Workers | None = None,
+) -> ComparisonRecord:
     """Do the whole comparison; see :func:`cooanalysis.compare`."""
     started = time.perf_counter()
-    groups = groups_of(study, progress, checkpoints)
+    groups = groups_of(plan, progress, checkpoints, workers)
     run, seed = groups.run, config.analysis.seed
     floors = mmse_floors(run, groups.reference, groups.queries, groups.members)["mmse_floor"]
-    images = measure_images(run, study.queries, sources, metrics, cache)
+    images = measure_images(run, plan.queries, sources, metrics, cache)
     reused = cache.reused  # of what follows everything is
     clean = CleanPatches.fit(groups, config.analysis.features)
     maps = _map_groups(groups, config.analysis.map_images)
@@ -79,7 +81,7 @@ def run_comparison(
     deciding = judged(config.baseline, {source.name: source.kind for source in sources})
     score = np.sum([oversmoothing(groups, found[name]) for name in deciding], axis=0)
     places = find_places(groups, score, config.crops)
-    crops = cut_crops(groups, study.queries, places, sources, cache)
+    crops = cut_crops(groups, plan.queries, places, sources, cache)
     with run.clock.time("pictures"):
         explored = _explored(groups, maps, sources, images)
     lead = f"manifold_{next(iter(clean.manifolds), '')}"
@@ -92,7 +94,7 @@ def run_comparison(
     if not ceiling["trusted"] and np.isfinite(ceiling["value"]):
         run.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
     run.clock.seconds["total"] = time.perf_counter() - started
-    summary = _summary(config, study, groups, sources, wanted, table, areas, lead)
+    summary = _summary(config, plan, groups, sources, wanted, table, areas, lead)
     summary |= {
         "fingerprint": fingerprint,
         "psnr_ceiling_db": ceiling,
@@ -100,7 +102,7 @@ def run_comparison(
     }
     plain = jsonable(summary)
     assert isinstance(plain, dict)
-    return Comparison(
+    return ComparisonRecord(
         plain,
         table,
         models,
@@ -236,7 +238,7 @@ def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.
 
 def _summary(
     config: CompareConfig,
-    study: Study,
+    plan: Plan,
     groups: QueryGroups,
     sources: Sequence[Source],
     wanted: Sequence[Measure],
@@ -274,11 +276,11 @@ def _summary(
         "schema_version": SCHEMA_VERSION,
         "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "dataset": {
-            "name": study.queries.name,
-            "title": study.queries.title,
+            "name": plan.queries.name,
+            "title": plan.queries.title,
             "n_images": len(run.queries.names),
         },
-        "reference": {"name": study.reference.name, "title": study.reference.title},
+        "reference": {"name": plan.reference.name, "title": plan.reference.title},
         "scale": run.config.scale,
         "n_queries": len(groups.queries),
         "baseline": config.baseline,

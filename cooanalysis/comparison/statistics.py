@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cooanalysis.coo import psnr
+from cooanalysis.analysis.summary import ceiling_trust
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.measures.center import psnr
 from cooanalysis.metrics.registry import Metric
-from cooanalysis.stats import Estimate, ImageBootstrap, quantile_bin
-from cooanalysis.summary import ceiling_trust
 
 Floats = NDArray[np.float64]
 Direction = Literal["lower", "higher", "one"]

@@ -92,7 +92,7 @@ def _against(rows: Rows, measures: Sequence[Measure], model: str, baseline: str,
         if _significant(collapse) and collapse["difference"] < 0 and _farther(ratio):
             text += (
                 " It leaves the center, but away from clean images: what it adds is noise or "
-                "artefacts, not the detail that was missing."
+                "artifacts, not the detail that was missing."
             )
     return text
 

@@ -10,14 +10,14 @@ from cooanalysis.data.datasets import Dataset, data_roots, resolve
 from cooanalysis.data.degradation import downsample, modcrop, upsample
 from cooanalysis.data.images import read_image, rgb_to_y
 from cooanalysis.data.layouts import ImagePair, find_pairs
-from cooanalysis.data.loading import Colour, LoadedPair, SkippedImage, iter_pairs, load_pair
+from cooanalysis.data.loading import Color, LoadedPair, SkippedImage, iter_pairs, load_pair
 from cooanalysis.data.registry import DATASETS, Archive, DatasetSpec
 from cooanalysis.data.sample import sample_pairs
 
 __all__ = [
     "DATASETS",
     "Archive",
-    "Colour",
+    "Color",
     "Dataset",
     "DatasetSpec",
     "ImagePair",

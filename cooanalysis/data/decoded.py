@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.data.datasets import Dataset, cache_folder
 from cooanalysis.data.loading import (
-    Colour,
+    Color,
     LoadedPair,
     SkippedImage,
     header_pixels,
@@ -35,10 +35,10 @@ from cooanalysis.data.loading import (
 )
 from cooanalysis.data.patches import PatchStore, image_arrays, image_starts, table_name
 from cooanalysis.errors import CacheError, NotEnoughDataError
-from cooanalysis.memory import MemoryBudget
+from cooanalysis.runtime.memory import MemoryBudget
 
 SCHEMA_VERSION = 1
-"""Raised whenever decoding, colour conversion, interpolation or the files change."""
+"""Raised whenever decoding, color conversion, interpolation or the files change."""
 
 ARRAYS: dict[str, type[np.generic]] = {"lr": np.uint8, "hr": np.uint8, "detail": np.int16}
 _MANIFEST = "decoded.json"
@@ -98,16 +98,16 @@ class MappedFiles:
                 each.madvise(mmap.MADV_DONTNEED)
 
 
-def decoded_bytes(dataset: Dataset, colour: Colour) -> int:
+def decoded_bytes(dataset: Dataset, color: Color) -> int:
     """Size of a data set's decoded images, by the headers of its files."""
-    channels = 1 if colour == "y" else 3
+    channels = 1 if color == "y" else 3
     return int(header_pixels(dataset) * channels * (3 + 1 / dataset.scale**2))
 
 
 def open_decoded(
     dataset: Dataset,
     *,
-    colour: Colour,
+    color: Color,
     width: int,
     on_image: Callable[[int], None] = lambda steps: None,
     folder: Path | None = None,
@@ -120,7 +120,7 @@ def open_decoded(
     ----------
     dataset
         As :func:`~cooanalysis.data.datasets.resolve` returns it.
-    colour
+    color
         ``"y"`` or ``"rgb"``.
     width
         LR patch width in LR pixels that the store is opened for.
@@ -150,14 +150,14 @@ def open_decoded(
     from filelock import FileLock
 
     base = cache_folder() / "decoded" if folder is None else folder
-    key = _key(dataset, colour)
+    key = _key(dataset, color)
     target = base / key
     try:
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / f"{key}.lock"):
             manifest = _intact(target, check)
             if manifest is None:
-                _write(dataset, colour, target, on_image)
+                _write(dataset, color, target, on_image)
                 manifest = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
             else:
                 on_image(len(dataset.pairs))
@@ -171,8 +171,8 @@ def open_decoded(
         ) from error
 
 
-def _key(dataset: Dataset, colour: Colour) -> str:
-    contents: list[object] = [SCHEMA_VERSION, dataset.scale, colour]
+def _key(dataset: Dataset, color: Color) -> str:
+    contents: list[object] = [SCHEMA_VERSION, dataset.scale, color]
     for pair in dataset.pairs:
         for path in (pair.hr_path, pair.lr_path):
             if path is not None and path.exists():
@@ -184,8 +184,8 @@ def _key(dataset: Dataset, colour: Colour) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
 
-def _write(dataset: Dataset, colour: Colour, target: Path, on_image: Callable[[int], None]) -> None:
-    needed, free = decoded_bytes(dataset, colour), shutil.disk_usage(target.parent).free
+def _write(dataset: Dataset, color: Color, target: Path, on_image: Callable[[int], None]) -> None:
+    needed, free = decoded_bytes(dataset, color), shutil.disk_usage(target.parent).free
     if needed > free:
         raise CacheError(
             f"the decoded images of {dataset.name!r} need {needed / 2**30:.1f} GiB in "
@@ -199,7 +199,7 @@ def _write(dataset: Dataset, colour: Colour, target: Path, on_image: Callable[[i
         channels = 1
         files = {name: (building / f"{name}.bin").open("wb") for name in ARRAYS}
         try:
-            for item in iter_pairs(dataset, colour=colour):
+            for item in iter_pairs(dataset, color=color):
                 on_image(1)
                 if isinstance(item, SkippedImage):
                     skipped.append(
@@ -219,7 +219,7 @@ def _write(dataset: Dataset, colour: Colour, target: Path, on_image: Callable[[i
             "schema_version": SCHEMA_VERSION,
             "dataset": dataset.name,
             "scale": dataset.scale,
-            "colour": colour,
+            "color": color,
             "channels": channels,
             "images": images,
             "skipped": skipped,

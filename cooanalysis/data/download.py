@@ -272,7 +272,7 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
     Parameters
     ----------
     archive : str or Path
-        A ``.zip`` or ``.tar`` file (compressed or not), recognised by its content.
+        A ``.zip`` or ``.tar`` file (compressed or not), recognized by its content.
     folder : str or Path
         An existing folder; new files and folders appear in it, each at once. A file that is
         already there is replaced, a folder is merged with the one in the archive.

@@ -34,9 +34,9 @@ IMAGE_SUFFIXES = frozenset(
 _REFUSED_MODES = {
     "1": "it has 1 bit per pixel (black and white)",
     "F": "it holds floating-point values, whose range is unknown",
-    "CMYK": "it is CMYK, and the conversion to RGB needs its colour profile",
-    "LAB": "it is in the Lab colour space",
-    "HSV": "it is in the HSV colour space",
+    "CMYK": "it is CMYK, and the conversion to RGB needs its color profile",
+    "LAB": "it is in the Lab color space",
+    "HSV": "it is in the HSV color space",
     "YCbCr": "it is stored as YCbCr without a conversion to RGB",
 }
 
@@ -55,7 +55,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     Parameters
     ----------
     path : str or Path
-        The image file; the format is recognised from its content, not from its suffix.
+        The image file; the format is recognized from its content, not from its suffix.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
 
     Notes
     -----
-    Colour profiles are not applied, as is the custom in super-resolution benchmarks. The second
+    Color profiles are not applied, as is the custom in super-resolution benchmarks. The second
     frame of an MPO photograph (a preview or the other eye of a stereo camera) is ignored.
     """
     path = Path(path)
@@ -82,9 +82,9 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
         with open_quietly(path) as image:
             _refuse_frames(image, path)
             _refuse_missing_rows(image, path)
-            sixteen_bit_raw_mode = _sixteen_bit_colour(image)
+            sixteen_bit_raw_mode = _sixteen_bit_color(image)
             if sixteen_bit_raw_mode is not None:
-                return _read_sixteen_bit_colour(path, sixteen_bit_raw_mode)
+                return _read_sixteen_bit_color(path, sixteen_bit_raw_mode)
             _load(image)
             _turn_upright(image)
             return _to_array(image, image.format, path)
@@ -231,15 +231,15 @@ def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.N
         # A palette may carry transparency as a chunk or in its own mode: RGBA shows both.
         image = image.convert("RGBA")
     elif "transparency" in image.info and image.mode in {"L", "RGB"}:
-        # A colour key: the pixels of that colour are transparent.
+        # A color key: the pixels of that color are transparent.
         image = image.convert("LA" if image.mode == "L" else "RGBA")
     if image.mode in {"LA", "RGBA", "PA", "La", "RGBa"}:
         if image.mode not in {"LA", "RGBA"}:
             image = image.convert("LA" if image.mode == "La" else "RGBA")
         levels = np.asarray(image)
         _refuse_transparency(levels[:, :, -1], path)
-        colours = levels[:, :, 0] if levels.shape[2] == 2 else levels[:, :, :3]
-        return np.ascontiguousarray(colours, dtype=np.uint8)
+        colors = levels[:, :, 0] if levels.shape[2] == 2 else levels[:, :, :3]
+        return np.ascontiguousarray(colors, dtype=np.uint8)
     if image.mode in {"L", "RGB"}:
         return np.array(image, dtype=np.uint8)
     if image.mode == "RGBX":
@@ -253,7 +253,7 @@ def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.N
 def _refuse_transparency(alpha: npt.NDArray[Any], path: Path) -> None:
     if int(alpha.min()) != np.iinfo(alpha.dtype).max:
         raise ImageError(
-            f"cannot use {path}: it has transparent pixels, whose colour depends on a background; "
+            f"cannot use {path}: it has transparent pixels, whose color depends on a background; "
             "flatten it onto the background you want"
         )
 
@@ -265,9 +265,9 @@ def _sixteen_to_eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return ((wide + _SIXTEEN_TO_EIGHT // 2) // _SIXTEEN_TO_EIGHT).astype(np.uint8)
 
 
-# --- 16-bit colour ------------------------------------------------------------------------------
+# --- 16-bit color ------------------------------------------------------------------------------
 #
-# Pillow has no 16-bit colour mode: it opens such files as 8-bit RGB and keeps only the high byte
+# Pillow has no 16-bit color mode: it opens such files as 8-bit RGB and keeps only the high byte
 # of each value, which rounds down without saying so. Its decoders know little- and big-endian
 # source data, though. Decoding twice, once with the bytes taken for swapped, yields both bytes.
 
@@ -284,15 +284,15 @@ def _raw_mode(image: ImageFile.ImageFile) -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def _sixteen_bit_colour(image: ImageFile.ImageFile) -> str | None:
-    """The raw mode of an image with 16 bits per colour value, else None."""
+def _sixteen_bit_color(image: ImageFile.ImageFile) -> str | None:
+    """The raw mode of an image with 16 bits per color value, else None."""
     raw_mode = _raw_mode(image)
     if raw_mode is None or ";16" not in raw_mode or image.mode.startswith("I"):
         return None
     return raw_mode
 
 
-def _read_sixteen_bit_colour(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
+def _read_sixteen_bit_color(path: Path, raw_mode: str) -> npt.NDArray[np.uint8]:
     if _RAW_SIXTEEN_BIT.match(raw_mode) is None:
         raise ImageError(
             f"cannot use {path}: 16 bits per value with transparency or in an unusual order "

@@ -1,4 +1,4 @@
-"""Recognising how the images of a data set lie in its folder.
+"""Recognizing how the images of a data set lie in its folder.
 
 Four layouts are found without being told which one it is:
 

@@ -3,7 +3,7 @@
 A duplicate among the reference images makes the truth itself a member of its
 potential-HR group, and distances of clean patches fall to zero. Two checks find it: whole
 images by their thumbnails (also mirrored or rotated), and shared regions (crops, collages)
-by the details of nearest neighbours, which agree far beyond chance only when both patches
+by the details of nearest neighbors, which agree far beyond chance only when both patches
 show the same thing.
 """
 
@@ -78,21 +78,21 @@ def shared_patches(
     reference: PatchStore,
     nearest: Patches,
 ) -> list[Leak]:
-    """Pairs of images that share regions, told by each query's nearest neighbour.
+    """Pairs of images that share regions, told by each query's nearest neighbor.
 
     Parameters
     ----------
     queries, query_patches, query_std
         The query images, patches and LR contrasts.
     reference, nearest
-        The reference images and the nearest neighbour of every query patch.
+        The reference images and the nearest neighbor of every query patch.
     """
     textured = np.flatnonzero(query_std >= TEXTURED_STD)
     counts: dict[tuple[int, int], int] = {}
     for start in range(0, len(textured), 4096):
         rows = textured[start : start + 4096]
-        a = _standardised(queries.details(query_patches[rows]))
-        b = _standardised(reference.details(nearest[rows]))
+        a = _standardized(queries.details(query_patches[rows]))
+        b = _standardized(reference.details(nearest[rows]))
         same = rows[np.einsum("ij,ij->i", a, b) >= SAME_DETAIL]
         for q, r in zip(query_patches.image[same], nearest.image[same], strict=True):
             counts[int(q), int(r)] = counts.get((int(q), int(r)), 0) + 1
@@ -107,18 +107,18 @@ def shared_patches(
 def _thumbnails(store: PatchStore) -> NDArray[np.float32]:
     out = np.empty((len(store.names), THUMBNAIL, THUMBNAIL), np.float32)
     for number in range(len(store.names)):
-        grey = store.lr_image(number).mean(axis=2)
+        gray = store.lr_image(number).mean(axis=2)
         # A box filter would alias: copies of half the size fell below the threshold.
-        small = Image.fromarray(grey.astype(np.float32), mode="F").resize(
+        small = Image.fromarray(gray.astype(np.float32), mode="F").resize(
             (THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR
         )
-        out[number] = _standardised(np.asarray(small, np.float32).reshape(1, -1)).reshape(
+        out[number] = _standardized(np.asarray(small, np.float32).reshape(1, -1)).reshape(
             THUMBNAIL, THUMBNAIL
         )
     return out
 
 
-def _standardised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _standardized(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows minus their mean, to unit length; flat rows become zero and match nothing."""
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)

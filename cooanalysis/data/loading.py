@@ -17,12 +17,12 @@ from cooanalysis.data.datasets import Dataset
 from cooanalysis.data.degradation import downsample, modcrop, upsample
 from cooanalysis.data.images import open_quietly, read_image, rgb_to_y
 from cooanalysis.data.layouts import ImagePair
-from cooanalysis.environment import thread_limit
 from cooanalysis.errors import ConfigError, ImageError
+from cooanalysis.runtime.environment import thread_limit
 
-__all__ = ["Colour", "LoadedPair", "SkippedImage", "iter_pairs", "load_pair"]
+__all__ = ["Color", "LoadedPair", "SkippedImage", "iter_pairs", "load_pair"]
 
-Colour = Literal["y", "rgb"]
+Color = Literal["y", "rgb"]
 
 # A low-resolution image and the shrunken high-resolution one correlate at 0.99 and more when both
 # show the same picture, whatever the degradation; two unrelated pictures rarely reach 0.6.
@@ -34,7 +34,7 @@ _FLAT = 2.0
 
 @dataclass(frozen=True, eq=False)
 class LoadedPair:
-    """One image in memory, ready for cutting patches. C is 1 for colour "y" and 3 for "rgb".
+    """One image in memory, ready for cutting patches. C is 1 for color "y" and 3 for "rgb".
 
     Attributes
     ----------
@@ -67,8 +67,8 @@ class SkippedImage:
     reason: str
 
 
-def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
-    """Read an image, get or make its low-resolution version, and convert both to `colour`.
+def load_pair(pair: ImagePair, *, scale: int, color: Color) -> LoadedPair:
+    """Read an image, get or make its low-resolution version, and convert both to `color`.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
         Where the files lie.
     scale : int
         At least 1.
-    colour : {"y", "rgb"}
+    color : {"y", "rgb"}
         ``"y"``: the rounded luma of BT.601 (:func:`~cooanalysis.data.images.rgb_to_y`);
         ``"rgb"``: the three channels, a gray image being repeated.
 
@@ -90,27 +90,27 @@ def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
     Raises
     ------
     ConfigError
-        `scale` or `colour` has a value that makes no sense.
+        `scale` or `color` has a value that makes no sense.
     ImageError
         A file cannot be used, the high-resolution image is smaller than `scale`, or the data set's
         low-resolution image has another size than ``floor(H / scale) x floor(W / scale)`` or shows
         another picture.
     """
-    if colour not in ("y", "rgb"):
-        raise ConfigError(f"colour must be 'y' or 'rgb', not {colour!r}")
+    if color not in ("y", "rgb"):
+        raise ConfigError(f"color must be 'y' or 'rgb', not {color!r}")
     hr_file = read_image(pair.hr_path)
     try:
         hr_image = modcrop(hr_file, scale)
     except ImageError as error:
         raise ImageError(f"cannot use {pair.hr_path}: {error}") from None
-    hr = _to_colour(hr_image, colour)
+    hr = _to_color(hr_image, color)
     if pair.lr_path is None:
         lr_image = downsample(hr_image, scale)
     else:
         lr_image = read_image(pair.lr_path)
-        hr_luma = hr if colour == "y" else _to_colour(hr_image, "y")
+        hr_luma = hr if color == "y" else _to_color(hr_image, "y")
         _check_same_picture(pair, hr_luma, lr_image, scale)
-    lr = _to_colour(lr_image, colour)
+    lr = _to_color(lr_image, color)
     return LoadedPair(
         name=pair.name,
         hr=hr,
@@ -121,7 +121,7 @@ def load_pair(pair: ImagePair, *, scale: int, colour: Colour) -> LoadedPair:
 
 
 def iter_pairs(
-    dataset: Dataset, *, colour: Colour, strict: bool = False
+    dataset: Dataset, *, color: Color, strict: bool = False
 ) -> Iterator[LoadedPair | SkippedImage]:
     """Load the images of a data set one after the other.
 
@@ -129,7 +129,7 @@ def iter_pairs(
     ----------
     dataset : Dataset
         As :func:`~cooanalysis.data.datasets.resolve` returns it.
-    colour : {"y", "rgb"}
+    color : {"y", "rgb"}
         See :func:`load_pair`.
     strict : bool
         Raise at the first image that cannot be used instead of skipping it.
@@ -153,7 +153,7 @@ def iter_pairs(
     with ThreadPoolExecutor(max_workers=workers) as pool:
 
         def submit(pair: ImagePair) -> tuple[ImagePair, Future[LoadedPair]]:
-            return pair, pool.submit(load_pair, pair, scale=dataset.scale, colour=colour)
+            return pair, pool.submit(load_pair, pair, scale=dataset.scale, color=color)
 
         window = deque(submit(pair) for pair in islice(pairs, 2 * workers))
         try:
@@ -183,8 +183,8 @@ def header_pixels(dataset: Dataset) -> int:
     return total
 
 
-def _to_colour(image: npt.NDArray[np.uint8], colour: Colour) -> npt.NDArray[np.uint8]:
-    if colour == "y":
+def _to_color(image: npt.NDArray[np.uint8], color: Color) -> npt.NDArray[np.uint8]:
+    if color == "y":
         return rgb_to_y(image).astype(np.uint8)[:, :, np.newaxis]
     if image.ndim == 2:
         return np.repeat(image[:, :, np.newaxis], 3, axis=2)

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from cooanalysis.data.loading import LoadedPair
 from cooanalysis.errors import NotEnoughDataError
-from cooanalysis.memory import Mapped
+from cooanalysis.runtime.memory import Mapped
 
 DETAIL_UNITS_PER_LEVEL = 64
-"""Fixed-point resolution of the stored detail: 1/64 grey level (rounding error 0.0045 RMS)."""
+"""Fixed-point resolution of the stored detail: 1/64 gray level (rounding error 0.0045 RMS)."""
 
 PEAK = 255.0
-"""Grey levels per unit: measures work in units where 1.0 is the peak of 8 bits."""
+"""Gray levels per unit: measures work in units where 1.0 is the peak of 8 bits."""
 
 STD_FLOOR = 2.0 / PEAK
 """Smallest standard deviation that an LR patch is divided by, so that noise is not blown up."""
@@ -318,18 +318,18 @@ class PatchStore:
     # -- gathering -----------------------------------------------------------------------
 
     def lr_patches(
-        self, patches: Patches, *, normalise: bool = True
+        self, patches: Patches, *, normalize: bool = True
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Gather LR patches with their means and contrasts.
 
         Returns
         -------
         features
-            (n, width*width*channels) float32. Normalised: minus its mean, over its
+            (n, width*width*channels) float32. Normalized: minus its mean, over its
             standard deviation (floored at 2/255). Otherwise levels / 255.
         mean, std
             (n,) float32 in units of the peak; ``std`` is floored, and is 1 for every
-            patch when ``normalise`` is false, so that dividing by it is always right.
+            patch when ``normalize`` is false, so that dividing by it is always right.
         """
         n = len(patches)
         out = np.empty((n, self.width**2 * self.channels), np.float32)
@@ -339,12 +339,12 @@ class PatchStore:
             part = patches[rows]
             _gather_lr(
                 self.lr, self.lr_start, self.widths, self.width, self.channels,
-                part.image, part.y, part.x, normalise, STD_FLOOR, out[rows], mean[rows], std[rows],
+                part.image, part.y, part.x, normalize, STD_FLOOR, out[rows], mean[rows], std[rows],
             )  # fmt: skip
         return out, mean, std
 
     def grid_features(
-        self, grid: PatchGrid, rows: NDArray[np.integer] | slice, *, normalise: bool = True
+        self, grid: PatchGrid, rows: NDArray[np.integer] | slice, *, normalize: bool = True
     ) -> NDArray[np.float32]:
         """Features of some patches of a grid, as of :meth:`lr_patches`.
 
@@ -355,7 +355,7 @@ class PatchStore:
         for part in self._batches(len(rows), self.width):
             _gather_grid_lr(
                 self.lr, self.lr_start, self.widths, self.width, self.channels, grid.first,
-                grid.columns, grid.stride, rows[part], normalise, STD_FLOOR, out[part],
+                grid.columns, grid.stride, rows[part], normalize, STD_FLOOR, out[part],
             )  # fmt: skip
         return out
 
@@ -411,7 +411,7 @@ class PatchStore:
     def group_moments(
         self,
         patches: Patches,
-        neighbours: NDArray[np.integer],
+        neighbors: NDArray[np.integer],
         weight: NDArray[np.float32],
         axes: NDArray[np.float32] | None = None,
     ) -> GroupMoments:
@@ -420,8 +420,8 @@ class PatchStore:
         Parameters
         ----------
         patches
-            The reference patches that ``neighbours`` points into.
-        neighbours
+            The reference patches that ``neighbors`` points into.
+        neighbors
             (q, k) row numbers into ``patches``.
         weight
             (n,) factor of each reference detail: one over its LR contrast.
@@ -432,19 +432,19 @@ class PatchStore:
         -------
         GroupMoments
         """
-        n_groups = len(neighbours)
+        n_groups = len(neighbors)
         center = np.empty((n_groups, self.patch_dim), np.float32)
         rms = np.empty(n_groups, np.float32)
         nearest = np.empty(n_groups, np.float32)
         energy = np.empty(n_groups, np.float32)
         onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
         onto = np.ascontiguousarray(onto.T, np.float32)  # an axis a row: vector instructions
-        projected = np.empty((*neighbours.shape, len(onto)), np.float32)
+        projected = np.empty((*neighbors.shape, len(onto)), np.float32)
         unit = np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL))
-        step = max(1, WINDOW_BYTES // (2 * self.patch_dim * max(1, neighbours.shape[1])))
+        step = max(1, WINDOW_BYTES // (2 * self.patch_dim * max(1, neighbors.shape[1])))
         for start in range(0, n_groups, step):
             rows = slice(start, start + step)
-            some = neighbours[rows]
+            some = neighbors[rows]
             _group_moments(
                 self._windows(patches, some), unit * weight[some], onto,
                 center[rows], rms[rows], nearest[rows], energy[rows], projected[rows],
@@ -538,7 +538,7 @@ def _corner(start, widths, channels, step, number, y, x):  # type: ignore[no-unt
 
 
 @njit(cache=True)
-def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # type: ignore[no-untyped-def]  # noqa: E501
+def _lr_patch(lr, base, stride, width, row_values, normalize, floor, out):  # type: ignore[no-untyped-def]  # noqa: E501
     """Fill ``out`` with one patch's features; returns its mean and contrast."""
     dim = width * row_values
     total, squares, j = np.int64(0), np.int64(0), 0
@@ -550,7 +550,7 @@ def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # ty
             out[j] = level
             j += 1
     mean = np.float32(total / (dim * 255.0))
-    if not normalise:
+    if not normalize:
         for j in range(dim):
             out[j] /= np.float32(255.0)
         return mean, np.float32(1.0)
@@ -564,11 +564,11 @@ def _lr_patch(lr, base, stride, width, row_values, normalise, floor, out):  # ty
 
 
 @njit(parallel=True, cache=True)
-def _gather_lr(lr, start, widths, width, channels, image, y, x, normalise, floor, out, mean, std):  # type: ignore[no-untyped-def]  # noqa: E501
+def _gather_lr(lr, start, widths, width, channels, image, y, x, normalize, floor, out, mean, std):  # type: ignore[no-untyped-def]  # noqa: E501
     for i in prange(len(image)):
         base, stride = _corner(start, widths, channels, 1, image[i], y[i], x[i])
         mean[i], std[i] = _lr_patch(
-            lr, base, stride, width, width * channels, normalise, floor, out[i]
+            lr, base, stride, width, width * channels, normalize, floor, out[i]
         )
 
 
@@ -588,7 +588,7 @@ def _touch(source, base, stride, rows, row_values):  # type: ignore[no-untyped-d
 
 @njit(parallel=True, cache=True)
 def _gather_grid_lr(  # type: ignore[no-untyped-def]
-    lr, start, widths, width, channels, first, columns, step, rows, normalise, floor, out
+    lr, start, widths, width, channels, first, columns, step, rows, normalize, floor, out
 ):
     row_values = width * channels
     for block in prange((len(rows) + AHEAD - 1) // AHEAD):
@@ -605,7 +605,7 @@ def _gather_grid_lr(  # type: ignore[no-untyped-def]
         out[begin, 0] = touched  # keeps the compiler from leaving the reads out
         for i in range(begin, end):
             base, stride = bases[i - begin], strides[i - begin]
-            _lr_patch(lr, base, stride, width, row_values, normalise, floor, out[i])
+            _lr_patch(lr, base, stride, width, row_values, normalize, floor, out[i])
 
 
 @njit(parallel=True, cache=True)

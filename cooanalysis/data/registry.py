@@ -61,7 +61,7 @@ class DatasetSpec:
         How many images it has when complete.
     homepage : str
         Where a person reads about it and gets it.
-    licence : str
+    license : str
         Its terms, in short.
     citation : str
         What to cite.
@@ -76,7 +76,7 @@ class DatasetSpec:
     folders: tuple[str, ...]
     n_images: int
     homepage: str
-    licence: str
+    license: str
     citation: str
     expected: str = ""
     archives: tuple[Archive, ...] = ()
@@ -111,7 +111,7 @@ def _div2k(file: str, checksum: str, nbytes: int, scale: int | None = None) -> A
 
 _DIV2K_TERMS = {
     "homepage": "https://data.vision.ee.ethz.ch/cvl/DIV2K/",
-    "licence": "academic research only; the images belong to their photographers",
+    "license": "academic research only; the images belong to their photographers",
     "citation": (
         "E. Agustsson and R. Timofte, NTIRE 2017 Challenge on Single Image Super-Resolution: "
         "Dataset and Study, CVPR Workshops 2017"
@@ -143,7 +143,7 @@ _SPECS = (
         folders=(),
         n_images=14,
         homepage="https://scikit-image.org/docs/stable/api/skimage.data.html",
-        licence="public domain, CC0 or CC BY; see the packages scikit-image and scikit-learn",
+        license="public domain, CC0 or CC BY; see the packages scikit-image and scikit-learn",
         citation="S. van der Walt et al., scikit-image: image processing in Python, PeerJ 2014",
     ),
     DatasetSpec(
@@ -218,7 +218,7 @@ _SPECS = (
         folders=("Flickr2K",),
         n_images=2650,
         homepage="https://github.com/limbee/NTIRE2017",
-        licence="academic research only; the images belong to their photographers",
+        license="academic research only; the images belong to their photographers",
         citation=(
             "B. Lim et al., Enhanced Deep Residual Networks for Single Image Super-Resolution, "
             "CVPR Workshops 2017"
@@ -240,7 +240,7 @@ _SPECS = (
         folders=("Set5", "benchmark/Set5"),
         n_images=5,
         homepage="http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html",
-        licence=_UNCLEAR,
+        license=_UNCLEAR,
         citation=(
             "M. Bevilacqua et al., Low-Complexity Single-Image Super-Resolution Based on "
             "Nonnegative Neighbor Embedding, BMVC 2012"
@@ -254,7 +254,7 @@ _SPECS = (
         folders=("Set14", "benchmark/Set14"),
         n_images=14,
         homepage="https://sites.google.com/site/romanzeyde/research-interests",
-        licence=_UNCLEAR,
+        license=_UNCLEAR,
         citation=(
             "R. Zeyde et al., On Single Image Scale-Up Using Sparse-Representations, Curves and "
             "Surfaces 2010"
@@ -268,7 +268,7 @@ _SPECS = (
         folders=("BSD100", "B100", "benchmark/B100", "benchmark/BSD100"),
         n_images=100,
         homepage="https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/",
-        licence="non-commercial research and education",
+        license="non-commercial research and education",
         citation=(
             "D. Martin et al., A Database of Human Segmented Natural Images and its Application "
             "to Evaluating Segmentation Algorithms, ICCV 2001"
@@ -282,7 +282,7 @@ _SPECS = (
         folders=("Urban100", "benchmark/Urban100"),
         n_images=100,
         homepage="https://github.com/jbhuang0604/SelfExSR",
-        licence=_UNCLEAR,
+        license=_UNCLEAR,
         citation=(
             "J.-B. Huang et al., Single Image Super-Resolution from Transformed Self-Exemplars, "
             "CVPR 2015"
@@ -297,7 +297,7 @@ _SPECS = (
         folders=("Manga109", "benchmark/Manga109"),
         n_images=109,
         homepage="http://www.manga109.org/en/",
-        licence="academic research, on request",
+        license="academic research, on request",
         citation=(
             "Y. Matsui et al., Sketch-based Manga Retrieval using Manga109 Dataset, Multimedia "
             "Tools and Applications 76, 2017"

@@ -52,7 +52,7 @@ def sample_pairs() -> tuple[ImagePair, ...]:
     Returns
     -------
     tuple of ImagePair
-        14 images, sorted by name: 8 in colour (7 photographs and a stained tissue section), 6 gray;
+        14 images, sorted by name: 8 in color (7 photographs and a stained tissue section), 6 gray;
         without low-resolution images. The files belong to the installed packages.
 
     Raises

@@ -18,7 +18,7 @@ _LUMA = (65.481 / 219.0, 128.553 / 219.0, 24.966 / 219.0)
 
 
 class DECLoss(nn.Module):
-    r"""Draw the detail of every patch towards similar true details and away from all others.
+    r"""Draw the detail of every patch toward similar true details and away from all others.
 
     A pixel loss is content with the center of all images that share the input. This loss is not:
     the details of two different patches, which the center makes alike, must stay apart.
@@ -33,7 +33,7 @@ class DECLoss(nn.Module):
 
        .. math:: l_{ij} = -|a_i - k_j|^2 / (2 \tau)
 
-       The anchor is divided by the norm of the *truth*, so a detail that shrinks towards the center
+       The anchor is divided by the norm of the *truth*, so a detail that shrinks toward the center
        loses contrast and is punished; dividing it by its own norm, as is usual, would hide the
        shrinking.
     4. *Both ways.* Every anchor must find its positives among all keys, and every key its anchors

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from cooanalysis.errors import ConfigError, MissingDependencyError
-from cooanalysis.torch_hub import checkpoints_folder
+from cooanalysis.runtime.torch_hub import checkpoints_folder
 
 Features = Callable[[Tensor], "Mapping[str, Tensor] | Tensor"]
 

@@ -33,14 +33,14 @@ from cooanalysis.data.images import rgb_to_y
 from cooanalysis.errors import ConfigError, ImageError
 
 Image = NDArray[np.uint8]
-Colour = Literal["y", "rgb"]
+Color = Literal["y", "rgb"]
 
 _PEAK = 255.0
 _WINDOW = 11
 _SIGMA = 1.5
 
 
-def psnr(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
+def psnr(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     """Peak signal-to-noise ratio in dB, for a peak of 255.
 
     Parameters
@@ -49,7 +49,7 @@ def psnr(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
         uint8 images of one size, (H, W), (H, W, 1) or (H, W, 3) RGB; gray stands for R = G = B.
     border
         Pixels left out on each side; the custom is the scale.
-    colour
+    color
         ``"y"``: luma, see :mod:`cooanalysis.metrics.fidelity`. ``"rgb"``: the mean squared error
         is taken over the three channels.
 
@@ -64,20 +64,20 @@ def psnr(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
         If an image is not uint8 or no image, if the sizes differ, or if nothing is left inside
         the border.
     ConfigError
-        If ``border`` or ``colour`` makes no sense.
+        If ``border`` or ``color`` makes no sense.
 
     Examples
     --------
     >>> black, gray = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 51, np.uint8)
-    >>> round(psnr(gray, black, border=0, colour="rgb"), 6)  # an error of a fifth of the peak
+    >>> round(psnr(gray, black, border=0, color="rgb"), 6)  # an error of a fifth of the peak
     13.9794
     """
-    a, b = _inside(sr, hr, border, colour)
+    a, b = _inside(sr, hr, border, color)
     error = float(np.mean((a - b) ** 2))
     return float("inf") if error == 0.0 else float(10.0 * np.log10(_PEAK**2 / error))
 
 
-def ssim(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
+def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     """Structural similarity, as the MATLAB code of its authors computes it.
 
     An 11×11 Gaussian window of standard deviation 1.5, only where it lies inside the image;
@@ -86,7 +86,7 @@ def ssim(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
 
     Parameters
     ----------
-    sr, hr, border, colour
+    sr, hr, border, color
         See :func:`psnr`; ``"rgb"`` gives the mean of the three channels' values.
 
     Returns
@@ -102,7 +102,7 @@ def ssim(sr: Image, hr: Image, *, border: int, colour: Colour = "y") -> float:
     # Imported here: it takes a second, and PSNR needs none of it.
     from skimage.metrics import structural_similarity
 
-    a, b = _inside(sr, hr, border, colour)
+    a, b = _inside(sr, hr, border, color)
     height, width = a.shape[:2]
     if min(height, width) < _WINDOW:
         raise ImageError(
@@ -154,11 +154,11 @@ def three_channels(image: Image) -> Image:
 
 
 def _inside(
-    sr: Image, hr: Image, border: int, colour: Colour
+    sr: Image, hr: Image, border: int, color: Color
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both images as (h, w, channels) inside the border."""
-    if colour not in ("y", "rgb"):
-        raise ConfigError(f"colour must be 'y' or 'rgb'; got {colour!r}")
+    if color not in ("y", "rgb"):
+        raise ConfigError(f"color must be 'y' or 'rgb'; got {color!r}")
     if isinstance(border, bool) or not isinstance(border, (int, np.integer)) or border < 0:
         raise ConfigError(f"border must be a whole number of at least 0; got {border!r}")
     first, second = check_pair(sr, hr)
@@ -170,7 +170,7 @@ def _inside(
     inside = (slice(border, height - border), slice(border, width - border))
     values = [
         rgb_to_y(image[inside], rounded=False)[:, :, None]
-        if colour == "y"
+        if color == "y"
         else three_channels(image[inside])
         for image in (first, second)
     ]

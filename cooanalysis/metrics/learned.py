@@ -39,7 +39,7 @@ import numpy as np
 
 from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError
 from cooanalysis.metrics.fidelity import Image, check_pair, three_channels
-from cooanalysis.torch_hub import checkpoints_folder
+from cooanalysis.runtime.torch_hub import checkpoints_folder
 
 # Values of an input whose features are kept: 2 megapixels, with AlexNet a third of a gigabyte.
 _REMEMBERED = 3 * 2**21

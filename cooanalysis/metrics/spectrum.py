@@ -87,9 +87,9 @@ def _rings(luma: Floats, bins: int) -> Floats:
     height, width = luma.shape
     window = _hann(height)[:, None] * _hann(width)
     # The weighted mean: subtracting the plain one leaves power at frequency 0, which the window
-    # spreads over its neighbours.
-    centred = (luma - np.sum(luma * window) / window.sum()) * window
-    power = np.abs(np.fft.rfft2(centred)) ** 2 / np.sum(window**2)
+    # spreads over its neighbors.
+    centered = (luma - np.sum(luma * window) / window.sum()) * window
+    power = np.abs(np.fft.rfft2(centered)) ** 2 / np.sum(window**2)
     ring, weight, count = _layout(height, width, bins)
     return np.bincount(ring, power.ravel() * weight, minlength=bins) / count
 

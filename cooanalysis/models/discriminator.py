@@ -1,8 +1,8 @@
-"""Patch discriminator: one verdict a neighbourhood, not one an image.
+"""Patch discriminator: one verdict a neighborhood, not one an image.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017
-(arXiv 1611.07004), with the spectral normalisation of Miyato et al., ICLR 2018 (arXiv 1802.05957)
-in place of batch normalisation, whose statistics mix real and generated images.
+(arXiv 1611.07004), with the spectral normalization of Miyato et al., ICLR 2018 (arXiv 1802.05957)
+in place of batch normalization, whose statistics mix real and generated images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""EDSR: residual blocks without normalisation.
+"""EDSR: residual blocks without normalization.
 
 Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW 2017
 (arXiv 1707.02921). Layers are named as in BasicSR, so that weights can be exchanged with it.
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from cooanalysis.models.blocks import check_scale, upsampler
 
-#: Mean colour of DIV2K (R, G, B in [0, 1]), as in the authors' code.
+#: Mean color of DIV2K (R, G, B in [0, 1]), as in the authors' code.
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 

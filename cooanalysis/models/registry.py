@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from cooanalysis.errors import ConfigError
-from cooanalysis.memory import machine_bytes
 from cooanalysis.models.discriminator import PatchDiscriminator
 from cooanalysis.models.edsr import EDSR
 from cooanalysis.models.rrdb import RRDBNet
 from cooanalysis.models.srresnet import SRResNet
+from cooanalysis.runtime.memory import machine_bytes
 
 GENERATORS: Mapping[str, Callable[..., nn.Module]] = {
     "edsr": EDSR,

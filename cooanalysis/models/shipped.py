@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent.parent / "weights"
+_FOLDER = Path(__file__).parent / "pretrained"
 
 
 def shipped() -> dict[str, Path]:

@@ -1,7 +1,7 @@
-"""SRResNet without batch normalisation (the variant of ESRGAN's authors).
+"""SRResNet without batch normalization (the variant of ESRGAN's authors).
 
 Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
-Network", CVPR 2017 (arXiv 1609.04802); batch normalisation left out as in Wang et al., ESRGAN,
+Network", CVPR 2017 (arXiv 1609.04802); batch normalization left out as in Wang et al., ESRGAN,
 ECCVW 2018 (arXiv 1809.00219).
 """
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours behind one interface: FAISS on CPU, FAISS on GPU, torch on CUDA.
+"""Nearest neighbors behind one interface: FAISS on CPU, FAISS on GPU, torch on CUDA.
 
 Start with :func:`build_index` and :func:`search_excluding`; :func:`recall_at_k` says how
 much an approximate index misses.
@@ -9,13 +9,13 @@ from cooanalysis.neighbors.engines import ENGINES, available_engine
 from cooanalysis.neighbors.index import (
     INDEX_KINDS,
     NeighborIndex,
-    Neighbours,
+    Neighbors,
     build_index,
     exact_search,
 )
 from cooanalysis.neighbors.search import (
     Recall,
-    merge_neighbours,
+    merge_neighbors,
     recall_at_k,
     recall_by_distance,
     search_excluding,
@@ -29,14 +29,14 @@ __all__ = [
     "INDEX_KINDS",
     "KMeansCells",
     "NeighborIndex",
-    "Neighbours",
+    "Neighbors",
     "Recall",
     "VectorSource",
     "available_engine",
     "build_index",
     "exact_search",
     "fit_kmeans",
-    "merge_neighbours",
+    "merge_neighbors",
     "recall_at_k",
     "recall_by_distance",
     "search_excluding",

@@ -17,7 +17,7 @@ QUERIES_ALIKE = 13
 """FAISS's scan of 4-bit codes that treats every query alike, however many are asked at once."""
 
 GPU_LARGEST_SELECTION = 2048
-"""FAISS's kernels on GPUs select no more than this: neighbours, and cells to look into."""
+"""FAISS's kernels on GPUs select no more than this: neighbors, and cells to look into."""
 
 GPU_PARTS = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48)
 """Parts that FAISS's kernels on GPUs can encode a vector by, each with a code of eight bits; tables
@@ -57,7 +57,7 @@ class FaissEngine:
 
     @property
     def largest_k(self) -> int:
-        """Neighbours that one search can return at most."""
+        """Neighbors that one search can return at most."""
         size = int(self._index.ntotal)
         return min(size, GPU_LARGEST_SELECTION) if self.on_gpu else size
 

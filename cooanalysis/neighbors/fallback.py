@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cooanalysis.neighbors.engines import available_engine
-from cooanalysis.shrinking import is_out_of_memory
+from cooanalysis.runtime.out_of_memory import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -37,5 +37,5 @@ def with_fallback(
 def cpu(note: Callable[[str], None]) -> dict[str, Any]:
     """``engine`` and ``device`` of a search on the CPU; says that it takes over."""
     engine = "faiss-cpu" if importlib.util.find_spec("faiss") is not None else "torch"
-    note(f"the GPU ran out of memory; neighbours were searched on the CPU ({engine}), more slowly")
+    note(f"the GPU ran out of memory; neighbors were searched on the CPU ({engine}), more slowly")
     return {"engine": engine, "device": "cpu"}

@@ -1,4 +1,4 @@
-"""Exact and approximate nearest-neighbour indices over float32 vectors."""
+"""Exact and approximate nearest-neighbor indices over float32 vectors."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ MIN_APPROXIMATE_SIZE = 20_000
 """Below this many vectors an approximate index cannot win."""
 
 CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 3.0}
-"""Candidates that are fetched for each neighbour wanted: coarser codes need more."""
+"""Candidates that are fetched for each neighbor wanted: coarser codes need more."""
 
 MOST_CANDIDATES = 32.0
-"""The same, for queries whose neighbours a coarse code confuses with many others."""
+"""The same, for queries whose neighbors a coarse code confuses with many others."""
 
 LATE = 0.03
-"""Share of the neighbours that may be found among the last quarter of the candidates; where it is
+"""Share of the neighbors that may be found among the last quarter of the candidates; where it is
 more, others must be expected beyond. Tuning lowers it where a recall needs that."""
 
 SPARE_CANDIDATES = 8
@@ -58,7 +58,7 @@ more of them, all vectors are looked at."""
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """Result of a search.
 
     Attributes
@@ -72,12 +72,12 @@ class Neighbours:
     index: NDArray[np.int64]
     squared_distances: Vectors
 
-    def __getitem__(self, rows: slice) -> Neighbours:
-        """The neighbours of some queries."""
-        return Neighbours(self.index[rows], self.squared_distances[rows])
+    def __getitem__(self, rows: slice) -> Neighbors:
+        """The neighbors of some queries."""
+        return Neighbors(self.index[rows], self.squared_distances[rows])
 
-    def put(self, rows: NDArray[np.integer], others: Neighbours) -> None:
-        """Replace the neighbours of some queries, in place."""
+    def put(self, rows: NDArray[np.integer], others: Neighbors) -> None:
+        """Replace the neighbors of some queries, in place."""
         self.index[rows] = others.index
         self.squared_distances[rows] = others.squared_distances
 
@@ -111,16 +111,16 @@ class Engine(Protocol):
 
 @dataclass
 class NeighborIndex:
-    """Nearest neighbours: an engine finds candidates, exact distances decide among them.
+    """Nearest neighbors: an engine finds candidates, exact distances decide among them.
 
     Attributes
     ----------
     engine, kind
         Names of the engine and of the kind of index.
     size, largest_k
-        Number of indexed vectors; neighbours that one search can return at most.
+        Number of indexed vectors; neighbors that one search can return at most.
     late
-        Share of the neighbours that may be found among the last quarter of the candidates of an
+        Share of the neighbors that may be found among the last quarter of the candidates of an
         index with coarse codes, before more candidates are fetched.
     """
 
@@ -132,7 +132,7 @@ class NeighborIndex:
     _engine: Engine
     _source: VectorSource
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int) -> Neighbors:
         """Find the ``k`` nearest indexed vectors of each query.
 
         Raises
@@ -143,7 +143,7 @@ class NeighborIndex:
         k = min(k, self.size)
         if k > self.largest_k:
             raise ConfigError(
-                f"engine {self.engine!r} finds at most {self.largest_k} neighbours, not {k}; use "
+                f"engine {self.engine!r} finds at most {self.largest_k} neighbors, not {k}; use "
                 "a smaller k or --engine faiss-cpu"
             )
         queries = np.ascontiguousarray(queries, np.float32)
@@ -154,7 +154,7 @@ class NeighborIndex:
         if len(tied):
             nearest = self._engine.nearest_within(queries[tied], k, limits)
             if nearest is not None:
-                found.put(tied, Neighbours(*nearest))
+                found.put(tied, Neighbors(*nearest))
                 return found
         fetch = candidates.shape[1]
         while len(tied) and fetch < min(MOST_TIES, self.largest_k):
@@ -165,16 +165,16 @@ class NeighborIndex:
             found.put(tied, more)
             tied = tied[still]
         if len(tied):
-            found.put(tied, Neighbours(*nearest_rows(queries[tied], self._source, k)))
+            found.put(tied, Neighbors(*nearest_rows(queries[tied], self._source, k)))
         return found
 
-    def _search_candidates(self, queries: Vectors, k: int) -> Neighbours:
-        """Rank candidates, and fetch more where the last of them still hold neighbours.
+    def _search_candidates(self, queries: Vectors, k: int) -> Neighbors:
+        """Rank candidates, and fetch more where the last of them still hold neighbors.
 
         How many are needed differs from query to query by more than ten times: what codes tell
         apart in textures they confuse in flat areas.
         """
-        found = Neighbours(
+        found = Neighbors(
             np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
         )
         fetched = self._fetched(k)
@@ -185,7 +185,7 @@ class NeighborIndex:
             while len(rows):
                 candidates = self._engine.search(queries[rows], fetch)
                 index, distances, place = rerank(queries[rows], candidates, self._source, k)
-                found.put(rows, Neighbours(index, distances))
+                found.put(rows, Neighbors(index, distances))
                 if fetch >= most:
                     break
                 late = ((index >= 0) & (place >= fetch - fetch // 4)).mean(axis=1)
@@ -216,14 +216,14 @@ def build_index(
     memory: int | None = None,
     seed: int = 0,
 ) -> NeighborIndex:
-    """Index vectors for Euclidean nearest-neighbour search.
+    """Index vectors for Euclidean nearest-neighbor search.
 
     Parameters
     ----------
     vectors
         (n, dim) float32, or a source that makes any rows of them when they are needed.
     kind
-        ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbour and
+        ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbor and
         costs 2·n·dim operations a query and 4·dim bytes a vector. ``pq`` looks only into the
         nearest of about sqrt(n) / 3 cells, at four bits for each value: dim / 2 + 8 bytes a vector.
         ``ivf`` does so at 8-bit codes, dim + 8 bytes a vector: slower, but fewer candidates need
@@ -320,8 +320,8 @@ def exact_search(
     engine: str = "faiss-cpu",
     *,
     ties: bool = True,
-) -> Neighbours:
-    """Exact neighbours without keeping an index: the reference that recall is measured against.
+) -> Neighbors:
+    """Exact neighbors without keeping an index: the reference that recall is measured against.
 
     A source is read block by block, so that its vectors need not fit into memory. Without ``ties``
     any of several equally near vectors may be the last: enough to know how far it is.
@@ -345,20 +345,20 @@ def exact_search(
             distance = np.take_along_axis(distance, order, 1)
     found, tied, _ = _settled(queries, best, source, k)
     if ties and len(tied):
-        found.put(tied, Neighbours(*nearest_rows(queries[tied], source, k)))
+        found.put(tied, Neighbors(*nearest_rows(queries[tied], source, k)))
     return found
 
 
 def _settled(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
-) -> tuple[Neighbours, NDArray[np.intp], Vectors]:
+) -> tuple[Neighbors, NDArray[np.intp], Vectors]:
     """The ``k`` nearest candidates, and the queries for which that does not settle the matter.
 
-    Where even the farthest candidate is as near as the last neighbour, up to the rounding of an
+    Where even the farthest candidate is as near as the last neighbor, up to the rounding of an
     engine's distances, others that were not found may be as near (flat patches are equal by the
     thousand). Which of them count must not depend on the engine or the shard: ties go to the
     smaller row number. The last result is the squared distance, as an engine computes it, within
-    which such a query's neighbours lie.
+    which such a query's neighbors lie.
     """
     found, distances, _ = rerank(queries, candidates, source, candidates.shape[1])
     tied = np.empty(0, np.intp)
@@ -368,5 +368,5 @@ def _settled(
         rounding = ROUNDING * (norms + distances[:, k - 1])
         tied = np.flatnonzero(distances[:, -1] <= distances[:, k - 1] + rounding)
         limits = (distances[:, k - 1] + 4.0 * rounding)[tied]  # so that none of them is missed
-    nearest = Neighbours(found[:, :k].copy(), distances[:, :k].copy())
+    nearest = Neighbors(found[:, :k].copy(), distances[:, :k].copy())
     return nearest, tied, limits

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError, NotEnoughDataError
 from cooanalysis.neighbors.images import ImageNumbers, as_images
-from cooanalysis.neighbors.index import LATE, NeighborIndex, Neighbours, exact_search
+from cooanalysis.neighbors.index import LATE, NeighborIndex, Neighbors, exact_search
 from cooanalysis.neighbors.vectors import ChosenRows, Vectors, VectorSource, as_source
 
 
@@ -24,10 +24,10 @@ def search_excluding(
     *,
     vectors: Vectors | VectorSource | None = None,
     partial: bool = False,
-) -> Neighbours:
-    """The ``k`` nearest neighbours, none of them from an excluded image.
+) -> Neighbors:
+    """The ``k`` nearest neighbors, none of them from an excluded image.
 
-    No engine can leave images out by itself on every kind of index, so more neighbours than
+    No engine can leave images out by itself on every kind of index, so more neighbors than
     needed are fetched, the excluded ones dropped, and the few queries that run short are
     asked again for more.
 
@@ -38,7 +38,7 @@ def search_excluding(
     queries
         (q, dim) float32.
     k
-        Number of neighbours wanted.
+        Number of neighbors wanted.
     query_image, reference_image
         Image number of every query and of every indexed vector: an array, or what computes them.
     excluded
@@ -53,14 +53,14 @@ def search_excluding(
 
     Returns
     -------
-    Neighbours
+    Neighbors
         Exactly ``k`` a query, nearest first; with ``partial``, -1 and infinite where there are
         fewer.
 
     Raises
     ------
     ConfigError
-        If a query is not finite: it has no neighbours.
+        If a query is not finite: it has no neighbors.
     NotEnoughDataError
         If fewer than ``k`` vectors are left for some query.
     """
@@ -84,7 +84,7 @@ def search_excluding(
         safe = np.maximum(result.index, 0)
         usable = (result.index >= 0) & ~excluded[query_image[pending][:, None], images[safe]]
         enough = usable.sum(1) >= wanted[pending]
-        # A stable sort by "not usable" moves usable neighbours to the front, still by distance.
+        # A stable sort by "not usable" moves usable neighbors to the front, still by distance.
         order = np.argsort(~usable[enough], axis=1, kind="stable")[:, :k]
         kept = np.take_along_axis(usable[enough], order, 1)
         done, columns = pending[enough], slice(order.shape[1])
@@ -99,7 +99,7 @@ def search_excluding(
                 continue
             if vectors is None:
                 raise NotEnoughDataError(
-                    f"{len(pending)} queries found fewer than k = {k} neighbours outside the "
+                    f"{len(pending)} queries found fewer than k = {k} neighbors outside the "
                     "excluded images; use --index exact"
                 )
             _search_per_image(
@@ -107,7 +107,7 @@ def search_excluding(
             )
             break
         fetch *= 2
-    return Neighbours(found, distances)
+    return Neighbors(found, distances)
 
 
 def allowed_vectors(
@@ -154,7 +154,7 @@ def _search_per_image(
         distances[rows, : result.index.shape[1]] = result.squared_distances
 
 
-def merge_neighbours(parts: Sequence[Neighbours], k: int) -> Neighbours:
+def merge_neighbors(parts: Sequence[Neighbors], k: int) -> Neighbors:
     """The ``k`` nearest of what shards found.
 
     Parameters
@@ -163,21 +163,21 @@ def merge_neighbours(parts: Sequence[Neighbours], k: int) -> Neighbours:
         One a shard, in the order of their rows and with row numbers of the whole; -1 and
         infinite where a shard has fewer.
     k
-        Neighbours a query.
+        Neighbors a query.
 
     Examples
     --------
     >>> import numpy as np
-    >>> one = Neighbours(np.array([[4, 2]]), np.array([[0.5, 2.0]], np.float32))
-    >>> other = Neighbours(np.array([[9, -1]]), np.array([[1.0, np.inf]], np.float32))
-    >>> merge_neighbours([one, other], 2).index
+    >>> one = Neighbors(np.array([[4, 2]]), np.array([[0.5, 2.0]], np.float32))
+    >>> other = Neighbors(np.array([[9, -1]]), np.array([[1.0, np.inf]], np.float32))
+    >>> merge_neighbors([one, other], 2).index
     array([[4, 9]])
     """
     index = np.concatenate([part.index for part in parts], axis=1)
     distances = np.concatenate([part.squared_distances for part in parts], axis=1)
     # A stable sort: of equal distances the smaller row is first, within shards and across them.
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distances, order, 1))
+    return Neighbors(np.take_along_axis(index, order, 1), np.take_along_axis(distances, order, 1))
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Recall:
 
 
 def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recall:
-    """Share of the exact ``k`` neighbours that were found.
+    """Share of the exact ``k`` neighbors that were found.
 
     Parameters
     ----------
@@ -207,8 +207,8 @@ def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recal
     return _mean_share(np.array([np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]))
 
 
-def recall_by_distance(found: Neighbours, exact: Neighbours) -> Recall:
-    """Share of the neighbours found that are as near as the ``k``-th of an exact search.
+def recall_by_distance(found: Neighbors, exact: Neighbors) -> Recall:
+    """Share of the neighbors found that are as near as the ``k``-th of an exact search.
 
     Where several vectors are equally near (flat patches are so by the thousand), any of them
     counts. Distances of both must have been computed alike, as those of
@@ -217,13 +217,13 @@ def recall_by_distance(found: Neighbours, exact: Neighbours) -> Recall:
     Parameters
     ----------
     found, exact
-        (q, k) neighbours of the same queries.
+        (q, k) neighbors of the same queries.
 
     Examples
     --------
     >>> import numpy as np
-    >>> exact = Neighbours(np.array([[1, 2]]), np.array([[0.0, 1.0]], np.float32))
-    >>> found = Neighbours(np.array([[1, 7]]), np.array([[0.0, 1.0]], np.float32))
+    >>> exact = Neighbors(np.array([[1, 2]]), np.array([[0.0, 1.0]], np.float32))
+    >>> found = Neighbors(np.array([[1, 7]]), np.array([[0.0, 1.0]], np.float32))
     >>> recall_by_distance(found, exact).value
     1.0
     """
@@ -243,7 +243,7 @@ def tune_to_recall(
     k: int,
     target: float,
     *,
-    exact: Neighbours | None = None,
+    exact: Neighbors | None = None,
 ) -> int:
     """Raise the effort of an approximate index until it reaches a recall on sample queries.
 
@@ -256,7 +256,7 @@ def tune_to_recall(
     queries
         A few hundred queries of the run.
     k
-        Neighbours a query.
+        Neighbors a query.
     target
         Recall@k to reach, in (0, 1]: by the lower end of its 95 % interval, so that chance in the
         sample does not miss it.

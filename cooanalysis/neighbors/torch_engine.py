@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.neighbors.vectors import Vectors, VectorSource, blocks
-from cooanalysis.precision import single_precision
+from cooanalysis.runtime.precision import single_precision
 
 RUN = 64
-"""Neighbouring vectors whose smallest distance to a query is looked at before they are."""
+"""Neighboring vectors whose smallest distance to a query is looked at before they are."""
 
 TILE_RUNS = 1 << 12
 """Runs whose distances to a batch of queries are in memory at once."""
@@ -37,7 +37,7 @@ class TorchEngine:
     :data:`RUN` vectors, which is one pass over it: the k nearest of a query lie in the k runs
     whose minima are smallest, and only those are looked into.
 
-    Distances are computed in float32 with TensorFloat-32 switched off, so that neighbours are
+    Distances are computed in float32 with TensorFloat-32 switched off, so that neighbors are
     those of the other engines.
 
     Attributes
@@ -132,7 +132,7 @@ class TorchEngine:
         minima = torch.empty((runs, len(asked)), device=asked.device)
         for start in range(0, runs, TILE_RUNS):
             some = self._runs[start : start + TILE_RUNS]
-            # Queries last: neighbouring threads then reduce neighbouring columns.
+            # Queries last: neighboring threads then reduce neighboring columns.
             tile = some.view(-1, width) @ asked.T
             torch.amin(tile.view(len(some), RUN, -1), 1, out=minima[start : start + TILE_RUNS])
         return minima.T.contiguous()

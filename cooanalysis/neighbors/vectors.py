@@ -107,7 +107,7 @@ def blocks(source: VectorSource) -> Iterator[tuple[int, Vectors]]:
     Raises
     ------
     ConfigError
-        At a block that holds values that are not finite: they have no neighbours.
+        At a block that holds values that are not finite: they have no neighbors.
     """
     step = max(1, BLOCK_BYTES // (4 * source.dim))
     for start in range(0, len(source), step):
@@ -159,7 +159,7 @@ def rerank(
     source
         The vectors.
     k
-        Neighbours wanted, at most m.
+        Neighbors wanted, at most m.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def nearest_rows(
     """The ``k`` nearest rows by the distances and the order of ties of :func:`rerank`.
 
     Looks at every vector, many times slower than an engine; for the few queries whose
-    neighbours tie beyond the candidates that an engine found.
+    neighbors tie beyond the candidates that an engine found.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cooanalysis.report.html import render_report, write_report
-from cooanalysis.report.words import summary_card
+from cooanalysis.report.analysis import render_report, write_report
+from cooanalysis.report.sentences import summary_card
 
 __all__ = ["render_report", "summary_card", "write_report"]

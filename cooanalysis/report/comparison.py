@@ -6,22 +6,19 @@ import base64
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cooanalysis.comparison.crops import judged
-from cooanalysis.comparison.plots import FIGURES, unavailable
-from cooanalysis.comparison.tables import differences, headline
+from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
-from cooanalysis.report import words
+from cooanalysis.plots.comparison import FIGURES, unavailable
+from cooanalysis.report import sentences
+from cooanalysis.report.analysis import LISTED
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
-from cooanalysis.report.html import LISTED
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
-from cooanalysis.report.words import Number
-
-if TYPE_CHECKING:
-    from cooanalysis.comparison.result import Comparison
+from cooanalysis.report.sentences import Number
+from cooanalysis.report.tables import differences, headline
 
 HEADINGS = {
     "perception_distortion": "What sharpness costs in fidelity",
@@ -33,7 +30,7 @@ HEADINGS = {
 }
 
 
-def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
+def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> str:
     """Return the report of a comparison as HTML.
 
     Parameters
@@ -41,7 +38,7 @@ def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
     comparison
         The comparison.
     figures
-        PNG files by the names of :data:`cooanalysis.comparison.plots.FIGURES`. A figure that is
+        PNG files by the names of :data:`cooanalysis.plots.comparison.FIGURES`. A figure that is
         missing is left out with the reason.
 
     Returns
@@ -57,7 +54,7 @@ def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
         .get_template("comparison.html")
         .render(
             summary=summary,
-            words=words,
+            sentences=sentences,
             title=_title(summary),
             asked=asked(summary),
             level=LEVEL,
@@ -77,20 +74,22 @@ def render_report(comparison: Comparison, figures: Mapping[str, bytes]) -> str:
     return without_surrogates(page)
 
 
-def write_report(comparison: Comparison, path: str | Path, figures: Mapping[str, bytes]) -> Path:
+def write_report(
+    comparison: ComparisonRecord, path: str | Path, figures: Mapping[str, bytes]
+) -> Path:
     """Write the report of a comparison; see :func:`render_report`."""
     target = Path(path)
     target.write_text(render_report(comparison, figures), encoding="utf-8")
     return target
 
 
-def explore(comparison: Comparison) -> Explorer:
+def explore(comparison: ComparisonRecord) -> Explorer:
     """The explorer of a comparison alone."""
     data = _explorer_data(comparison)
     return explorer_page(comparison.explored, _title(comparison.summary), data)
 
 
-def card(comparison: Comparison) -> str:
+def card(comparison: ComparisonRecord) -> str:
     """Return a small HTML fragment, the table and the verdicts, for notebooks."""
     summary = comparison.summary
     shown, best = headline(comparison)
@@ -131,15 +130,15 @@ def asked(summary: Mapping[str, Any]) -> str:
     """What was compared, in one paragraph."""
     models = [model["name"] for model in summary["models"]]
     return (
-        f"{len(models)} models ({', '.join(models)}) answered {summary['dataset']['n_images']} "
-        f"images of {summary['dataset']['title']}. At {words.count(summary['n_queries'])} patches, "
-        "each answer was held against the mean of all HR patches whose LR patch looks the same "
-        f"(found in {summary['reference']['title']}): a model that answers with this mean, the "
+        f"{len(models)} models ({', '.join(models)}) upscaled {summary['dataset']['n_images']} "
+        f"images of {summary['dataset']['title']}. At {sentences.count(summary['n_queries'])} "
+        "patches, each output was compared with the mean of all HR patches whose LR patch looks "
+        f"the same (found in {summary['reference']['title']}): a model that outputs this mean, the "
         "center, over-smooths."
     )
 
 
-def captions(comparison: Comparison) -> dict[str, str]:
+def captions(comparison: ComparisonRecord) -> dict[str, str]:
     """Captions of the figures, with the numbers of the run."""
     summary = comparison.summary
     lead = next((m["title"] for m in summary["measures"] if m["name"] == summary["lead"]), "")
@@ -184,7 +183,7 @@ def captions(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def _only(arrows: str, comparison: Comparison) -> str:
+def _only(arrows: str, comparison: ComparisonRecord) -> str:
     names = set(comparison.names)
     return arrows if any(f"{name}-decloss" in names for name in names) else ""
 
@@ -204,7 +203,7 @@ def _together(names: list[str]) -> str:
 # -- parts of the page ----------------------------------------------------------------------
 
 
-def _sections(comparison: Comparison, figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
+def _sections(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
     missing, told = unavailable(comparison), captions(comparison)
     return [
         {
@@ -218,7 +217,7 @@ def _sections(comparison: Comparison, figures: Mapping[str, bytes]) -> list[dict
     ]
 
 
-def _table(comparison: Comparison) -> dict[str, Any]:
+def _table(comparison: ComparisonRecord) -> dict[str, Any]:
     """The main table: texts, and the numbers by which they are sorted."""
     shown, best = headline(comparison)
     numbers = comparison.table().to_numpy(np.float64)
@@ -237,7 +236,7 @@ def _plain_table(frame: Any) -> dict[str, Any]:
     return {"columns": list(frame.columns), "rows": frame.to_numpy().tolist()}
 
 
-def _pictures(comparison: Comparison) -> list[dict[str, Any]]:
+def _pictures(comparison: ComparisonRecord) -> list[dict[str, Any]]:
     """The crops as the script takes them."""
     return [
         {
@@ -253,7 +252,7 @@ def _pictures(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _explorer_data(comparison: Comparison) -> dict[str, Any] | None:
+def _explorer_data(comparison: ComparisonRecord) -> dict[str, Any] | None:
     maps = comparison.maps
     first = maps[maps["model"] == comparison.names[0]]
     config = comparison.summary["config"]["analysis"]
@@ -272,8 +271,8 @@ def _shown_first(names: list[str]) -> tuple[str, str]:
 def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     config = summary["config"]["analysis"]
     return [
-        ("Groups", words.grouping({"config": config, "engine": config})),
-        ("Query patches", words.count(summary["n_queries"])),
+        ("Groups", sentences.grouping({"config": config, "engine": config})),
+        ("Query patches", sentences.count(summary["n_queries"])),
         ("PSNR ceiling", _ceiling(summary)),
         (
             "Two-sample AUC",
@@ -281,9 +280,9 @@ def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"{m['name']} {Number.of(m['two_sample_auc']).text(3)}" for m in summary["models"]
             ),
         ),
-        ("Outputs taken from the cache", words.count(summary["cached_outputs"])),
-        ("Time", words.seconds(summary["timings_s"].get("total"))),
-        ("Peak memory", words.size(summary["peak_rss_bytes"])),
+        ("Outputs taken from the cache", sentences.count(summary["cached_outputs"])),
+        ("Time", sentences.seconds(summary["timings_s"].get("total"))),
+        ("Peak memory", sentences.size(summary["peak_rss_bytes"])),
         ("Seed", str(summary["seed"])),
     ]
 
@@ -291,5 +290,6 @@ def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _timings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     stages = {k: v for k, v in summary["timings_s"].items() if k != "total"}
     return [
-        (name, words.seconds(value)) for name, value in sorted(stages.items(), key=lambda i: -i[1])
+        (name, sentences.seconds(value))
+        for name, value in sorted(stages.items(), key=lambda i: -i[1])
     ]

@@ -14,9 +14,9 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from cooanalysis import plotting
+from cooanalysis.analysis.record import Explored
 from cooanalysis.errors import CooError
-from cooanalysis.explored import Explored
+from cooanalysis.plots import analysis as plotting
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 
 if TYPE_CHECKING:
@@ -155,9 +155,9 @@ def _map(
     finite = grid[np.isfinite(grid)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
     shade = np.clip((grid - low) / max(high - low, 1e-9), 0.0, 1.0)
-    colours = mpl.colormaps["viridis"](shade, bytes=True)
-    colours[~np.isfinite(grid), 3] = 0
-    return {"url": data_url(colours), "left": left, "right": right, "top": top, "bottom": bottom}
+    colors = mpl.colormaps["viridis"](shade, bytes=True)
+    colors[~np.isfinite(grid), 3] = 0
+    return {"url": data_url(colors), "left": left, "right": right, "top": top, "bottom": bottom}
 
 
 def _stretch(tiles: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

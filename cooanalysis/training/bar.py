@@ -7,7 +7,7 @@ from typing import Any
 
 
 class TrainingBar:
-    """A bar by rich, with the interface of :class:`cooanalysis.progress.Progress`."""
+    """A bar by rich, with the interface of :class:`cooanalysis.runtime.progress.Progress`."""
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -17,7 +17,7 @@ FORMAT = 1
 """Of checkpoints; raised when what they hold changes its meaning."""
 
 PATTERN = "checkpoint-*.pt"
-_ALWAYS = {"iteration", "generator", "optimiser", "precision", "history", "window", "seconds"}
+_ALWAYS = {"iteration", "generator", "optimizer", "precision", "history", "window", "seconds"}
 
 
 def path_of(folder: Path, iteration: int) -> Path:

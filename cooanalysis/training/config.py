@@ -62,7 +62,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
+class OptimizerConfig:
     """Adam or AdamW."""
 
     name: str = "adam"
@@ -122,7 +122,7 @@ class TrainConfig:
     ----------
     scale
         Upscaling factor.
-    model, data, optimiser, schedule, gan
+    model, data, optimizer, schedule, gan
         See their classes; ``gan`` null trains without an adversary.
     init
         Weights file that training starts from, or null.
@@ -155,7 +155,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     losses: tuple[Mapping[str, Any], ...] = ({"type": "L1Loss"},)
     gan: GanConfig | None = None
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     iterations: int = 1000
     gradient_clip: float = 0.0
@@ -172,7 +172,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _choice("scale", self.scale, (2, 3, 4, 8))
         _choice("precision", self.precision, PRECISIONS)
-        _choice("optimiser.name", self.optimiser.name, ("adam", "adamw"))
+        _choice("optimizer.name", self.optimizer.name, ("adam", "adamw"))
         _choice("schedule.name", self.schedule.name, ("constant", "cosine", "multistep"))
         for name, low in {
             "iterations": 1, "validate_every": 0, "checkpoint_every": 0, "log_every": 1,
@@ -180,20 +180,20 @@ class TrainConfig:
             "data.workers": 0,
         }.items():  # fmt: skip
             _number(name, _get(self, name), low, whole=True)
-        _number("optimiser.learning_rate", self.optimiser.learning_rate, 0.0, above=True)
-        _number("optimiser.weight_decay", self.optimiser.weight_decay, 0.0)
+        _number("optimizer.learning_rate", self.optimizer.learning_rate, 0.0, above=True)
+        _number("optimizer.weight_decay", self.optimizer.weight_decay, 0.0)
         _number("gradient_clip", self.gradient_clip, 0.0)
         _number("data.memory", self.data.memory, 0.0)
         _number("schedule.final", self.schedule.final, 0.0, 1.0)
         _number("schedule.gamma", self.schedule.gamma, 0.0, 1.0)
         for value in self.schedule.milestones:
             _number("schedule.milestones", value, 0.0, 1.0)
-        if len(self.optimiser.betas) != 2:
-            raise ConfigError(f"optimiser.betas must be two numbers; got {self.optimiser.betas}")
-        for value in self.optimiser.betas:
-            _number("optimiser.betas", value, 0.0, 1.0)
+        if len(self.optimizer.betas) != 2:
+            raise ConfigError(f"optimizer.betas must be two numbers; got {self.optimizer.betas}")
+        for value in self.optimizer.betas:
+            _number("optimizer.betas", value, 0.0, 1.0)
             if value == 1.0:
-                raise ConfigError(f"optimiser.betas must be below 1; got {self.optimiser.betas}")
+                raise ConfigError(f"optimizer.betas must be below 1; got {self.optimizer.betas}")
         _number("ema", self.ema, 0.0, 1.0)
         if self.ema == 1.0:
             raise ConfigError("ema must be below 1 (at 1 the average would never move)")
@@ -236,7 +236,7 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
     paths
         YAML files. A list replaces a list; mappings are merged.
     overrides
-        Such as ``iterations=100`` or ``optimiser.learning_rate=1e-4``.
+        Such as ``iterations=100`` or ``optimizer.learning_rate=1e-4``.
 
     Raises
     ------
@@ -303,7 +303,7 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
 
 
 _NESTED: Mapping[str, type] = {
-    "model": ModelConfig, "data": DataConfig, "gan": GanConfig, "optimiser": OptimiserConfig,
+    "model": ModelConfig, "data": DataConfig, "gan": GanConfig, "optimizer": OptimizerConfig,
     "schedule": ScheduleConfig,
 }  # fmt: skip
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cooanalysis.data import Dataset, ImagePair, data_roots, iter_pairs
 from cooanalysis.data.loading import LoadedPair, header_pixels, load_pair
-from cooanalysis.environment import thread_limit
 from cooanalysis.errors import RunDirectoryError
+from cooanalysis.runtime.environment import thread_limit
 
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]
@@ -28,7 +28,7 @@ def load_training_images(
     memory_gib: float,
     note: Callable[[str], None] = lambda line: None,
 ) -> list[Pair]:
-    """All (LR, HR) pairs in colour, in the order of the data sets.
+    """All (LR, HR) pairs in color, in the order of the data sets.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def load_training_images(
             return [
                 (item.lr, item.hr)
                 for dataset in datasets
-                for item in iter_pairs(dataset, colour="rgb", strict=True)
+                for item in iter_pairs(dataset, color="rgb", strict=True)
                 if isinstance(item, LoadedPair)
             ]
         cache = data_roots()[-1] / "decoded"
@@ -91,7 +91,7 @@ def _decoded(cache: Path, pair: ImagePair, scale: int) -> Pair:
     lr, hr = _files(cache, pair, scale)
     if (found := _mapped(lr, hr)) is not None:
         return found
-    loaded = load_pair(pair, scale=scale, colour="rgb")
+    loaded = load_pair(pair, scale=scale, color="rgb")
     _write(lr, loaded.lr)
     _write(hr, loaded.hr)
     found = _mapped(lr, hr)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from cooanalysis import losses, models
-from cooanalysis.environment import peak_rss_bytes
 from cooanalysis.errors import CooError
+from cooanalysis.runtime.environment import peak_rss_bytes
 from cooanalysis.training.config import TrainConfig
 from cooanalysis.training.setup import (
     build_fabric,

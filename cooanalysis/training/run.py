@@ -14,9 +14,9 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from cooanalysis import models
-from cooanalysis.environment import peak_rss_bytes, versions
 from cooanalysis.errors import ConfigError, CooError, RunDirectoryError
-from cooanalysis.progress import Progress, Silent
+from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.progress import Progress, Silent
 from cooanalysis.training import checkpoint, directory
 from cooanalysis.training.config import TrainConfig
 from cooanalysis.training.crops import Crops, Share

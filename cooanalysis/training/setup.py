@@ -1,4 +1,4 @@
-"""From a configuration to networks, optimisers, losses and data."""
+"""From a configuration to networks, optimizers, losses and data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from cooanalysis import losses, models
 from cooanalysis.data import Dataset, resolve
 from cooanalysis.errors import ConfigError, MissingDependencyError, ModelError
-from cooanalysis.training.config import OptimiserConfig, ScheduleConfig, TrainConfig
+from cooanalysis.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from cooanalysis.training.steps import Objective
 
 REQUIRED = {
@@ -135,8 +135,8 @@ def build_objective(config: TrainConfig) -> Objective:
     )
 
 
-def build_optimiser(
-    module: nn.Module, config: OptimiserConfig, learning_rate: float
+def build_optimizer(
+    module: nn.Module, config: OptimizerConfig, learning_rate: float
 ) -> torch.optim.Optimizer:
     """Adam or AdamW."""
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]

@@ -15,20 +15,20 @@ from cooanalysis.losses import RaGANDiscriminatorLoss, RaGANGeneratorLoss, Weigh
 
 @dataclass
 class Networks:
-    """Networks and optimisers of a run, as Fabric set them up.
+    """Networks and optimizers of a run, as Fabric set them up.
 
-    ``discriminator`` and its optimiser are None without an adversary.
+    ``discriminator`` and its optimizer are None without an adversary.
     """
 
     generator: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     discriminator: nn.Module | None = None
-    discriminator_optimiser: torch.optim.Optimizer | None = None
+    discriminator_optimizer: torch.optim.Optimizer | None = None
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised."""
+    """What is minimized."""
 
     losses: tuple[WeightedLoss, ...]
     adversarial_weight: float = 0.0
@@ -82,27 +82,27 @@ def step(
             total = total + objective.adversarial_weight * value
             critic.requires_grad_(True)
         found |= _checked(fabric, values, iteration)
-        _update(fabric, networks.generator, networks.optimiser, total, objective.gradient_clip)
-    if critic is not None and networks.discriminator_optimiser is not None:
+        _update(fabric, networks.generator, networks.optimizer, total, objective.gradient_clip)
+    if critic is not None and networks.discriminator_optimizer is not None:
         # One call for both halves: distributed training allows no second forward before backward.
         logits = critic(torch.cat((hr, sr.detach().float())))
         real, fake = logits.chunk(2)
         value = RaGANDiscriminatorLoss()(real, fake)
         found |= _checked(fabric, {"discriminator": value}, iteration)
-        _update(fabric, critic, networks.discriminator_optimiser, value, objective.gradient_clip)
+        _update(fabric, critic, networks.discriminator_optimizer, value, objective.gradient_clip)
     return found
 
 
 def _update(
-    fabric: Any, module: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, clip: float
+    fabric: Any, module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, clip: float
 ) -> None:
-    optimiser.zero_grad()
+    optimizer.zero_grad()
     fabric.backward(loss)
     if clip > 0:
         # Not finite: mixed precision skips such a step, and otherwise the weights are checked
         # before they are kept.
-        fabric.clip_gradients(module, optimiser, max_norm=clip, error_if_nonfinite=False)
-    optimiser.step()
+        fabric.clip_gradients(module, optimizer, max_norm=clip, error_if_nonfinite=False)
+    optimizer.step()
 
 
 def _checked(fabric: Any, values: dict[str, Tensor], iteration: int) -> dict[str, float]:
@@ -126,7 +126,7 @@ def stopped(fabric: Any, what: str) -> BaseException:
     All processes see it; one speaks.
     """
     error = TrainingError(
-        f"{what}; the last good checkpoint is kept. Try a lower optimiser.learning_rate, "
+        f"{what}; the last good checkpoint is kept. Try a lower optimizer.learning_rate, "
         "gradient_clip=1, or precision=32-true where it is 16-mixed"
     )
     return error if fabric.is_global_zero else SystemExit(error.exit_code)

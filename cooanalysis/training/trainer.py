@@ -14,14 +14,14 @@ from cooanalysis.training.setup import (
     build_average,
     build_discriminator,
     build_objective,
-    build_optimiser,
+    build_optimizer,
     learning_rate_factor,
 )
 from cooanalysis.training.steps import Networks, step, stopped
 
 
 class Trainer:
-    """Networks, optimisers and moving average, and how far they are.
+    """Networks, optimizers and moving average, and how far they are.
 
     Parameters
     ----------
@@ -51,17 +51,17 @@ class Trainer:
 
     def _networks(self) -> Networks:
         config = self.config
-        optimiser = build_optimiser(
-            self.generator, config.optimiser, config.optimiser.learning_rate
+        optimizer = build_optimizer(
+            self.generator, config.optimizer, config.optimizer.learning_rate
         )
-        module, optimiser = self.fabric.setup(self.generator, optimiser)
+        module, optimizer = self.fabric.setup(self.generator, optimizer)
         module.train()
         discriminator = build_discriminator(config)
         if discriminator is None or config.gan is None:
-            return Networks(module, optimiser)
-        second = build_optimiser(discriminator, config.optimiser, config.gan.learning_rate)
+            return Networks(module, optimizer)
+        second = build_optimizer(discriminator, config.optimizer, config.gan.learning_rate)
         discriminator, second = self.fabric.setup(discriminator, second)
-        return Networks(module, optimiser, discriminator, second)
+        return Networks(module, optimizer, discriminator, second)
 
     @property
     def best(self) -> nn.Module:
@@ -71,7 +71,7 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """That of the generator's last step."""
-        return float(self.networks.optimiser.param_groups[0]["lr"])
+        return float(self.networks.optimizer.param_groups[0]["lr"])
 
     def advance(self, lr: Tensor, hr: Tensor) -> dict[str, float]:
         """Train on one batch (this process's share); unweighted losses by name.
@@ -102,12 +102,12 @@ class Trainer:
         # goes out of step when mixed precision or the warm-up leaves a step out.
         config, networks = self.config, self.networks
         factor = learning_rate_factor(config.schedule, self.iteration, config.iterations)
-        for group in networks.optimiser.param_groups:
-            group["lr"] = config.optimiser.learning_rate * factor
-        if networks.discriminator_optimiser is None or config.gan is None:
+        for group in networks.optimizer.param_groups:
+            group["lr"] = config.optimizer.learning_rate * factor
+        if networks.discriminator_optimizer is None or config.gan is None:
             return
         factor = factor if config.gan.follow_schedule else 1.0
-        for group in networks.discriminator_optimiser.param_groups:
+        for group in networks.discriminator_optimizer.param_groups:
             group["lr"] = config.gan.learning_rate * factor
 
     def check_finite(self) -> None:
@@ -131,27 +131,27 @@ class Trainer:
         state: dict[str, Any] = {
             "iteration": self.iteration,
             "generator": self.generator.state_dict(),
-            "optimiser": networks.optimiser.state_dict(),
+            "optimizer": networks.optimizer.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
-        if networks.discriminator is not None and networks.discriminator_optimiser is not None:
+        if networks.discriminator is not None and networks.discriminator_optimizer is not None:
             state["discriminator"] = networks.discriminator.state_dict()
-            state["discriminator_optimiser"] = networks.discriminator_optimiser.state_dict()
+            state["discriminator_optimizer"] = networks.discriminator_optimizer.state_dict()
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         networks = self.networks
         self.generator.load_state_dict(state["generator"])
-        networks.optimiser.load_state_dict(state["optimiser"])
+        networks.optimizer.load_state_dict(state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        if networks.discriminator is not None and networks.discriminator_optimiser is not None:
+        if networks.discriminator is not None and networks.discriminator_optimizer is not None:
             networks.discriminator.load_state_dict(state["discriminator"])
-            networks.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+            networks.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         self.iteration = int(state["iteration"])
 
 

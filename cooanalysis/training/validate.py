@@ -26,7 +26,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|-|$)", re.I)
 
 @dataclass(frozen=True)
 class Validation:
-    """Validation images in colour: their names, and (LR, HR) uint8 arrays."""
+    """Validation images in color: their names, and (LR, HR) uint8 arrays."""
 
     scale: int
     names: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Validation:
         """Load the images of some data sets."""
         names, pairs = [], []
         for dataset in datasets:
-            for item in iter_pairs(dataset, colour="rgb", strict=True):
+            for item in iter_pairs(dataset, color="rgb", strict=True):
                 assert isinstance(item, LoadedPair)
                 # Two data sets may use one name for two images.
                 names.append(f"{dataset.name}-{Path(item.name).name}")
@@ -96,7 +96,7 @@ def _outputs(
     scale: int,
     pairs: Sequence[tuple[Image, Image]],
 ) -> list[Image]:
-    from cooanalysis.inference import upscale
+    from cooanalysis.models.tiling import upscale
 
     was_training = generator.training
     generator.eval()

@@ -19,11 +19,11 @@ import typer
 from contest import GIB, OUT, Row, numbers, publish
 from options import Out
 
+from cooanalysis.analysis.groups import GROUP_SHARD
 from cooanalysis.neighbors.index import index_bytes
-from cooanalysis.study.groups import GROUP_SHARD
 
 ANSWER_BYTES = 12
-"""A neighbour: its row and its distance."""
+"""A neighbor: its row and its distance."""
 
 
 def main(

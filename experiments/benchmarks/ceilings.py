@@ -30,7 +30,7 @@ def machine_ceilings(repeats: int, dim: int = 25) -> dict[str, float]:
     """Rates in GFLOP/s and GB/s, medians.
 
     ``search_gflops`` is the matrix product that an exact search needs, without the selection of
-    neighbours: it multiplies ``dim`` values only, which leaves it below the rate of large squares.
+    neighbors: it multiplies ``dim`` values only, which leaves it below the rate of large squares.
     """
     rng = np.random.default_rng(0)
     square = rng.random((MATRIX, MATRIX), np.float32)

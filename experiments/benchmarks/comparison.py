@@ -22,10 +22,10 @@ import typer
 
 import cooanalysis as coo
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
-from cooanalysis.environment import peak_rss_bytes
-from cooanalysis.inference import torch_to_uint8, uint8_to_torch, upscale
 from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
+from cooanalysis.models.tiling import torch_to_uint8, uint8_to_torch, upscale
+from cooanalysis.runtime.environment import peak_rss_bytes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -56,7 +56,7 @@ def _measure(dataset: str, reference: str | None, queries: int, metrics: str) ->
     start = time.perf_counter()
     for path in models.values():
         network = load_weights(path)
-        for pair in iter_pairs(resolve(dataset, scale=4), colour="rgb"):
+        for pair in iter_pairs(resolve(dataset, scale=4), color="rgb"):
             assert isinstance(pair, LoadedPair)
             with torch.no_grad():
                 torch_to_uint8(network(uint8_to_torch(pair.lr)))

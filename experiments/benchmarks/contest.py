@@ -267,7 +267,7 @@ def machine(packages: Iterable[str] = ()) -> dict[str, Any]:
 
     import psutil
 
-    from cooanalysis.environment import versions
+    from cooanalysis.runtime.environment import versions
 
     found = versions()
     for package in packages:

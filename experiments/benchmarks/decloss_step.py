@@ -32,7 +32,7 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     model = build("edsr", scale=scale).to(device)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
     decloss = DECLoss(factor=scale)
     lr = torch.rand(batch, 3, crop, crop, device=device)
     hr = torch.rand(batch, 3, crop * scale, crop * scale, device=device)
@@ -45,9 +45,9 @@ def main(
         loss = l1_loss(sr, hr)
         if with_decloss:
             loss = loss + 0.02 * decloss(sr, hr)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start

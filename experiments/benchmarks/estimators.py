@@ -38,7 +38,7 @@ def estimate(name: str, groups: str, values: str) -> dict[str, Any]:
 
 def _ours(method: str) -> Callable[[Groups], Values]:
     def function(groups: Groups) -> Values:
-        from cooanalysis.entropy import entropy
+        from cooanalysis.measures.entropy import entropy
 
         return entropy(groups, method)
 
@@ -46,7 +46,7 @@ def _ours(method: str) -> Callable[[Groups], Values]:
 
 
 def _our_marginals(groups: Groups) -> Values:
-    from cooanalysis.entropy import marginal_entropies
+    from cooanalysis.measures.entropy import marginal_entropies
 
     return marginal_entropies(groups).mean(axis=1)
 
@@ -104,7 +104,7 @@ JOINT: dict[str, Callable[[Groups], Values]] = {
     "SciPy multivariate_normal.fit": _scipy_gaussian,
     "infomeasure, Kozachenko-Leonenko": _infomeasure,
     "npeet-plus, Kozachenko-Leonenko": _npeet,
-    "DADApy, nearest-neighbour density": _dadapy,
+    "DADApy, nearest-neighbor density": _dadapy,
 }
 MARGINAL: dict[str, Callable[[Groups], Values]] = {
     "cooanalysis, spacings": _our_marginals,

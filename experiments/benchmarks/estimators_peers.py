@@ -22,7 +22,7 @@ from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish,
 from estimators import JOINT, MARGINAL, Groups
 from options import Out
 
-from cooanalysis.entropy import GAUSSIAN_UNIT_ENTROPY
+from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
 
 PACKAGES = ("infomeasure", "npeet-plus")
 PEERS = {
@@ -30,7 +30,7 @@ PEERS = {
     "cooanalysis, Kozachenko-Leonenko": (
         "infomeasure, Kozachenko-Leonenko",
         "npeet-plus, Kozachenko-Leonenko",
-        "DADApy, nearest-neighbour density",
+        "DADApy, nearest-neighbor density",
     ),
     "cooanalysis, spacings": tuple(name for name in MARGINAL if name.startswith("SciPy")),
 }
@@ -39,7 +39,7 @@ CORRELATION = 0.5
 
 
 def gaussian(rng: np.random.Generator, shape: tuple[int, int, int]) -> tuple[Groups, float]:
-    """Neighbouring coordinates correlated, and the entropy in nats per dimension."""
+    """Neighboring coordinates correlated, and the entropy in nats per dimension."""
     d = shape[2]
     covariance = CORRELATION ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
     root = np.linalg.cholesky(covariance)

@@ -4,7 +4,7 @@
 
 Measures the GPU's matrix products and copies, our search in torch (and FAISS's, where the
 installed one finds the GPU), and the same exact search with two cores for some of the queries: it
-costs the same for each. Neighbours must be the same ones. Groups are gathered and measured from
+costs the same for each. Neighbors must be the same ones. Groups are gathered and measured from
 images on the GPU.
 """
 
@@ -116,12 +116,12 @@ def rates(
     """A contestant: the GPU's matrix products and copies, and our group statistics on it."""
     import torch
 
-    from cooanalysis.config import AnalysisConfig
-    from cooanalysis.progress import Silent, Stopwatch
-    from cooanalysis.rundir import Checkpoints
-    from cooanalysis.study.context import Context
-    from cooanalysis.study.inputs import reference_patches
-    from cooanalysis.study.torch_kernels import TorchKernels
+    from cooanalysis.analysis.config import AnalysisConfig
+    from cooanalysis.analysis.context import Context
+    from cooanalysis.analysis.load import reference_patches
+    from cooanalysis.analysis.torch_kernels import TorchKernels
+    from cooanalysis.runtime.progress import Silent, Stopwatch
+    from cooanalysis.runtime.run_directory import Checkpoints
 
     torch.backends.cuda.matmul.allow_tf32 = False
     square = torch.rand(matrix, matrix, device=device)
@@ -177,7 +177,7 @@ def main(
     ] = None,
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
     cpu_queries: Annotated[int, typer.Option(help="Those that two cores search for.")] = 1000,
-    k: Annotated[int, typer.Option(help="Neighbours, and members of a group.")] = 128,
+    k: Annotated[int, typer.Option(help="Neighbors, and members of a group.")] = 128,
     groups: Annotated[int, typer.Option(help="Groups that are measured.")] = 20_000,
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
     repeats: Annotated[int, typer.Option(help="Of every measurement on the GPU.")] = 3,
@@ -247,7 +247,7 @@ def table(
     on_cores
         Seconds a query with two cores.
     queries, k
-        Numbers of queries and of neighbours.
+        Numbers of queries and of neighbors.
     """
     ours = ran["torch"]
     operations = 2.0 * ours["size"] * queries * ours["dim"]
@@ -288,7 +288,7 @@ def table(
         faster = on_cores * queries / values["search"]
         ratios += [
             Ratio(f"{CORES} cores / {engine}, search time", faster, (">=", FASTER)),
-            Ratio(f"{engine}, same neighbours as {CORES} cores", values["same"], (">=", 1.0)),
+            Ratio(f"{engine}, same neighbors as {CORES} cores", values["same"], (">=", 1.0)),
         ]
     return rows, ratios
 

@@ -32,7 +32,7 @@ TOLERANCES = {
     "PSNR ceiling": (0.5, "dB"),
     "center / clean": (0.05, "of the value"),
 }
-"""Ties of flat patches, other principal axes, approximate neighbours and images that ours leaves
+"""Ties of flat patches, other principal axes, approximate neighbors and images that ours leaves
 out as duplicates move numbers; SciPy's spacing entropy has a bias of about 0.3 dB. A wrong method
 moves them more."""
 RELATIVE = ("center RMS", "center / clean")

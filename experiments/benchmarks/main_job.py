@@ -21,11 +21,13 @@ from pathlib import Path
 import numpy as np
 
 import cooanalysis as coo
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.run import run_analysis
 from cooanalysis.data import LoadedPair, iter_pairs
 from cooanalysis.data.patches import Patches, PatchStore
-from cooanalysis.environment import peak_rss_bytes, versions
 from cooanalysis.neighbors import exact_search, recall_at_k
-from cooanalysis.rundir import Checkpoints
+from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.run_directory import Checkpoints
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -56,11 +58,11 @@ def _measure(options: argparse.Namespace) -> None:
         k=options.k,
         index=options.index,
     )
-    study = coo.Study.plan(config)
+    plan = Plan.make(config)
     with tempfile.TemporaryDirectory() as folder:
         kept = Checkpoints(Path(folder))
         started = time.perf_counter()
-        result = study.run(checkpoints=kept)
+        result = run_analysis(plan, checkpoints=kept)
         study_seconds = time.perf_counter() - started
         found = np.concatenate(
             [np.load(p)["index"] for p in sorted(Path(folder).glob("search-0*.npz"))]
@@ -70,7 +72,7 @@ def _measure(options: argparse.Namespace) -> None:
         write_seconds = time.perf_counter() - started
     peak = peak_rss_bytes()
 
-    reference, queries = features(study, result)
+    reference, queries = features(plan, result)
     started = time.perf_counter()
     exact = exact_search(queries, reference, config.k).index
     exact_seconds = time.perf_counter() - started
@@ -83,7 +85,7 @@ def _measure(options: argparse.Namespace) -> None:
     build = timings["index"]
     search = timings["search"]
     outside = study_seconds - build - search + write_seconds
-    recall = recall_at_k(found, exact) if study.queries is not study.reference else None
+    recall = recall_at_k(found, exact) if plan.queries is not plan.reference else None
 
     print(f"versions: {versions()}")
     print(
@@ -95,7 +97,7 @@ def _measure(options: argparse.Namespace) -> None:
         if stage != "total":
             print(f"| {stage} | {seconds:.2f} |")
     print(f"| figures, report, tables | {write_seconds:.2f} |")
-    print(f"| **everything outside the neighbour search** | {outside:.2f} |")
+    print(f"| **everything outside the neighbor search** | {outside:.2f} |")
     print(f"| **exact FAISS search, same arrays, one call** | {exact_seconds:.2f} |")
     print(f"| exact FAISS search, {SMALL_BATCH:,} queries a call, scaled | {small_seconds:.2f} |")
     print("\n| ratio | value |\n|---|---:|")
@@ -112,16 +114,16 @@ def _measure(options: argparse.Namespace) -> None:
         print(f"| peak memory of the job, GiB | {peak / 2**30:.2f} |")
 
 
-def features(study: coo.Study, result: coo.Result) -> tuple[np.ndarray, np.ndarray]:
+def features(plan: Plan, result: coo.Result) -> tuple[np.ndarray, np.ndarray]:
     """The arrays that the run searched: reference and query LR features."""
-    config = study.config
+    config = plan.config
 
     def store(dataset: object) -> PatchStore:
-        pairs = (p for p in iter_pairs(dataset, colour=config.colour) if isinstance(p, LoadedPair))
+        pairs = (p for p in iter_pairs(dataset, color=config.color) if isinstance(p, LoadedPair))
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
 
-    reference = store(study.reference)
-    queries = store(study.queries)
+    reference = store(plan.reference)
+    queries = store(plan.queries)
     number = {name: i for i, name in enumerate(queries.names)}
     groups = result.groups
     patches = Patches(
@@ -131,8 +133,8 @@ def features(study: coo.Study, result: coo.Result) -> tuple[np.ndarray, np.ndarr
     )
     grid = reference.grid(config.stride)
     return (
-        reference.lr_patches(grid, normalise=config.normalise)[0],
-        queries.lr_patches(patches, normalise=config.normalise)[0],
+        reference.lr_patches(grid, normalize=config.normalize)[0],
+        queries.lr_patches(patches, normalize=config.normalize)[0],
     )
 
 

@@ -53,7 +53,7 @@ def main(
 @cache
 def photographs(source: Path) -> list[NDArray[np.uint8]]:
     """What pieces are cut from; read once a process."""
-    found = [colour(read_image(pair.hr_path)) for pair in find_pairs(source, 1)]
+    found = [color(read_image(pair.hr_path)) for pair in find_pairs(source, 1)]
     return [image for image in found if min(image.shape[:2]) >= PIECE]
 
 
@@ -73,7 +73,7 @@ def make(source: Path, out: Path, seed: int, number: int) -> None:
     save(downsample(image, SCALE), small)
 
 
-def colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def color(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Three channels."""
     image = image.reshape(*image.shape[:2], -1)
     return image if image.shape[2] == 3 else image[:, :, :1].repeat(3, axis=2)

@@ -2,7 +2,7 @@
 
     python experiments/benchmarks/naive_job.py --dataset sample --queries 500
 
-All patches are cut out with sliding windows into float32 arrays, neighbours are searched by brute
+All patches are cut out with sliding windows into float32 arrays, neighbors are searched by brute
 force, and groups are measured one after the other. Nothing is slow on purpose: arrays are
 allocated once, searches are single calls, and everything uses the library function that is made for
 it. Images, their LR versions and bicubic answers come from our reader, so that both jobs see the
@@ -35,7 +35,7 @@ SCALE, WIDTH = 4, 5
 SIZE = SCALE * WIDTH
 STD_FLOOR = 2.0 / 255.0
 SUBSPACE, SUBSPACE_SAMPLE = 24, 20_000
-CLEAN, CLEAN_NEIGHBOURS = 10_000, 5
+CLEAN, CLEAN_NEIGHBORS = 10_000, 5
 CEILING_QUERIES = 1000
 
 Floats = NDArray[np.float32]
@@ -65,7 +65,7 @@ def run(
     clock: dict[str, float] = {}
     start = time.perf_counter()
     found = resolve(dataset, scale=SCALE, data_root=None if data_root is None else Path(data_root))
-    pairs = [each for each in iter_pairs(found, colour="y") if isinstance(each, LoadedPair)]
+    pairs = [each for each in iter_pairs(found, color="y") if isinstance(each, LoadedPair)]
     clock["load"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -84,7 +84,7 @@ def run(
         one_patch(pairs[i], y, x) for i, y, x in zip(query_image, query_y, query_x, strict=True)
     ]
     query_features = np.stack([each["features"] for each in queries])
-    members = neighbours(features, query_features, k, image, query_image)
+    members = neighbors(features, query_features, k, image, query_image)
     clock["search"] = time.perf_counter() - start
 
     start = time.perf_counter()
@@ -124,7 +124,7 @@ def run(
         "seconds": clock,
         "reference patches": len(features),
         "entropy": float(np.median(gaussian)),
-        "entropy, nearest neighbours": float(np.median(nearest)),
+        "entropy, nearest neighbors": float(np.median(nearest)),
         "center RMS": float(np.median(rms)),
         "PSNR ceiling": float(-10.0 * np.log10(np.mean(floors))),
         "center / clean": float(distances[1] / distances[0]),
@@ -198,7 +198,7 @@ def one_patch(pair: LoadedPair, y: int, x: int) -> dict[str, Any]:
     }
 
 
-def neighbours(
+def neighbors(
     features: Floats,
     queries: Floats,
     k: int,
@@ -235,7 +235,7 @@ def gaussian_entropy(points: Floats) -> float:
 
 
 def kozachenko_leonenko(points: Floats, k: int = 3) -> float:
-    """Nats per dimension from the distances to the k-th neighbour."""
+    """Nats per dimension from the distances to the k-th neighbor."""
     n, d = points.shape
     distance = np.asarray(KDTree(points).query(points, k + 1)[0])[:, k]
     volume = 0.5 * d * np.log(np.pi) - gammaln(0.5 * d + 1.0)
@@ -243,7 +243,7 @@ def kozachenko_leonenko(points: Floats, k: int = 3) -> float:
 
 
 def subband_features(patches: Floats) -> Floats:
-    """Log energies of DCT subbands, five bands by three orientations, of normalised patches."""
+    """Log energies of DCT subbands, five bands by three orientations, of normalized patches."""
     square = patches.reshape(-1, SIZE, SIZE)
     square = square - square.mean(axis=(1, 2), keepdims=True)
     square = square / np.maximum(square.std(axis=(1, 2), keepdims=True), STD_FLOOR)
@@ -273,12 +273,12 @@ def manifold_distances(
     features = subband_features(clean)
     whiten = PCA(whiten=True).fit(features)
     model = NearestNeighbors(algorithm="brute").fit(whiten.transform(features))
-    fetch = min(len(clean), CLEAN_NEIGHBOURS + int(np.bincount(clean_image).max()))
+    fetch = min(len(clean), CLEAN_NEIGHBORS + int(np.bincount(clean_image).max()))
     means = []
     for patches in sets:
         distance, near = model.kneighbors(whiten.transform(subband_features(patches)), fetch)
         own = clean_image[near] == query_image[:, None]
-        order = np.argsort(own, axis=1, kind="stable")[:, :CLEAN_NEIGHBOURS]
+        order = np.argsort(own, axis=1, kind="stable")[:, :CLEAN_NEIGHBORS]
         means.append(float(np.take_along_axis(distance, order, 1).mean()))
     return means
 

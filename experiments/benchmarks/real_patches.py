@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.analysis.patches import LrFeatures
 from cooanalysis.data import resolve
 from cooanalysis.data.decoded import open_decoded
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.neighbors.vectors import RowRange, VectorSource
-from cooanalysis.study.inputs import LrFeatures
 
 SCALE, WIDTH = 4, 5
 HELD_OUT = 20
@@ -78,7 +78,7 @@ def real_patches(
     order = rng.permutation(len(store.names))
     held_out = order[: max(1, len(order) // HELD_OUT)]
     lent = store.only(held_out)
-    features, _, _ = lent.lr_patches(lent.sample(n_queries, rng), normalise=True)
+    features, _, _ = lent.lr_patches(lent.sample(n_queries, rng), normalize=True)
     kept = order[len(held_out) :]
     if n is not None:
         counts = np.cumsum(patches_of(store, kept, stride))
@@ -88,7 +88,7 @@ def real_patches(
             )
         kept = kept[: int(np.searchsorted(counts, n)) + 1]
     chosen = store.only(kept)
-    everything = LrFeatures(chosen, chosen.patch_grid(stride), normalise=True)
+    everything = LrFeatures(chosen, chosen.patch_grid(stride), normalize=True)
     wanted = RowRange(everything, 0, len(everything) if n is None else n)
     return RealPatches(store, wanted, features)
 
@@ -97,7 +97,7 @@ def open_store(dataset: str, data_root: str | None = None) -> PatchStore:
     """The images of a data set, mapped from the user's cache."""
     root = None if data_root is None else Path(data_root)
     found = resolve(dataset, scale=SCALE, data_root=root)
-    return open_decoded(found, colour="y", width=WIDTH)[0]
+    return open_decoded(found, color="y", width=WIDTH)[0]
 
 
 def most_patches(dataset: str, stride: int, data_root: str | None = None) -> int:

@@ -29,9 +29,9 @@ def search(
     k: int, recall: float, kind: str, memory: float | None, repeats: int, patches: dict[str, Any]
 ) -> dict[str, Any]:
     """Index, tune and search one reference set."""
-    from cooanalysis.memory import MemoryBudget
+    from cooanalysis.analysis.groups import SEARCH_SHARD
     from cooanalysis.neighbors import build_index, exact_search, recall_by_distance, tune_to_recall
-    from cooanalysis.study.groups import SEARCH_SHARD
+    from cooanalysis.runtime.memory import MemoryBudget
 
     here = real_patches(**patches)
     few = here.reference.rows(slice(0, 3000))
@@ -81,7 +81,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
     sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
-    k: Annotated[int, typer.Option(help="Neighbours.")] = 128,
+    k: Annotated[int, typer.Option(help="Neighbors.")] = 128,
     recall: Annotated[float, typer.Option(help="What the index is tuned to.")] = 0.98,
     index: Annotated[str, typer.Option(help="Kind of index; auto is the default one.")] = "auto",
     memory: Annotated[

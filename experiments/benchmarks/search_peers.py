@@ -1,4 +1,4 @@
-"""Our neighbour search against raw FAISS, scikit-learn and pynndescent, on real patches.
+"""Our neighbor search against raw FAISS, scikit-learn and pynndescent, on real patches.
 
     python experiments/benchmarks/search_peers.py --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
@@ -37,7 +37,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
     sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 10_000,
-    k: Annotated[int, typer.Option(help="Neighbours.")] = 128,
+    k: Annotated[int, typer.Option(help="Neighbors.")] = 128,
     recall: Annotated[float, typer.Option(help="What approximate searches are tuned to.")] = 0.98,
     stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
     repeats: Annotated[int, typer.Option(help="Rounds; medians are told.")] = 1,
@@ -95,7 +95,7 @@ def main(
         "array that is made outside the timing.",
     ]  # fmt: skip
     packages = ("pynndescent", "faiss-cpu")
-    publish("search", "Neighbour search side by side", rows, ratios(rows), notes, out, packages)
+    publish("search", "Neighbor search side by side", rows, ratios(rows), notes, out, packages)
 
 
 def _ceiling(limits: Limits) -> dict[str, float]:

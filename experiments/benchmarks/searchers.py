@@ -1,7 +1,7 @@
-"""Contestants of the neighbour search: the same vectors and queries, each in its own way.
+"""Contestants of the neighbor search: the same vectors and queries, each in its own way.
 
 Every function gathers the vectors itself, searches once for a few queries so that compiled code
-is there, and returns seconds a stage; the neighbours go to a file. An array of the vectors is
+is there, and returns seconds a stage; the neighbors go to a file. An array of the vectors is
 made outside the timing for those who need one; ours makes vectors while it builds and searches.
 """
 
@@ -24,8 +24,8 @@ Indices = NDArray[np.integer[Any]]
 
 def ours(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
     """Our default: index chosen by itself, tuned to the recall as the study does."""
+    from cooanalysis.analysis.groups import SEARCH_SHARD
     from cooanalysis.neighbors import build_index, tune_to_recall
-    from cooanalysis.study.groups import SEARCH_SHARD
 
     here = real_patches(**patches)
     _warm_up(lambda few: build_index(few, kind="pq").search(few, k), here)
@@ -67,9 +67,9 @@ def faiss_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> d
     index = faiss.IndexFlatL2(vectors.shape[1])
     index.add(vectors)
     clock.stage("build")
-    neighbours = index.search(here.queries, k)[1]
+    neighbors = index.search(here.queries, k)[1]
     clock.stage("search")
-    return _answer(found, neighbours, clock, kind="IndexFlatL2")
+    return _answer(found, neighbors, clock, kind="IndexFlatL2")
 
 
 def sklearn_brute(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +81,9 @@ def sklearn_brute(found: str, k: int, recall: float, patches: dict[str, Any]) ->
     clock = Clock()
     model = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(vectors)
     clock.stage("build")
-    neighbours = model.kneighbors(here.queries, return_distance=False)
+    neighbors = model.kneighbors(here.queries, return_distance=False)
     clock.stage("search")
-    return _answer(found, neighbours, clock, kind="brute")
+    return _answer(found, neighbors, clock, kind="brute")
 
 
 def pynndescent(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def pynndescent(found: str, k: int, recall: float, patches: dict[str, Any]) -> d
         if recall_at_k(index.query(sample, k, epsilon)[0], exact).value >= recall:
             break
     clock.stage("tune")
-    neighbours = index.query(here.queries, k, epsilon)[0]
+    neighbors = index.query(here.queries, k, epsilon)[0]
     clock.stage("search")
-    return _answer(found, neighbours, clock, kind="NNDescent", effort=epsilon)
+    return _answer(found, neighbors, clock, kind="NNDescent", effort=epsilon)
 
 
 class Clock:
@@ -141,6 +141,6 @@ def _warm_up(search: Callable[[NDArray[np.float32]], object], here: RealPatches)
     search(here.reference.rows(slice(0, WARM_UP)))
 
 
-def _answer(found: str, neighbours: Indices, clock: Clock, **more: Any) -> dict[str, Any]:
-    np.save(Path(found), neighbours.astype(np.int64))
+def _answer(found: str, neighbors: Indices, clock: Clock, **more: Any) -> dict[str, Any]:
+    np.save(Path(found), neighbors.astype(np.int64))
     return {"seconds": clock.seconds, **more}

@@ -1,4 +1,4 @@
-"""What several workers cost: the same study by one process and by Dask workers on this machine.
+"""What several workers cost: the same plan by one process and by Dask workers on this machine.
 
     python experiments/benchmarks/workers.py --dataset bsd100 --reference BSDS400
 
@@ -20,7 +20,7 @@ from options import DataRoot, Out
 OVERHEAD = 1.2
 
 
-def study(
+def plan(
     dataset: str,
     reference: str | None,
     queries: int,
@@ -28,17 +28,18 @@ def study(
     workers: int | None,
     data_root: str | None,
 ) -> dict[str, Any]:
-    """A contestant: the heavy parts of one study, in this process or by workers."""
+    """A contestant: the heavy parts of one plan, in this process or by workers."""
     import pandas as pd
 
     import cooanalysis as coo
+    from cooanalysis.analysis.plan import Plan
     from cooanalysis.cluster import open_cluster
 
     config = coo.AnalysisConfig(
         dataset=dataset, reference=reference, queries=queries, k=k, index="exact",
         features=("subbands",), manifold_reference=200, map_images=0, ceiling_queries=10,
     )  # fmt: skip
-    plan = coo.Study.plan(config, data_root=data_root)
+    plan = Plan.make(config, data_root=data_root)
     started = time.perf_counter()
     with open_cluster(workers=workers, config=config) as cluster:
         start = time.perf_counter() - started
@@ -53,7 +54,7 @@ def study(
         "start": start,
         "search": seconds["search"],
         "measuring groups": measuring,
-        "whole study": seconds["total"],
+        "whole plan": seconds["total"],
         "digest": hashlib.sha256(content.tobytes()).hexdigest(),
     }
 
@@ -83,7 +84,7 @@ def main(
         for each in contestants:
             say(f"{'one process' if each is None else f'{each} workers'} …")
             found = compete(
-                "workers:study", options | {"workers": each}, Limits.of(time_limit, None)
+                "workers:plan", options | {"workers": each}, Limits.of(time_limit, None)
             )
             if found.skipped:
                 raise SystemExit(f"{each} workers: {found.skipped}")

@@ -25,11 +25,11 @@ from cooanalysis.comparison import (
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
 from cooanalysis.data.degradation import upsample
 from cooanalysis.data.images import rgb_to_y
-from cooanalysis.inference import uint8_to_torch, upscale
+from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.metrics import psnr
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.models import load_weights
-from cooanalysis.stats import ImageBootstrap, quantile_bin
+from cooanalysis.models.tiling import uint8_to_torch, upscale
 
 PERCEPTUAL = "st-lpips"
 QUERIES = 6000
@@ -40,10 +40,10 @@ Image = NDArray[np.uint8]
 def load_images(
     names: list[str], scale: int, data_root: Path | None
 ) -> dict[str, list[LoadedPair]]:
-    """The test images, in colour."""
+    """The test images, in color."""
     found = {}
     for name in names:
-        pairs = iter_pairs(resolve(name, scale=scale, data_root=data_root), colour="rgb")
+        pairs = iter_pairs(resolve(name, scale=scale, data_root=data_root), color="rgb")
         found[name] = [pair for pair in pairs if isinstance(pair, LoadedPair)]
     return found
 

@@ -84,7 +84,7 @@ collapse index are better):
 | --- | --- |
 {rows}
 
-MIT licence. The training images (BSDS400) are the Berkeley Segmentation Dataset's.
+MIT license. The training images (BSDS400) are the Berkeley Segmentation Dataset's.
 """
 
 

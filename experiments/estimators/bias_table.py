@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, gammaln
 
-from cooanalysis.entropy import (
+from cooanalysis.measures.entropy import (
     ESTIMATORS,
     GAUSSIAN_UNIT_ENTROPY,
     NULLS,

@@ -18,11 +18,11 @@ import typer
 from numpy.typing import NDArray
 
 import cooanalysis as coo
-from cooanalysis.comparison.tables import markdown
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
-from cooanalysis.inference import upscale
 from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
+from cooanalysis.models.tiling import upscale
+from cooanalysis.report.tables import markdown
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,7 +36,7 @@ def outputs(base: str, dataset: str, data_root: Path | None) -> dict[bytes, Imag
     """Clean outputs by the bytes of the LR image."""
     network = None if base == "hr" else load_weights(shipped()[base])
     found = {}
-    for pair in iter_pairs(resolve(dataset, scale=4, data_root=data_root), colour="rgb"):
+    for pair in iter_pairs(resolve(dataset, scale=4, data_root=data_root), color="rgb"):
         assert isinstance(pair, LoadedPair)
         output = pair.hr if network is None else upscale(network, pair.lr, scale=4)
         found[pair.lr.tobytes()] = output

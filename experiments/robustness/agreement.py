@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import cooanalysis as coo
-from cooanalysis import coo as measures
-from cooanalysis import entropy
+from cooanalysis.measures import center as measures
+from cooanalysis.measures import entropy
 
 SMALL: dict[str, Any] = {
     "queries": 600, "k": 64, "manifold_reference": 1000, "ceiling_queries": 100, "map_images": 0,
@@ -29,12 +29,12 @@ SMALL: dict[str, Any] = {
 
 THREADS = (1, 2, 4)
 BATCHES = {
-    "study.groups.GROUP_SHARD": (37, 300),
-    "study.groups.SEARCH_SHARD": (100, 450),
+    "analysis.measure.GROUP_SHARD": (37, 300),
+    "analysis.groups.SEARCH_SHARD": (100, 450),
     "neighbors.vectors.BLOCK_BYTES": (2**16, 2**20),
     "neighbors.vectors.CACHE_BYTES": (2**12, 2**26),
-    "study.inputs._CHUNK": (50, 1000),
-    "manifold._CHUNK": (64, 500),
+    "analysis.patches._CHUNK": (50, 1000),
+    "measures.manifold._CHUNK": (64, 500),
 }
 
 

@@ -96,9 +96,9 @@ def call(command: str, words: list[str]) -> None:
 def start(command: str, words: list[str]) -> Any:
     """Start a command in a process of its own; its server has imported the package already."""
     context = multiprocessing.get_context("forkserver")
-    modules = ["cooanalysis.cli.analyze", "cooanalysis.api", "cooanalysis.study.run",
-               "cooanalysis.plotting", "cooanalysis.report", "cooanalysis.comparison.api",
-               "cooanalysis.comparison.plots", "faiss", "pandas"]  # fmt: skip
+    modules = ["cooanalysis.cli.analyze", "cooanalysis.api", "cooanalysis.analysis.run",
+               "cooanalysis.plots.analysis", "cooanalysis.report", "cooanalysis.api",
+               "cooanalysis.plots.comparison", "faiss", "pandas"]  # fmt: skip
     if command == "train":
         modules = ["cooanalysis.training", "lightning_fabric", "tensorboardX.summary"]
     context.set_forkserver_preload(modules)

@@ -17,7 +17,7 @@ from cooanalysis.errors import ModelError, RunDirectoryError
 pytest.importorskip("torch")  # a comparison imports it
 
 from cooanalysis.comparison.cache import OutputCache, default_folder  # noqa: E402
-from cooanalysis.comparison.sources import Bicubic, Function, Note, Source, Truth  # noqa: E402
+from cooanalysis.models.sources import Bicubic, Function, Note, Source, Truth  # noqa: E402
 
 Image = NDArray[np.uint8]
 

@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 
 import cooanalysis as coo
+from cooanalysis.analysis.summary import LabeledScores
 from cooanalysis.comparison.cache import OutputCache
-from cooanalysis.comparison.folders import match_files
-from cooanalysis.comparison.sources import Function, load_network, open_source
 from cooanalysis.comparison.statistics import Measure, auc, totals
-from cooanalysis.comparison.tables import latex
 from cooanalysis.comparison.verdict import verdict
 from cooanalysis.data import LoadedPair, find_pairs, resolve
 from cooanalysis.errors import ConfigError, CooError, ModelError, RunDirectoryError
-from cooanalysis.summary import LabelledScores
+from cooanalysis.models.folders import match_files
+from cooanalysis.models.sources import Function, load_network, open_source
+from cooanalysis.report.tables import latex
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("spandrel")
@@ -62,7 +62,7 @@ def test_one_query_image(tmp_path: Path) -> None:
 
 
 def test_auc_of_nothing() -> None:
-    empty = LabelledScores(np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64))
+    empty = LabeledScores(np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64))
     assert np.isnan(auc({"a": empty}, 0)["a"].value)
 
 
@@ -123,7 +123,7 @@ class Block:
         if name.split(".")[0] == "torch":
             raise ModuleNotFoundError("No module named 'torch'", name=name)
 sys.meta_path.insert(0, Block())
-from cooanalysis.comparison.sources import open_source
+from cooanalysis.models.sources import open_source
 open_source("bicubic", "bicubic", [], scale=4)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

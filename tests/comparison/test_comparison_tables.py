@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")  # a comparison imports it
 
-from cooanalysis.comparison.result import Comparison  # noqa: E402
-from cooanalysis.comparison.tables import (  # noqa: E402
+from cooanalysis.report.tables import (  # noqa: E402
     differences,
     headline,
     latex,
     markdown,
     write_tables,
 )
+from cooanalysis.results import Comparison  # noqa: E402
 
 KINDS = {"hr": "hr", "bicubic": "bicubic"}
 NOTHING = float("nan")

@@ -212,7 +212,7 @@ NOISY = SMOOTH | {"psnr_y": 25.0, "collapse_index": 0.5, "detail_energy": 0.6, L
 def test_noise_leaves_the_center_but_not_for_clean_images() -> None:
     assert words(NOISY, SMOOTH)[1] == (
         "Against base: better in collapse index, detail energy; worse in PSNR-Y, manifold ratio "
-        f"(sparsity). {WARNING}: what it adds is noise or artefacts, not the detail that was "
+        f"(sparsity). {WARNING}: what it adds is noise or artifacts, not the detail that was "
         "missing."
     )
 
@@ -231,7 +231,7 @@ def test_to_warn_the_interval_is_enough() -> None:
         ({LEAD: 1.1}, ()),  # it comes nearer to clean images
         ({LEAD: 1.6}, (LEAD,)),  # it may have come nearer
         ({LEAD: 1.6}, ("collapse_index",)),  # it may not have left the center
-        ({LEAD: 1.6, "collapse_index": 0.9}, ()),  # it went towards the center
+        ({LEAD: 1.6, "collapse_index": 0.9}, ()),  # it went toward the center
     ],
 )
 def test_without_noise_there_is_no_warning(

@@ -143,7 +143,7 @@ def test_arguments_are_checked() -> None:
 def test_registry_entries_are_complete(name: str) -> None:
     spec = DATASETS[name]
     assert spec.name == name == name.lower()
-    assert spec.title and spec.licence and spec.citation and spec.n_images > 0
+    assert spec.title and spec.license and spec.citation and spec.n_images > 0
     assert spec.homepage.startswith("http")
     if name != "sample":
         assert spec.folders and spec.expected.split("/")[0] in spec.folders[0]

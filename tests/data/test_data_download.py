@@ -336,7 +336,7 @@ def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Data
         folders=("Toy",),
         n_images=2,
         homepage="http://toy.example",
-        licence="none",
+        license="none",
         citation="none",
         expected="Toy/HR/a.png",
         archives=(server.archive("toy.zip"),),

@@ -27,7 +27,7 @@ def save(array: npt.NDArray[np.generic], path: Path, **options: object) -> Path:
     return path
 
 
-def write_png16(path: Path, values: npt.NDArray[np.uint16], colour_type: int) -> Path:
+def write_png16(path: Path, values: npt.NDArray[np.uint16], color_type: int) -> Path:
     """A 16-bit PNG written by hand (Pillow cannot), with the Sub filter on every other row."""
     height, width = values.shape[:2]
     rows = values.reshape(height, -1).astype(">u2").view(np.uint8).reshape(height, -1)
@@ -44,7 +44,7 @@ def write_png16(path: Path, values: npt.NDArray[np.uint16], colour_type: int) ->
         crc = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
 
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
@@ -131,7 +131,7 @@ def test_transparency_is_refused(tmp_path: Path) -> None:
         read_image(save(np.dstack([GRAY, alpha]), tmp_path / "b.png"))
 
 
-def test_colour_key_is_refused_only_where_it_is_used(tmp_path: Path) -> None:
+def test_color_key_is_refused_only_where_it_is_used(tmp_path: Path) -> None:
     used = tuple(int(v) for v in RGB[0, 0])
     with pytest.raises(ImageError, match="transparent pixels"):
         read_image(save(RGB, tmp_path / "a.png", transparency=used))
@@ -251,12 +251,12 @@ def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_luma_known_answers() -> None:
     """MATLAB: rgb2ycbcr of black, white, red, green, blue and mid gray."""
-    colours = np.array(
+    colors = np.array(
         [[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255], [128, 128, 128]]],
         dtype=np.uint8,
     )
-    np.testing.assert_array_equal(rgb_to_y(colours), [[16, 235, 81, 145, 41, 126]])
-    exact = rgb_to_y(colours, rounded=False)
+    np.testing.assert_array_equal(rgb_to_y(colors), [[16, 235, 81, 145, 41, 126]])
+    exact = rgb_to_y(colors, rounded=False)
     assert exact.dtype == np.float32
     np.testing.assert_allclose(exact, [[16, 235, 81.481, 144.553, 40.966, 125.929]], atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Recognising the layouts of data sets from file names alone."""
+"""Recognizing the layouts of data sets from file names alone."""
 
 from __future__ import annotations
 

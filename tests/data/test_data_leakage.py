@@ -105,11 +105,11 @@ def test_exact_copies_have_similarity_one(originals: PatchStore) -> None:
     np.testing.assert_allclose([leak.similarity for leak in leaks], 1.0, atol=1e-5)
 
 
-def test_copies_are_found_across_colour_and_scale(pictures: dict[str, Picture]) -> None:
+def test_copies_are_found_across_color_and_scale(pictures: dict[str, Picture]) -> None:
     """A gray copy at another size of patch grid is the same picture still."""
-    colour = pictures["chelsea"]
-    gray = np.repeat(rgb_to_y(colour).astype(np.uint8)[:, :, None], 3, axis=2)
-    leaks = duplicate_images(store_of({"a": colour}), store_of({"b": gray}, scale=2))
+    color = pictures["chelsea"]
+    gray = np.repeat(rgb_to_y(color).astype(np.uint8)[:, :, None], 3, axis=2)
+    leaks = duplicate_images(store_of({"a": color}), store_of({"b": gray}, scale=2))
     assert [(leak.query, leak.reference) for leak in leaks] == [(0, 0)]
 
 
@@ -219,7 +219,7 @@ def test_flat_patches_count_neither_for_nor_against(pictures: dict[str, Picture]
 def test_no_duplicates_within_bsd100() -> None:
     dataset = resolve("BSD100", scale=4, download=False)
     store = PatchStore.from_pairs(
-        (p for p in iter_pairs(dataset, colour="y") if isinstance(p, LoadedPair)), scale=4, width=5
+        (p for p in iter_pairs(dataset, color="y") if isinstance(p, LoadedPair)), scale=4, width=5
     )
     leaks = duplicate_images(store, store)
     assert [(leak.query, leak.reference) for leak in leaks] == [(i, i) for i in range(100)]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cooanalysis.coo import center, center_min_distance, center_rms_distance
 from cooanalysis.data.datasets import resolve
 from cooanalysis.data.loading import LoadedPair, iter_pairs
 from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, STD_FLOOR, Patches, PatchStore
 from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.measures.center import center, center_min_distance, center_rms_distance
 
 ROUNDING = 0.5 / DETAIL_UNITS_PER_LEVEL / 255.0
 """Largest error of a stored detail, in units of the peak."""
@@ -62,7 +62,7 @@ def test_every_patch_equals_a_slice_of_its_image(scale: int, channels: int) -> N
     assert len(patches) == 5 * 3 + 1 + 2 * 7
     assert store.patch_dim == (3 * scale) ** 2 * channels
     hr, detail = store.hr_patches(patches), store.details(patches)
-    levels, *_ = store.lr_patches(patches, normalise=False)
+    levels, *_ = store.lr_patches(patches, normalize=False)
     for row, (number, y, x) in enumerate(zip(patches.image, patches.y, patches.x, strict=True)):
         pair = pairs[number]
         at, size = (scale * y, scale * x), 3 * scale
@@ -73,7 +73,7 @@ def test_every_patch_equals_a_slice_of_its_image(scale: int, channels: int) -> N
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_normalised_lr_patches(channels: int) -> None:
+def test_normalized_lr_patches(channels: int) -> None:
     pairs = make_pairs(2, channels)
     store = PatchStore.from_pairs(pairs, scale=2, width=3)
     patches = store.grid(1)
@@ -87,9 +87,9 @@ def test_normalised_lr_patches(channels: int) -> None:
         )
 
 
-@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_features_by_number_are_those_of_the_coordinates(channels: int, normalise: bool) -> None:
+def test_features_by_number_are_those_of_the_coordinates(channels: int, normalize: bool) -> None:
     # More than a thread looks ahead, repeated, in any order, and an image without patches.
     pairs = [*make_pairs(2, channels), make_pair(40, 41, channels=channels, seed=9, name="d")]
     store = PatchStore.from_pairs(pairs, scale=2, width=3)
@@ -97,8 +97,8 @@ def test_features_by_number_are_those_of_the_coordinates(channels: int, normalis
         for stride in (1, 2, 7):
             grid = some.patch_grid(stride)
             rows = np.random.default_rng(0).integers(0, len(grid), 300)
-            expected = some.lr_patches(grid[rows], normalise=normalise)[0]
-            found = some.grid_features(grid, rows, normalise=normalise)
+            expected = some.lr_patches(grid[rows], normalize=normalize)[0]
+            found = some.grid_features(grid, rows, normalize=normalize)
             np.testing.assert_array_equal(found, expected)
     assert store.grid_features(store.patch_grid(1), np.array([], np.int64)).shape == (
         0,
@@ -136,10 +136,10 @@ def test_nearly_flat_patches_are_divided_by_the_floor() -> None:
     assert features[1].max() == pytest.approx((1 - 1 / 9) / 2, abs=1e-4)
 
 
-def test_without_normalisation_nothing_is_divided() -> None:
+def test_without_normalization_nothing_is_divided() -> None:
     pair = make_pair(5, 5)
     store = PatchStore.from_pairs([pair], scale=2, width=3)
-    features, mean, std = store.lr_patches(store.grid(1), normalise=False)
+    features, mean, std = store.lr_patches(store.grid(1), normalize=False)
     assert (std == 1.0).all()
     np.testing.assert_allclose(mean, features.mean(1), atol=1e-6)
 
@@ -202,9 +202,9 @@ def test_group_moments_equal_the_pure_functions(channels: int) -> None:
     patches = store.grid(1)
     rng = np.random.default_rng(0)
     weight = rng.uniform(0.5, 20.0, len(patches)).astype(np.float32)
-    neighbours = rng.integers(0, len(patches), (11, 6))
-    moments = store.group_moments(patches, neighbours, weight)
-    members = (store.details(patches) * weight[:, None]).astype(np.float64)[neighbours]
+    neighbors = rng.integers(0, len(patches), (11, 6))
+    moments = store.group_moments(patches, neighbors, weight)
+    members = (store.details(patches) * weight[:, None]).astype(np.float64)[neighbors]
     np.testing.assert_allclose(moments.center, center(members), atol=1e-5)
     np.testing.assert_allclose(moments.rms_distance, center_rms_distance(members), rtol=1e-5)
     np.testing.assert_allclose(moments.min_distance, center_min_distance(members), rtol=1e-5)
@@ -286,7 +286,7 @@ def test_names_that_are_not_utf8_are_spelled_out() -> None:
 def test_photographs_have_the_detail_they_lost() -> None:
     """HR = bicubic + detail on real images, in the store as in the files."""
     dataset = resolve("sample", scale=4, download=False)
-    pairs = [p for p in iter_pairs(dataset, colour="rgb", strict=True) if p.name == "chelsea"]
+    pairs = [p for p in iter_pairs(dataset, color="rgb", strict=True) if p.name == "chelsea"]
     assert isinstance(pairs[0], LoadedPair)
     store = PatchStore.from_pairs(pairs, scale=4, width=5)  # type: ignore[arg-type]
     patches = store.sample(200, np.random.default_rng(0))

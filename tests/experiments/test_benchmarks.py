@@ -228,7 +228,7 @@ def test_a_subset_keeps_the_low_resolution_images(photographs: Path, tmp_path: P
 estimator_names = [
     "cooanalysis, Gaussian", "cooanalysis, Kozachenko-Leonenko", "cooanalysis, copula",
     "SciPy multivariate_normal.fit", "infomeasure, Kozachenko-Leonenko",
-    "npeet-plus, Kozachenko-Leonenko", "DADApy, nearest-neighbour density",
+    "npeet-plus, Kozachenko-Leonenko", "DADApy, nearest-neighbor density",
     "cooanalysis, spacings", "SciPy, vasicek", "SciPy, van es", "SciPy, ebrahimi", "SciPy, correa",
 ]  # fmt: skip
 

@@ -46,7 +46,7 @@ def test_the_set_is_found_by_its_name_and_made_once(
     assert sorted(path.name for path in files) == ["0001.png", "0001x4.png"]
     with pytest.warns(UserWarning, match="holds 1 of the 800"):
         dataset = resolve("div2k", scale=4, data_root=tmp_path, download=False)
-    (pair,) = iter_pairs(dataset, colour="y")
+    (pair,) = iter_pairs(dataset, color="y")
     assert isinstance(pair, LoadedPair)
     assert sorted(pair.hr.shape[:2]) == [1356, 2040] and pair.lr_source == "dataset"
     # What is there stays; what is lacking is made again, the same.

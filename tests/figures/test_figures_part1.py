@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from scipy.stats import multivariate_normal, multivariate_t
 
-from cooanalysis import known_answers
-from cooanalysis.stats import ImageBootstrap
+from cooanalysis.measures import known_answers
+from cooanalysis.measures.bootstrap import ImageBootstrap
 from figures import (
     coo_picture,
     detail_energy_vs_entropy,
@@ -104,7 +104,7 @@ def test_known_entropies_obey_the_bound_and_are_right() -> None:
     found = known.loc["Student, 5 degrees", "exact_entropy"]
     assert found == pytest.approx(student.entropy() / d, abs=1e-9)
     correlated = known_answers.CORRELATION ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
-    found = known.loc["Gaussian, neighbours correlated 0.9", "exact_entropy"]
+    found = known.loc["Gaussian, neighbors correlated 0.9", "exact_entropy"]
     truth = multivariate_normal(np.zeros(d), correlated).entropy() / d
     assert found == pytest.approx(truth, abs=1e-9)
     # Two far clusters add a little less than one bit to the axis on which they lie.
@@ -157,9 +157,9 @@ def test_detail_energy(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.Monke
     contexts = frames["contexts"]
     whole = contexts[contexts["share"] == 1.0]
     assert whole["width"].tolist() == list(detail_energy_vs_entropy.WIDTHS)
-    # More context or fewer patches: neighbours lie farther away.
-    assert whole["neighbour"].is_monotonic_increasing
-    assert contexts.groupby("width")["neighbour"].apply(lambda n: n.is_monotonic_increasing).all()
+    # More context or fewer patches: neighbors lie farther away.
+    assert whole["neighbor"].is_monotonic_increasing
+    assert contexts.groupby("width")["neighbor"].apply(lambda n: n.is_monotonic_increasing).all()
     caption = detail_energy_vs_entropy.caption(found)
     assert f"{100 * frames['scales']['value'].iloc[0]:.1f} %" in caption
     assert "unrelated" in caption and "1/128" in caption

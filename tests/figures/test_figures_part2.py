@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cooanalysis.entropy import TOLERANCE
-from cooanalysis.known_answers import known_distributions
+from cooanalysis.measures.entropy import TOLERANCE
+from cooanalysis.measures.known_answers import known_distributions
 from cooanalysis.metrics.registry import METRICS
 from figures import estimator_validation, oversmoothed_crops, power_spectra
 from figures.contract import SHIPPED, Inputs
@@ -31,7 +31,7 @@ def inputs(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Input
 @pytest.fixture(autouse=True)
 def _fidelity_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No learned metrics: their networks take long."""
-    import cooanalysis.comparison.api as api
+    import cooanalysis.api as api
 
     monkeypatch.setattr(api, "resolve_metrics", lambda names: [METRICS["psnr_y"]])
 
@@ -118,7 +118,7 @@ def _errors(title: str, n: int, d: int) -> pd.DataFrame:
 
 
 def test_the_gaussian_fit_is_unbiased_on_gaussians_and_only_there() -> None:
-    gaussian = _errors("Gaussian, neighbours correlated 0.9", 128, 8).loc["gaussian"]
+    gaussian = _errors("Gaussian, neighbors correlated 0.9", 128, 8).loc["gaussian"]
     assert gaussian["ci_low"] < 0.005 and gaussian["ci_high"] > -0.005
     # A box of unit variance has log(12)/2 nats where a Gaussian has log(2 pi e)/2.
     box = _errors("uniform box", 512, 4).loc["gaussian"]

@@ -206,7 +206,7 @@ def test_the_benchmark_is_the_metric_of_the_answer(inputs: Inputs) -> None:
         METRICS["psnr_y"](
             np.rint(np.clip(pair.upsampled, 0, 255)).astype(np.uint8), pair.hr, border=4
         )
-        for pair in iter_pairs(dataset, colour="rgb")
+        for pair in iter_pairs(dataset, color="rgb")
         if isinstance(pair, LoadedPair)
     ]
     frame = found.frames["totals"].set_index(["model", "metric"])
@@ -235,7 +235,7 @@ def test_the_effect_of_decloss_is_drawn_from_trainings_and_deciles(
 
 @pytest.fixture
 def _only_fidelity(monkeypatch: pytest.MonkeyPatch) -> None:
-    import cooanalysis.comparison.api as api
+    import cooanalysis.api as api
 
     chosen = [METRICS["psnr_y"]]
     monkeypatch.setattr(api, "resolve_metrics", lambda names: chosen)

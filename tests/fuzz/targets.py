@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cooanalysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.errors import CooError
 
 _SHM = Path("/dev/shm")
@@ -121,9 +121,9 @@ def layout_seeds() -> list[bytes]:
 
 def names_of_answers(data: bytes) -> None:
     """Files of a model's answers matched to images, and models as the command line takes them."""
-    from cooanalysis.comparison.folders import match_files
-    from cooanalysis.comparison.sources import parse
     from cooanalysis.data import ImagePair
+    from cooanalysis.models.folders import match_files
+    from cooanalysis.models.sources import parse
 
     words = [os.fsdecode(word).replace("/", "_") for word in data.replace(b"\0", b"").split(b"\n")]
     try:
@@ -195,7 +195,7 @@ def overrides(data: bytes) -> None:
 
 def overrides_seeds() -> list[bytes]:
     return [
-        b"iterations=100\noptimiser.learning_rate=1e-4",
+        b"iterations=100\noptimizer.learning_rate=1e-4",
         b"losses.0.type=L1Loss\ndata.train=[a,b]",
         b"model={name: edsr, options: {features: 8}}\ngan.weight=0.1",
     ]
@@ -205,7 +205,8 @@ def overrides_seeds() -> list[bytes]:
 
 
 def summary(data: bytes) -> None:
-    from cooanalysis.result import _require, read_summary
+    from cooanalysis.analysis.files import _require
+    from cooanalysis.runtime.run_directory import read_summary
 
     root = _folder()
     try:
@@ -226,7 +227,7 @@ def _run_directory() -> Path:
     """A whole run directory, made once, whose files a target replaces."""
     import pandas as pd
 
-    from cooanalysis.result import _KEYS
+    from cooanalysis.analysis.files import _KEYS
 
     root = _BASE / f"{os.getpid()}-run"
     if not root.exists():
@@ -242,7 +243,7 @@ def _run_directory() -> Path:
 
 
 def _replaced(name: str, data: bytes) -> None:
-    from cooanalysis.result import load
+    from cooanalysis.results import load
 
     root = _run_directory()
     kept = (root / name).read_bytes() if (root / name).exists() else None
@@ -332,7 +333,7 @@ def weights_seeds() -> list[bytes]:
 
 
 def checkpoint(data: bytes) -> None:
-    from cooanalysis.comparison.sources import _state_dict
+    from cooanalysis.models.sources import _state_dict
 
     try:
         _state_dict("model", _file(data, "model.pth"))

@@ -16,7 +16,7 @@ from cooanalysis.losses import DECLoss  # noqa: E402
 
 
 def photo(size: int = 128) -> torch.Tensor:
-    """A photograph in colour, (1, 3, size, size)."""
+    """A photograph in color, (1, 3, size, size)."""
     from skimage.data import chelsea
 
     crop = chelsea()[60 : 60 + size, 100 : 100 + size].astype(np.float32) / 255.0

@@ -59,7 +59,7 @@ def test_features_are_a_vector_for_each_lr_pixel(name: str) -> None:
     assert network.features(torch.rand(1, 3, 6, 10)).shape == (1, 8, 6, 10)
 
 
-def test_discriminator_gives_a_verdict_a_neighbourhood() -> None:
+def test_discriminator_gives_a_verdict_a_neighborhood() -> None:
     network = build_discriminator(features=8, layers=2)
     assert network(torch.rand(2, 3, 32, 48)).shape == (2, 1, 8, 12)
 

@@ -12,9 +12,9 @@ from skimage.data import chelsea  # noqa: E402
 
 from cooanalysis.data.degradation import downsample, modcrop, upsample  # noqa: E402
 from cooanalysis.data.images import rgb_to_y  # noqa: E402
-from cooanalysis.inference import upscale  # noqa: E402
 from cooanalysis.metrics import psnr  # noqa: E402
 from cooanalysis.models import load_weights, read_info, shipped  # noqa: E402
+from cooanalysis.models.tiling import upscale  # noqa: E402
 
 NAMES = [f"edsr-small-x4-{loss}" for loss in ("l1", "l1-decloss", "ragan", "ragan-decloss")]
 

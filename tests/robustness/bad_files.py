@@ -22,7 +22,7 @@ from outcome import Case
 
 import cooanalysis as coo
 from cooanalysis.data.download import unpack
-from cooanalysis.rundir import finished_run
+from cooanalysis.runtime.run_directory import finished_run
 
 VERSIONS = (0, -1, 2, 99, "1", "x", None, True, 1.0, 1.5, [], {}, 10**30)
 
@@ -300,8 +300,8 @@ def _weights(folder: Path) -> Iterator[Case]:
 
 
 def _models(folder: Path, torch: Any) -> Iterator[Case]:
-    from cooanalysis.comparison.sources import open_source
     from cooanalysis.data import ImagePair
+    from cooanalysis.models.sources import open_source
 
     pairs = [ImagePair("a", folder / "a.png", None)]
     contents: dict[str, Any] = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from bad_images import encoded, picture
 from outcome import Case
 
-from cooanalysis.comparison.folders import match_files
 from cooanalysis.data import LoadedPair, find_pairs, iter_pairs, resolve
+from cooanalysis.models.folders import match_files
 
 PNG = encoded(picture(24, 24), "PNG")
 LR = encoded(picture(24, 24).resize((6, 6)), "PNG")
@@ -68,7 +68,7 @@ def cases(folder: Path) -> Iterator[Case]:
 def _use(root: Path, scale: int = 4) -> None:
     """Find the images, then read every one: what cannot be used is skipped, with a reason."""
     dataset = resolve(root, scale=scale, download=False)
-    for item in iter_pairs(dataset, colour="y"):
+    for item in iter_pairs(dataset, color="y"):
         if not isinstance(item, LoadedPair):
             assert item.reason
 

@@ -46,7 +46,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def picture(height: int = 30, width: int = 32, seed: int = 0) -> Image.Image:
-    """Colour noise: nothing compresses away."""
+    """Color noise: nothing compresses away."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -126,18 +126,18 @@ def _modes() -> Iterator[tuple[str, str, bytes]]:
         floats = gray.astype(np.float32)
         floats[3, 3] = value
         yield "NaN and infinity", f"{name}.tif", encoded(Image.fromarray(floats), "TIFF")
-    for depth, colour in ((16, 2), (16, 6), (16, 4), (16, 0), (1, 0), (2, 0), (4, 0), (8, 0)):
-        channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    for depth, color in ((16, 2), (16, 6), (16, 4), (16, 0), (1, 0), (2, 0), (4, 0), (8, 0)):
+        channels = {0: 1, 2: 3, 4: 2, 6: 4}[color]
         row = b"\0" + random.Random(depth).randbytes(-(-9 * channels * depth // 8))
-        yield "pixel format", f"depth-{depth}-{colour}.png", png(9, 7, depth, colour, row * 7)
+        yield "pixel format", f"depth-{depth}-{color}.png", png(9, 7, depth, color, row * 7)
 
 
 def png(
-    width: int, height: int, depth: int = 8, colour: int = 2, rows: bytes = b"", *,
+    width: int, height: int, depth: int = 8, color: int = 2, rows: bytes = b"", *,
     before: bytes = b"", end: bool = True,
 ) -> bytes:  # fmt: skip
     """A PNG file from its parts, right or wrong."""
-    head = struct.pack(">IIBBBBB", width & 0xFFFFFFFF, height & 0xFFFFFFFF, depth, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width & 0xFFFFFFFF, height & 0xFFFFFFFF, depth, color, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before
         + chunk(b"IDAT", zlib.compress(rows)) + (chunk(b"IEND", b"") if end else b"")
@@ -210,7 +210,7 @@ def _chunks() -> Iterator[tuple[str, str, bytes]]:
         "exif-bomb": whole(before=chunk(b"eXIf", b"II*\0\x08\0\0\0\xff\xff" + b"\xff" * 60)),
         "length-lies": b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIHDR" + b"\0" * 20,
         "depth-3": png(10, 10, 3, 2, rows),
-        "colour-7": png(10, 10, 8, 7, rows),
+        "color-7": png(10, 10, 8, 7, rows),
         "palette-missing": png(10, 10, 8, 3, (b"\0" + b"\5" * 10) * 10),
         "no-data": png(10, 10, 8, 2, b""),
         "filter-9": png(10, 10, 8, 2, (b"\x09" + b"\x55" * 30) * 10),

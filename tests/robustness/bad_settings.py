@@ -14,8 +14,8 @@ from typing import Any
 
 from outcome import Case
 
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.comparison.config import CompareConfig
-from cooanalysis.config import AnalysisConfig
 
 VALUES: tuple[Any, ...] = (
     None, True, "", "x", "\0", -1, 0, 1.5, 10**12, -(10**30), math.nan, math.inf, [], ["x"], [1],
@@ -26,8 +26,8 @@ KEYS = (
     "scale", "iterations", "seed", "precision", "init", "losses", "gan", "ema", "gradient_clip",
     "keep", "log_every", "validate_every", "checkpoint_every", "validation_images", "deterministic",
     "model", "model.name", "model.options", "data", "data.train", "data.validation", "data.crop",
-    "data.batch_size", "data.workers", "data.augment", "data.cache", "data.memory", "optimiser",
-    "optimiser.name", "optimiser.learning_rate", "optimiser.betas", "optimiser.weight_decay",
+    "data.batch_size", "data.workers", "data.augment", "data.cache", "data.memory", "optimizer",
+    "optimizer.name", "optimizer.learning_rate", "optimizer.betas", "optimizer.weight_decay",
     "schedule", "schedule.name", "schedule.final", "schedule.milestones", "schedule.gamma",
 )  # fmt: skip
 TEXTS = (

@@ -122,8 +122,8 @@ def test_without_permission(
     # Here, because the child may not be allowed to read the packages.
     import pandas  # noqa: F401
 
-    import cooanalysis.comparison.sources
-    import cooanalysis.result  # noqa: F401
+    import cooanalysis.models.sources
+    import cooanalysis.results  # noqa: F401
 
     if where == "weights":
         pytest.importorskip("torch")
@@ -147,8 +147,8 @@ def test_without_permission(
 
 def _use(where: str, places: dict[str, Path]) -> None:
     import cooanalysis as coo
-    from cooanalysis.comparison.sources import open_source
-    from cooanalysis.rundir import checkpoints
+    from cooanalysis.models.sources import open_source
+    from cooanalysis.runtime.run_directory import checkpoints
 
     if where == "summary":
         coo.load(places["summary"].parent)

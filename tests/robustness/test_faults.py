@@ -187,7 +187,7 @@ def test_clocks_that_jump(images: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
-    from cooanalysis.rundir import checkpoints
+    from cooanalysis.runtime.run_directory import checkpoints
 
     left = tmp_path / ".run.building-abcdefgh"
     others = [tmp_path / name for name in (".run.building-x", ".run2.building-abcdefgh", "run3")]

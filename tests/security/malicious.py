@@ -164,8 +164,8 @@ def files(folder: Path, canary: Path) -> Iterator[Malicious]:
 
 
 def _checkpoints(folder: Path, canary: Path) -> Iterator[Malicious]:
-    from cooanalysis.comparison.sources import open_source
     from cooanalysis.models import load_weights, read_info
+    from cooanalysis.models.sources import open_source
     from cooanalysis.training import checkpoint
 
     folder.mkdir()
@@ -191,8 +191,8 @@ def _run_directories(folder: Path, canary: Path) -> Iterator[Malicious]:
     import pandas as pd
 
     import cooanalysis as coo
-    from cooanalysis.result import _KEYS
-    from cooanalysis.rundir import Checkpoints
+    from cooanalysis.analysis.files import _KEYS
+    from cooanalysis.runtime.run_directory import Checkpoints
     from cooanalysis.training.images import _mapped
 
     folder.mkdir()

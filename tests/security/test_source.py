@@ -100,8 +100,8 @@ print(events)
 
 MODULES = [
     "cooanalysis", "cooanalysis.api", "cooanalysis.cli.analyze", "cooanalysis.cli.compare",
-    "cooanalysis.cli.train", "cooanalysis.study.run", "cooanalysis.comparison.api",
-    "cooanalysis.data", "cooanalysis.report", "cooanalysis.selftest", "cooanalysis.metrics",
+    "cooanalysis.cli.train", "cooanalysis.analysis.run", "cooanalysis.api",
+    "cooanalysis.data", "cooanalysis.report", "cooanalysis.cli.self_test", "cooanalysis.metrics",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from cooanalysis.training import checkpoint  # noqa: E402
 
 def state(iteration: int) -> dict[str, Any]:
     return {
-        "iteration": iteration, "generator": {"w": torch.arange(2000.0)}, "optimiser": {},
+        "iteration": iteration, "generator": {"w": torch.arange(2000.0)}, "optimizer": {},
         "precision": {}, "history": [], "window": {}, "seconds": 0.0, "fingerprint": "f",
     }  # fmt: skip
 

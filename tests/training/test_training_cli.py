@@ -161,7 +161,7 @@ def test_two_processes_give_the_weights_of_one(config: str, images: Path, tmp_pa
 def test_two_processes_fail_together_and_one_speaks(config: str, tmp_path: Path) -> None:
     done = run(
         "-c", config, "--out", str(tmp_path / "run"), "--device", "cpu", "--devices", "2",
-        "optimiser.learning_rate=1e30", "checkpoint_every=1",
+        "optimizer.learning_rate=1e30", "checkpoint_every=1",
         start=[sys.executable, "-m", "cooanalysis.cli.train"],
     )  # fmt: skip
     assert done.returncode == 1

@@ -40,13 +40,13 @@ def test_later_files_win_and_overrides_win_over_all(tmp_path: Path) -> None:
         tmp_path, "b.yaml",
         "iterations: 20\nmodel: {options: {blocks: 3}}\nlosses: [{type: MSELoss}]\n",
     )  # fmt: skip
-    config = read_config([first, second], ["iterations=30", "optimiser.learning_rate=1e-5"])
+    config = read_config([first, second], ["iterations=30", "optimizer.learning_rate=1e-5"])
     assert config.iterations == 30
     assert config.seed == 1
     # Mappings are merged, lists replaced.
     assert config.model == ModelConfig("rrdb", {"features": 8, "blocks": 3})
     assert config.losses == ({"type": "MSELoss"},)
-    assert config.optimiser.learning_rate == 1e-5
+    assert config.optimizer.learning_rate == 1e-5
     assert read_config([second, first]).iterations == 10
 
 
@@ -71,10 +71,10 @@ def test_an_adversary_can_be_taken_back(tmp_path: Path) -> None:
 
 
 def test_one_name_stands_for_a_list_of_one_and_whole_numbers_for_numbers() -> None:
-    config = read_config([], ["data.train=folder", "gradient_clip=1", "optimiser.betas=[0,0.5]"])
+    config = read_config([], ["data.train=folder", "gradient_clip=1", "optimizer.betas=[0,0.5]"])
     assert config.data.train == ("folder",)
     assert config.gradient_clip == 1.0 and isinstance(config.gradient_clip, float)
-    assert config.optimiser.betas == (0.0, 0.5)
+    assert config.optimizer.betas == (0.0, 0.5)
 
 
 # --- mistakes -----------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def test_one_name_stands_for_a_list_of_one_and_whole_numbers_for_numbers() -> No
     [
         ("scale=5", ["scale", "2, 3, 4, 8", "5"]),
         ("precision=fp8", ["precision", "32-true", "bf16-mixed", "16-mixed", "'fp8'"]),
-        ("optimiser.name=sgd", ["optimiser.name", "adam, adamw", "'sgd'"]),
+        ("optimizer.name=sgd", ["optimizer.name", "adam, adamw", "'sgd'"]),
         ("schedule.name=linear", ["schedule.name", "constant, cosine, multistep", "'linear'"]),
         ("iterations=0", ["iterations", "whole number of at least 1", "got 0"]),
         ("iterations=1.5", ["iterations", "whole number", "1.5"]),
@@ -115,15 +115,15 @@ def test_one_name_stands_for_a_list_of_one_and_whole_numbers_for_numbers() -> No
         ("gan.weight=0", ["gan.weight", "above 0", "0.0"]),
         ("gan.learning_rate=-1", ["gan.learning_rate", "above 0", "-1"]),
         ("gan.warm_up=-1", ["gan.warm_up", "at least 0", "-1"]),
-        ("optimiser.learning_rate=0", ["optimiser.learning_rate", "above 0", "0.0"]),
-        ("optimiser.learning_rate=.nan", ["optimiser.learning_rate", "nan"]),
-        ("optimiser.learning_rate=.inf", ["optimiser.learning_rate", "inf"]),
-        ("optimiser.learning_rate=high", ["optimiser.learning_rate", "number", "'high'"]),
-        ("optimiser.weight_decay=-1", ["optimiser.weight_decay", "at least 0", "-1"]),
-        ("optimiser.betas=[0.9]", ["optimiser.betas", "two", "0.9"]),
-        ("optimiser.betas=[0.9,1.5]", ["optimiser.betas", "1.5"]),
+        ("optimizer.learning_rate=0", ["optimizer.learning_rate", "above 0", "0.0"]),
+        ("optimizer.learning_rate=.nan", ["optimizer.learning_rate", "nan"]),
+        ("optimizer.learning_rate=.inf", ["optimizer.learning_rate", "inf"]),
+        ("optimizer.learning_rate=high", ["optimizer.learning_rate", "number", "'high'"]),
+        ("optimizer.weight_decay=-1", ["optimizer.weight_decay", "at least 0", "-1"]),
+        ("optimizer.betas=[0.9]", ["optimizer.betas", "two", "0.9"]),
+        ("optimizer.betas=[0.9,1.5]", ["optimizer.betas", "1.5"]),
         # Adam refuses a beta of 1: its average would never move.
-        ("optimiser.betas=[0.9,1.0]", ["optimiser.betas", "below 1", "1.0"]),
+        ("optimizer.betas=[0.9,1.0]", ["optimizer.betas", "below 1", "1.0"]),
         ("schedule.final=2", ["schedule.final", "at most 1", "2"]),
         ("schedule.gamma=-1", ["schedule.gamma", "at least 0", "-1"]),
         ("schedule.milestones=[500]", ["schedule.milestones", "at most 1", "500"]),
@@ -145,13 +145,13 @@ def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(
     ("override", "words"),
     [
         ("iteration=5", ["iteration", "did you mean iterations?"]),
-        ("optimizer.learning_rate=1", ["optimizer", "did you mean optimiser?"]),
-        ("optimiser.lr=1", ["optimiser.lr", "learning_rate"]),
+        ("optimizer.learning_rate=1", ["optimizer", "did you mean optimizer?"]),
+        ("optimizer.lr=1", ["optimizer.lr", "learning_rate"]),
         ("data.batchsize=1", ["data.batchsize", "did you mean data.batch_size?"]),
         ("schedule.milestone=[0.5]", ["did you mean schedule.milestones?"]),
         ("gan.warmup=1", ["did you mean gan.warm_up?"]),
         # Nothing near: all keys.
-        ("xyzzy=5", ["xyzzy", "iterations", "optimiser", "precision"]),
+        ("xyzzy=5", ["xyzzy", "iterations", "optimizer", "precision"]),
         ("data.xyzzy=5", ["data.xyzzy", "batch_size", "crop"]),
     ],
 )
@@ -231,7 +231,7 @@ FULL = {
         "weight": 0.01, "learning_rate": 0.001, "warm_up": 3, "follow_schedule": True,
         "name": "patch", "options": {"features": 8},
     },
-    "optimiser": {
+    "optimizer": {
         "name": "adamw", "learning_rate": 0.01, "betas": [0.8, 0.9], "weight_decay": 0.1,
     },
     "schedule": {"name": "multistep", "final": 0.5, "milestones": [0.5, 0.75], "gamma": 0.1},
@@ -267,8 +267,8 @@ CHANGED: dict[str, Any] = {
     "data.validation": [], "data.crop": 13, "data.batch_size": 4, "data.augment": True,
     "gan.weight": 0.02, "gan.learning_rate": 0.002, "gan.warm_up": 4, "gan.options": {},
     "gan.name": "other", "gan.follow_schedule": False, "deterministic": False,
-    "optimiser.name": "adam", "optimiser.learning_rate": 0.02, "optimiser.betas": [0.7, 0.9],
-    "optimiser.weight_decay": 0.2, "schedule.name": "cosine", "schedule.final": 0.6,
+    "optimizer.name": "adam", "optimizer.learning_rate": 0.02, "optimizer.betas": [0.7, 0.9],
+    "optimizer.weight_decay": 0.2, "schedule.name": "cosine", "schedule.final": 0.6,
     "schedule.milestones": [0.5], "schedule.gamma": 0.2,
 }  # fmt: skip
 FREE: dict[str, Any] = {

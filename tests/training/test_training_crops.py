@@ -107,7 +107,7 @@ def test_hr_crops_shrink_to_their_lr_crops() -> None:
     crops = Crops([(downsample(hr, 4), hr)], scale=4, crop=12, seed=0, augment=True, n=20)
     for number in range(20):
         lr, large = (crops[number][i].numpy().transpose(1, 2, 0) for i in range(2))
-        inner = (slice(2, -2), slice(2, -2))  # the border saw neighbours beyond the crop
+        inner = (slice(2, -2), slice(2, -2))  # the border saw neighbors beyond the crop
         error = downsample(large, 4)[inner].astype(int) - lr[inner]
         assert np.abs(error).max() <= 2
 

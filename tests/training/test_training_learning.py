@@ -57,7 +57,7 @@ def config(photos: Path, **changes: Any) -> TrainConfig:
         "scale": 2,
         "model": {"name": "edsr", "options": OPTIONS},
         "data": {"train": [str(photos)], "crop": 8, "batch_size": 2},
-        "optimiser": {"learning_rate": 1e-3},
+        "optimizer": {"learning_rate": 1e-3},
         "iterations": 4,
         "checkpoint_every": 2,
         "log_every": 1,
@@ -122,11 +122,11 @@ def test_a_row_is_the_mean_since_the_last_row(photos: Path, tmp_path: Path) -> N
 def test_training_learns_and_depends_on_the_seed_alone(photos: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         torch.manual_seed(hash(name) % 2**31)
-        fit(config(photos, iterations=40, optimiser={"learning_rate": 3e-3}), tmp_path / name)
+        fit(config(photos, iterations=40, optimizer={"learning_rate": 3e-3}), tmp_path / name)
     assert equal(tmp_path / "a", tmp_path / "b")
     losses = pd.read_csv(tmp_path / "a" / "metrics.csv")["L1Loss"]
     assert losses[-8:].mean() < 0.8 * losses[:4].mean()
-    fit(config(photos, iterations=40, optimiser={"learning_rate": 3e-3}, seed=1), tmp_path / "c")
+    fit(config(photos, iterations=40, optimizer={"learning_rate": 3e-3}, seed=1), tmp_path / "c")
     assert not equal(tmp_path / "a", tmp_path / "c")
 
 
@@ -151,7 +151,7 @@ def board_rows(folder: Path) -> list[tuple[int, dict[str, float]]]:
 def test_init_is_where_training_starts(photos: Path, tmp_path: Path) -> None:
     fit(config(photos), tmp_path / "start")
     start = tmp_path / "start" / "weights.safetensors"
-    frozen = config(photos, init=str(start), optimiser={"learning_rate": 1e-30})
+    frozen = config(photos, init=str(start), optimizer={"learning_rate": 1e-30})
     fit(frozen, tmp_path / "same")
     assert equal(tmp_path / "start", tmp_path / "same")
 
@@ -208,11 +208,11 @@ def test_the_learning_rate_of_a_row_is_that_of_its_step(photos: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_optimisers_are_those_of_torch(name: str) -> None:
-    from cooanalysis.training.config import OptimiserConfig
+def test_optimizers_are_those_of_torch(name: str) -> None:
+    from cooanalysis.training.config import OptimizerConfig
 
-    asked = OptimiserConfig(name=name, betas=(0.5, 0.75), weight_decay=0.1)
-    found = setup.build_optimiser(torch.nn.Linear(2, 2), asked, 0.25)
+    asked = OptimizerConfig(name=name, betas=(0.5, 0.75), weight_decay=0.1)
+    found = setup.build_optimizer(torch.nn.Linear(2, 2), asked, 0.25)
     assert type(found).__name__.lower() == name
     group = found.param_groups[0]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (0.25, (0.5, 0.75), 0.1)
@@ -268,7 +268,7 @@ def test_a_path_that_is_no_directory_is_refused(photos: Path, tmp_path: Path) ->
 
 def test_a_huge_learning_rate_is_a_training_error(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="learning_rate"):
-        fit(config(photos, optimiser={"learning_rate": 1e30}), tmp_path / "run")
+        fit(config(photos, optimizer={"learning_rate": 1e30}), tmp_path / "run")
 
 
 def test_missing_data_and_images_that_are_too_small(photos: Path, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ from cooanalysis.errors import (  # noqa: E402
     RunDirectoryError,
     TrainingError,
 )
-from cooanalysis.inference import upscale  # noqa: E402
 from cooanalysis.metrics import psnr  # noqa: E402
+from cooanalysis.models.tiling import upscale  # noqa: E402
 from cooanalysis.training import TrainConfig, checkpoint, dry_run, read_config  # noqa: E402
 from cooanalysis.training import run as runs  # noqa: E402
 from cooanalysis.training import train as training  # noqa: E402
@@ -250,7 +250,7 @@ def test_starting_from_weights(images: Path, tmp_path: Path) -> None:
     train(tiny(images, iterations=4), tmp_path / "start")
     weights = tmp_path / "start" / "weights.safetensors"
     slow = {"learning_rate": 1e-12}
-    train(tiny(images, iterations=1, init=str(weights), optimiser=slow), tmp_path / "run")
+    train(tiny(images, iterations=1, init=str(weights), optimizer=slow), tmp_path / "run")
     a, b = (load_file(tmp_path / name / "weights.safetensors") for name in ("start", "run"))
     assert all(np.allclose(a[name], b[name], atol=1e-6) for name in a)
     other = {"name": "edsr", "options": {"features": 4, "blocks": 2}}
@@ -286,7 +286,7 @@ def test_weights_that_are_not_finite_never_become_a_checkpoint(
     images: Path, tmp_path: Path
 ) -> None:
     # Adam's first step is as long as the rate: the loss was finite, the weights are not.
-    values = tiny(images, optimiser={"learning_rate": 1e36}, checkpoint_every=1, log_every=100)
+    values = tiny(images, optimizer={"learning_rate": 1e36}, checkpoint_every=1, log_every=100)
     with pytest.raises(TrainingError, match="iteration"):
         train(values | {"validate_every": 0}, tmp_path / "run")
     for path in (tmp_path / "run").glob("*.pt"):

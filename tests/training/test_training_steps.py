@@ -72,14 +72,14 @@ def test_the_critic_learns_nothing_in_the_step_of_the_generator() -> None:
     found = trainer(**GAN)
     found.iteration = 5
     gradients = []
-    optimiser = found.networks.optimiser.optimizer
-    real = optimiser.step
+    optimizer = found.networks.optimizer.optimizer
+    real = optimizer.step
 
     def look(*args: Any, **kwargs: Any) -> Any:
         gradients.extend(p.grad for p in found.networks.discriminator.parameters())
         return real(*args, **kwargs)
 
-    optimiser.step = look
+    optimizer.step = look
     found.advance(*batch())
     assert gradients and all(gradient is None for gradient in gradients)
 
@@ -107,14 +107,14 @@ def test_batch_statistics_are_averaged_too() -> None:
 def test_gradients_are_clipped() -> None:
     found = trainer(gradient_clip=1e-3)
     seen = []
-    optimiser = found.networks.optimiser.optimizer
-    real = optimiser.step
+    optimizer = found.networks.optimizer.optimizer
+    real = optimizer.step
 
     def look(*args: Any, **kwargs: Any) -> Any:
         seen.append(sum(float((p.grad**2).sum()) for p in found.generator.parameters()) ** 0.5)
         return real(*args, **kwargs)
 
-    optimiser.step = look
+    optimizer.step = look
     found.advance(*batch())
     assert seen[0] <= 1.001e-3
 
@@ -185,8 +185,8 @@ def test_the_adversary_follows_the_schedule_if_asked(follow: bool) -> None:
     found = trainer(**GAN | {"gan": gan}, schedule=schedule)
     found.iteration = 20
     found.advance(*batch())
-    assert found.networks.discriminator_optimiser.param_groups[0]["lr"] == (0.5 if follow else 1.0)
-    assert found.networks.optimiser.param_groups[0]["lr"] == 0.5 * 1e-3
+    assert found.networks.discriminator_optimizer.param_groups[0]["lr"] == (0.5 if follow else 1.0)
+    assert found.networks.optimizer.param_groups[0]["lr"] == 0.5 * 1e-3
 
 
 def test_determinism_is_switched_back() -> None:

@@ -16,7 +16,7 @@ TINY: dict[str, Any] = {
     "model": {"name": "edsr", "options": {"features": 8, "blocks": 2}},
     "data": {"train": "./train", "validation": "./valid", "crop": 8, "batch_size": 2},
     "losses": [{"type": "L1Loss"}],
-    "optimiser": {"learning_rate": 1e-3},
+    "optimizer": {"learning_rate": 1e-3},
     "schedule": {"name": "cosine", "final": 0.1},
     "iterations": 24,
     "checkpoint_every": 4,
@@ -57,7 +57,7 @@ def context() -> Any:
         [
             "cooanalysis.training",
             "cooanalysis.metrics",
-            "cooanalysis.inference",
+            "cooanalysis.models.tiling",
             "lightning_fabric",
             "omegaconf",
             "safetensors.torch",

@@ -1,0 +1,77 @@
+"""What all steps of a run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.kernels import CpuKernels, Kernels, choose_kernels
+from cooanalysis.analysis.workers import Workers
+from cooanalysis.data import SkippedImage
+from cooanalysis.data.patches import PatchStore
+from cooanalysis.runtime.memory import MemoryBudget
+from cooanalysis.runtime.progress import Progress, Stopwatch
+from cooanalysis.runtime.run_directory import Checkpoints
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all steps of a run share.
+
+    Attributes
+    ----------
+    config
+        What is asked.
+    queries, reference
+        Images of the query set and of the reference set (the same object when equal).
+    skipped
+        Files that could not be used.
+    progress, checkpoints, clock
+        Where steps report to, keep their pieces, and book their time.
+    warnings
+        What the reader of the result must know; steps append to it.
+    workers
+        The workers that search and measure; None does it all in this process.
+    budget
+        How much memory the run may use; by default, what the configuration says.
+    """
+
+    config: AnalysisConfig
+    queries: PatchStore
+    reference: PatchStore
+    skipped: list[SkippedImage]
+    progress: Progress
+    checkpoints: Checkpoints
+    clock: Stopwatch
+    warnings: list[str] = field(default_factory=list)
+    workers: Workers | None = None
+    budget: MemoryBudget | None = None
+
+    @cached_property
+    def memory(self) -> MemoryBudget:
+        """How much memory the run may use."""
+        return self.budget or MemoryBudget.of(self.config.memory)
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Where groups are gathered and measured."""
+        return choose_kernels(self.config, self.reference, self.note)
+
+    def fall_back(self) -> bool:
+        """Measure groups on the CPU from now on; False where that is done already."""
+        if isinstance(self.kernels, CpuKernels):
+            return False
+        self.__dict__["kernels"] = CpuKernels()
+        self.note("the GPU ran out of memory; groups were measured on the CPU, more slowly")
+        return True
+
+    def note(self, sentence: str) -> None:
+        """Tell the reader of the result, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    @property
+    def same_reference(self) -> bool:
+        """Whether the data set is its own reference (then leave-image-out)."""
+        return self.reference is self.queries

@@ -1,0 +1,166 @@
+"""One analysis: the steps in their order, and where the result came from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cooanalysis.analysis.ceiling import mmse_floors
+from cooanalysis.analysis.clean_manifold import manifold_distances
+from cooanalysis.analysis.context import Context
+from cooanalysis.analysis.explore import MeasuredGroups, explore
+from cooanalysis.analysis.grouping import Grouping
+from cooanalysis.analysis.groups import load_and_group
+from cooanalysis.analysis.maps import dense_maps, entropy_maps, example_groups
+from cooanalysis.analysis.measure import estimator_reliability, group_table, measure_groups
+from cooanalysis.analysis.patches import ReferencePatches
+from cooanalysis.analysis.plan import Plan
+from cooanalysis.analysis.record import AnalysisRecord
+from cooanalysis.analysis.summary import Measured, entropy_column, jsonable, summarize
+from cooanalysis.analysis.workers import Workers
+from cooanalysis.data.leakage import Leak
+from cooanalysis.measures.bootstrap import MIN_IMAGES
+from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.progress import Progress, Silent
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION, Checkpoints
+
+
+def run_analysis(
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    checkpoints: Checkpoints | None = None,
+    workers: Workers | None = None,
+) -> AnalysisRecord:
+    """Do the analysis.
+
+    Parameters
+    ----------
+    plan
+        What is asked, and of which images.
+    progress
+        Where to report; silent by default.
+    checkpoints
+        Where finished pieces are kept; see
+        :func:`cooanalysis.runtime.run_directory.checkpoints`.
+    workers
+        Workers that search and measure; see :func:`cooanalysis.cluster.open_cluster`.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the images hold too little for what was asked.
+    ImageError
+        With ``strict``, at the first image that cannot be used.
+    """
+    started = time.perf_counter()
+    found = load_and_group(plan, progress or Silent(), checkpoints or Checkpoints(), workers)
+    run, reference, queries = found.run, found.reference, found.queries
+    members, grouping, leaks = found.members, found.grouping, found.leaks
+    config, clock = plan.config, run.clock
+    measures = measure_groups(run, "groups", reference, queries, members)
+    table = group_table(run, queries, found.distance, measures)
+    with clock.time("ceiling"):
+        table |= mmse_floors(run, reference, queries, members)
+    manifold, tests = manifold_distances(
+        run, queries, measures["center_patch"], found.excluded, table
+    )
+    with clock.time("maps"):
+        dense = dense_maps(run, grouping, reference, table, found.excluded)
+        maps, images = entropy_maps(run, dense)
+    with clock.time("pictures"):
+        groups = MeasuredGroups(queries, members, measures)
+        explored = explore(run, reference, groups, [each.groups for each in dense])
+    with clock.time("summary"):
+        examples = example_groups(run, reference, queries, members, measures)
+        leading = table[entropy_column(config.estimators[0])]
+        reliability = estimator_reliability(run, reference, members, leading)
+        dims = (reference.subspace_dim, run.reference.patch_dim)
+        summary = summarize(
+            Measured(config, table, manifold, tests, reliability, found.recall, *dims)
+        )
+    _warn(run, summary)
+    clock.seconds["total"] = time.perf_counter() - started
+    summary |= jsonable(_provenance(plan, run, grouping, reference, leaks))
+    names = np.array(run.queries.names, dtype=object)
+    frame = pd.DataFrame(table | {"image": names[table["image"]]})
+    return AnalysisRecord(summary, frame, maps, tuple(examples), images, explored)
+
+
+def _warn(run: Context, summary: dict[str, Any]) -> None:
+    """What a reader must know before trusting the numbers."""
+    n_images = len(run.queries.names)
+    if n_images < MIN_IMAGES:
+        run.warnings.append(
+            f"only {n_images} images: intervals come from single patches, which resemble each "
+            "other, and are too narrow"
+        )
+    ceiling = summary["psnr_ceiling_db"]
+    if ceiling["value"] is not None and not ceiling["trusted"]:
+        run.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
+
+
+def _provenance(
+    plan: Plan,
+    run: Context,
+    grouping: Grouping,
+    reference: ReferencePatches,
+    leaks: list[Leak],
+) -> dict[str, Any]:
+    """Where the result came from: data, engine, leakage, timings, configuration, versions."""
+    sources = run.queries.lr_sources
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": plan.fingerprint(),
+        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        "dataset": {
+            "name": plan.queries.name,
+            "title": plan.queries.title,
+            "n_images": len(run.queries.names),
+            "lr_source": {kind: sources.count(kind) for kind in ("dataset", "made")},
+        },
+        "reference": {
+            "name": plan.reference.name,
+            "title": plan.reference.title,
+            "n_images": len(run.reference.names),
+            "same_as_dataset": run.same_reference,
+        },
+        "scale": run.config.scale,
+        "n_reference_patches": len(reference.patches),
+        "engine": {
+            "engine": grouping.engine,
+            "index": grouping.kind,
+            "effort": grouping.effort,
+            "grouping": run.config.grouping,
+            "workers": len(run.workers.workers) if run.workers is not None else None,
+        },
+        "leakage": {
+            "checked": True,
+            "excluded": run.config.exclude_leaks,
+            "n_pairs": len(leaks),
+            "pairs": [
+                {
+                    "query": run.queries.names[leak.query],
+                    "reference": run.reference.names[leak.reference],
+                    "kind": leak.kind,
+                    "similarity": leak.similarity,
+                }
+                for leak in leaks
+            ],
+        },
+        "skipped": [
+            {"name": item.name, "path": str(item.path), "reason": item.reason}
+            for item in run.skipped
+        ],
+        "warnings": run.warnings,
+        "timings_s": dict(run.clock.seconds),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "config": run.config.as_dict(),
+        "versions": versions(),
+        "seed": run.config.seed,
+        "device": "cpu" if "cpu" in grouping.engine else "cuda",
+    }

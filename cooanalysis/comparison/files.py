@@ -1,0 +1,81 @@
+"""The files of a comparison in a run directory: written and read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.analysis.files import EXPLORED_FILE, load_explored
+from cooanalysis.comparison.record import ComparisonRecord, Crop
+from cooanalysis.errors import RunDirectoryError
+from cooanalysis.runtime.npz import read_arrays, require_regular, write_arrays
+from cooanalysis.runtime.run_directory import damaged, read_summary, write_summary
+
+KIND = "comparison"
+PICTURES_FILE = "pictures.npz"
+FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
+_KEYS = ("dataset", "scale", "models", "measures", "fingerprint", "warnings", "n_queries")
+"""What nothing can be shown without."""
+
+
+def write_files(record: ComparisonRecord, folder: Path) -> None:
+    """Write everything but tables, figures and report."""
+    write_summary(folder, record.summary)
+    for name in FRAMES:
+        getattr(record, name).to_parquet(folder / f"{name}.parquet", index=False)
+    write_arrays(folder / PICTURES_FILE, _pack_pictures(record), compress=True)
+    if record.explored is not None:
+        write_arrays(folder / EXPLORED_FILE, record.explored.pack(), compress=True)
+
+
+def read_files(folder: Path) -> ComparisonRecord:
+    """Read what :func:`write_files` wrote.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not the run directory of a comparison, or is damaged.
+    """
+    import pandas as pd
+
+    summary = read_summary(folder)
+    if summary.get("kind") != KIND:
+        raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
+    try:
+        for name in FRAMES:
+            require_regular(folder / f"{name}.parquet")
+        frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
+        if lacking := sorted(set(_KEYS) - set(summary)):
+            raise ValueError(f"summary.json lacks {', '.join(lacking)}")
+        arrays = read_arrays(folder / PICTURES_FILE)
+        images = {str(name): arrays[f"map_{i}"] for i, name in enumerate(arrays["map_names"])}
+        crops = []
+        for number, name in enumerate(arrays["crop_images"]):
+            top, left = map(int, arrays["crop_corners"][number])
+            pictures = {
+                str(model): arrays[f"crop_{number}_{place}"]
+                for place, model in enumerate(arrays[f"crop_{number}_names"])
+            }
+            crops.append(Crop(str(name), top, left, pictures))
+        explored = load_explored(folder)
+    except Exception as error:  # damaged files fail in nearly any way
+        raise damaged(folder, error, "comparison") from error
+    return ComparisonRecord(summary, **frames, crops=tuple(crops), images=images, explored=explored)
+
+
+def _pack_pictures(record: ComparisonRecord) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "map_names": np.array(list(record.images), np.str_),
+        "crop_images": np.array([crop.image for crop in record.crops], np.str_),
+        "crop_corners": np.array([(c.top, c.left) for c in record.crops], np.int64),
+    }
+    for number, image in enumerate(record.images.values()):
+        arrays[f"map_{number}"] = image
+    for number, crop in enumerate(record.crops):
+        arrays[f"crop_{number}_names"] = np.array(list(crop.pictures), np.str_)
+        for place, picture in enumerate(crop.pictures.values()):
+            arrays[f"crop_{number}_{place}"] = picture
+    return arrays

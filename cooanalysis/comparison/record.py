@@ -1,0 +1,112 @@
+"""What a comparison finds, as plain data: tables, crops, headline numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cooanalysis.analysis.record import Explored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One place, as every model shows it.
+
+    Attributes
+    ----------
+    image
+        Name of the image.
+    top, left
+        Corner in HR pixels.
+    pictures
+        (h, w, 3) uint8 by name: ``bicubic``, the models, ``hr``.
+    """
+
+    image: str
+    top: int
+    left: int
+    pictures: Mapping[str, Image]
+
+
+@dataclass(frozen=True)
+class ComparisonRecord:
+    """Everything that a comparison finds.
+
+    Attributes
+    ----------
+    summary
+        Headline numbers, verdicts in words, configuration, provenance.
+    totals
+        A row a model and measure; see :func:`cooanalysis.comparison.statistics.totals`.
+    models
+        A row a model and image: the metrics, and ``psnr_y`` and so on, by name.
+    patches
+        A row a model and query patch.
+    strata
+        A row a model, entropy quantile and measure.
+    spectra
+        A row a model and frequency: mean radial power of the luma (levels squared), and its ratio
+        to that of the truth with its interval.
+    maps
+        A row a model and patch of the densely measured images.
+    crops
+        The most over-smoothed places, as every model shows them.
+    images
+        HR images behind the maps: name to (height, width, channels) uint8.
+    explored
+        Patches that the report lets its reader point at; None in runs of older versions.
+    """
+
+    summary: dict[str, Any]
+    totals: pd.DataFrame
+    models: pd.DataFrame
+    patches: pd.DataFrame
+    strata: pd.DataFrame
+    spectra: pd.DataFrame
+    maps: pd.DataFrame
+    crops: tuple[Crop, ...]
+    images: dict[str, NDArray[np.uint8]]
+    explored: Explored | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the models, in the order in which they were given."""
+        return [str(model["name"]) for model in self.summary["models"]]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies configuration, data and models."""
+        return str(self.summary["fingerprint"])
+
+    def table(self) -> pd.DataFrame:
+        """A row a model, a column a measure: the numbers of the totals."""
+        wide = self.totals.pivot(index="model", columns="measure", values="value")
+        order = [measure["name"] for measure in self.summary["measures"]]
+        return wide.loc[self.names, order]
+
+
+def judged(baseline: str, kinds: Mapping[str, str]) -> list[str]:
+    """Models whose over-smoothing decides where crops are cut.
+
+    The baseline does, unless it is the truth, which gives nothing up; then all others together.
+
+    Parameters
+    ----------
+    baseline
+        Its name.
+    kinds
+        Kind of every model (see :class:`cooanalysis.models.sources.Source`), by name.
+    """
+    if kinds[baseline] != "hr":
+        return [baseline]
+    others = [name for name, kind in kinds.items() if kind not in ("hr", "bicubic")]
+    return others or list(kinds)

@@ -1,0 +1,1 @@
+"""Pure functions of arrays: centers, detail, entropy, distance to clean images, intervals."""

@@ -1,0 +1,209 @@
+"""Center-oriented optimization (COO): pure functions of arrays.
+
+A model trained with a pixel loss answers with the *center* (mean) of all
+high-resolution (HR) patches that share its low-resolution input. These functions
+measure the center of such a potential-HR group, how far it lies from its members,
+how much detail it keeps, and how close a model comes to it.
+
+The ideas are those of Xu et al., "Uncovering the Over-Smoothing Challenge in Image
+Super-Resolution" (TPAMI 2024, arXiv 2201.01034); where a formula is our own reading,
+its docstring says so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cooanalysis.errors import ConfigError
+
+Floats = NDArray[np.floating]
+
+
+def center(members: ArrayLike) -> Floats:
+    """Mean of each potential-HR group: the answer that minimizes the squared error.
+
+    Parameters
+    ----------
+    members
+        (..., k, dim) details of the k members of each group.
+
+    Returns
+    -------
+    numpy.ndarray
+        (..., dim).
+
+    Examples
+    --------
+    >>> center([[0.0, 2.0], [4.0, 2.0]])
+    array([2., 2.])
+    """
+    return _members(members).mean(axis=-2)
+
+
+def center_rms_distance(members: ArrayLike) -> Floats:
+    """Root mean squared distance of the members to their center, per value of the patch.
+
+    Parameters
+    ----------
+    members
+        (..., k, dim).
+
+    Returns
+    -------
+    numpy.ndarray
+        (...), in the unit of ``members``. For many members of an isotropic Gaussian this
+        is its standard deviation; for any distribution it is at least the square root of
+        the entropy power (a Gaussian has the largest entropy for its variance).
+
+    Examples
+    --------
+    >>> float(center_rms_distance([[-1.0], [1.0]]))
+    1.0
+    """
+    members = _members(members)
+    difference = members - members.mean(axis=-2, keepdims=True)
+    return np.sqrt(np.mean(difference**2, axis=(-2, -1)))
+
+
+def center_min_distance(members: ArrayLike) -> Floats:
+    """Distance of the nearest member to the center, per value: the empty shell around it.
+
+    Parameters
+    ----------
+    members
+        (..., k, dim).
+
+    Returns
+    -------
+    numpy.ndarray
+        (...), root of the mean over the ``dim`` values of the squared difference.
+
+    Examples
+    --------
+    >>> float(center_min_distance([[-3.0], [-1.0], [4.0]]))
+    1.0
+    """
+    members = _members(members)
+    difference = members - members.mean(axis=-2, keepdims=True)
+    return np.sqrt(np.mean(difference**2, axis=-1).min(axis=-1))
+
+
+def detail_energy_retained(estimate: ArrayLike, truth: ArrayLike) -> float:
+    """Energy of the estimated detail over energy of the true detail.
+
+    Parameters
+    ----------
+    estimate, truth
+        Details (HR minus bicubic) of the same patches, same shape.
+
+    Returns
+    -------
+    float
+        1.0 when as much detail is there as in the truth, 0.0 for bicubic itself; NaN when
+        the truth has no detail at all. It says how *much* detail there is, not whether it is
+        the right one.
+
+    Examples
+    --------
+    >>> detail_energy_retained([0.5, -0.5], [1.0, -1.0])
+    0.25
+    """
+    top, bottom = _same_shape(estimate, truth)
+    energy = float(np.sum(bottom**2, dtype=np.float64))
+    return float(np.sum(top**2, dtype=np.float64)) / energy if energy > 0 else float("nan")
+
+
+def energy_by_chance(rms_distance: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Energy that the center of a group has though its members have nothing in common.
+
+    The expectation of the squared mean of ``k`` details is their squared expectation plus their
+    variance over ``k``; this is the latter, without bias. Taken off the energy of a center it
+    leaves that of the mean of all details, not only of these ``k``.
+
+    Parameters
+    ----------
+    rms_distance
+        Distances of centers to their members, as :func:`center_rms_distance` gives them.
+    k
+        Members of each group, at least 2.
+
+    Returns
+    -------
+    numpy.ndarray
+        Mean squared values, in the unit of the distances squared; same shape.
+
+    Raises
+    ------
+    ConfigError
+        If ``k`` is below 2.
+
+    Examples
+    --------
+    >>> float(energy_by_chance(1.0, 128))
+    0.007874015748031496
+    """
+    if k < 2:
+        raise ConfigError(f"k must be at least 2, got {k}")
+    return np.asarray(rms_distance, np.float64) ** 2 / (k - 1)
+
+
+def collapse_index(outputs: ArrayLike, centers: ArrayLike, truths: ArrayLike) -> float:
+    """How far a model's answers have collapsed onto the centers.
+
+    ``1 - sum |s - c|^2 / sum |y - c|^2`` over the query patches, our own measure
+    (the paper has none): 1 when the model answers with the center, 0 when it strays from
+    it as much as the truth does, negative when it strays further.
+
+    Parameters
+    ----------
+    outputs, centers, truths
+        (n, dim) model outputs ``s``, group centers ``c`` and true HR patches ``y``
+        (or their details), in the same unit.
+
+    Examples
+    --------
+    >>> collapse_index([[1.0]], [[1.0]], [[3.0]])
+    1.0
+    """
+    s, c = _same_shape(outputs, centers, names=("outputs", "centers"))
+    y, _ = _same_shape(truths, centers, names=("truths", "centers"))
+    spread = float(np.sum((y - c) ** 2, dtype=np.float64))
+    if spread == 0.0:
+        return float("nan")
+    return 1.0 - float(np.sum((s - c) ** 2, dtype=np.float64)) / spread
+
+
+def psnr(mean_squared_error: float) -> float:
+    """Peak signal-to-noise ratio in dB of an error in units where the peak is 1.
+
+    Examples
+    --------
+    >>> round(psnr(0.01), 6)
+    20.0
+    """
+    if mean_squared_error < 0:
+        raise ConfigError(f"mean_squared_error must be >= 0, got {mean_squared_error}")
+    with np.errstate(divide="ignore"):
+        return float(-10.0 * np.log10(mean_squared_error))
+
+
+def _members(members: ArrayLike) -> Floats:
+    array = np.asarray(members)
+    if not np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float64)
+    if array.ndim < 2 or array.shape[-2] == 0 or array.shape[-1] == 0:
+        raise ConfigError(f"members must have shape (..., k, dim), got {array.shape}")
+    return array
+
+
+def _same_shape(
+    a: ArrayLike, b: ArrayLike, names: tuple[str, str] = ("estimate", "truth")
+) -> tuple[Floats, Floats]:
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if first.shape != second.shape:
+        raise ConfigError(
+            f"{names[0]} and {names[1]} must have the same shape, "
+            f"got {first.shape} and {second.shape}"
+        )
+    return first, second

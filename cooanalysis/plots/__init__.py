@@ -1,0 +1,1 @@
+"""Figures of analyses and comparisons: pure functions from plain records."""

@@ -1,0 +1,231 @@
+"""The report as one self-contained HTML page: no network, pictures inside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cooanalysis.analysis.record import AnalysisRecord
+from cooanalysis.analysis.summary import entropy_column
+from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.entropy import entropy_power
+from cooanalysis.report import sentences
+from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
+from cooanalysis.report.pages import Script, environment, without_surrogates
+from cooanalysis.report.sentences import Number
+
+LISTED = 50
+"""Rows of a list (skipped files, leaks) that are shown; the summary holds them all."""
+
+
+def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = None) -> str:
+    """Return the report of a run as HTML.
+
+    Parameters
+    ----------
+    result
+        The run.
+    figures
+        PNG files by figure name, as :func:`cooanalysis.plots.analysis.png_figures` makes them; they
+        are drawn if not given. A figure that is missing is left out with the reason.
+
+    Returns
+    -------
+    str
+        One page that needs nothing else. Text that comes from files (names, reasons) is
+        escaped.
+    """
+    from cooanalysis.plots.analysis import png_figures, unavailable
+
+    if figures is None:
+        figures = png_figures(result)
+    summary = result.summary
+    missing, gaps = unavailable(result), paired_gaps(result)
+    captions = {
+        "entropy_vs_center_distance": sentences.law_caption(summary, share_below_bound(result)),
+        "detail_energy": sentences.detail_caption(summary),
+        "manifold_distances": sentences.manifold_caption(summary),
+        "psnr_ceiling": sentences.ceiling_caption(summary, gaps),
+        "entropy_maps": sentences.maps_caption(summary),
+        "example_groups": sentences.examples_caption(summary),
+    }
+    sections = [
+        {
+            "name": name,
+            "heading": sentences.HEADINGS[name],
+            "caption": caption,
+            "alt": sentences.alt_text(name, summary),
+            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
+            "missing": missing.get(name, "The figure was not drawn."),
+        }
+        for name, caption in captions.items()
+    ]
+    page = (
+        environment()
+        .get_template("template.html")
+        .render(
+            summary=summary,
+            sentences=sentences,
+            script=Script.read("explorer.js"),
+            explorer=explorer_data(
+                result.explored, summary, summary.get("config") or {}, result.maps
+            ),
+            explorer_models=models_shown(result.explored),
+            verdict=sentences.verdict(summary, gaps),
+            sections=sections,
+            estimators=_estimator_rows(summary),
+            deciles=_decile_rows(summary),
+            distances=_distance_rows(summary),
+            computed=sentences.computed(summary),
+            timings=_timing_rows(summary),
+            listed=LISTED,
+        )
+    )
+    return without_surrogates(page)
+
+
+def write_report(
+    result: AnalysisRecord, path: str | Path, figures: Mapping[str, bytes] | None = None
+) -> Path:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    result, figures
+        As in :func:`render_report`.
+    path
+        The HTML file.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    target = Path(path)
+    target.write_text(render_report(result, figures), encoding="utf-8")
+    return target
+
+
+def explore(result: AnalysisRecord) -> Explorer:
+    """The explorer of a run alone; see :meth:`cooanalysis.result.Result.explore`."""
+    summary = result.summary
+    config = summary.get("config") or {}
+    title = f"{summary['dataset']['title']} ×{summary['scale']}: groups, centers, truth"
+    data = explorer_data(result.explored, summary, config, result.maps)
+    return explorer_page(result.explored, title, data)
+
+
+def paired_gaps(result: AnalysisRecord) -> dict[str, Number]:
+    """How many dB the ceiling lies above the center and above bicubic, on the same patches.
+
+    Images differ far more than methods do, so the intervals of single PSNRs overlap; the
+    difference on the same images is known much better.
+
+    Returns
+    -------
+    dict
+        ``center`` and ``bicubic``; empty where columns or numbers are missing.
+    """
+    groups = result.groups
+    needed = ("image", "lr_std", "mmse_floor", "center_error", "truth_energy")
+    if not len(groups) or any(name not in groups for name in needed):
+        return {}
+    column = {name: groups[name].to_numpy(np.float64) for name in needed[1:]}
+    names = groups["image"].astype(str).to_numpy()
+    bootstrap = ImageBootstrap(
+        np.unique(names, return_inverse=True)[1], seed=int(result.summary.get("seed") or 0)
+    )
+    unit = column["lr_std"] ** 2
+    errors = {
+        "center": column["center_error"] ** 2 * unit,
+        "bicubic": column["truth_energy"] * unit,
+    }
+    gaps = {}
+    for name, error in errors.items():
+        ratio = bootstrap.ratio(error, column["mmse_floor"])
+        if ratio.value > 0 and ratio.ci_low > 0:
+            gap = ratio.transform(lambda value: float(10.0 * np.log10(value)))
+            gaps[name] = Number.of(gap.as_dict())
+    return gaps
+
+
+def share_below_bound(result: AnalysisRecord) -> dict[str, float]:
+    """Share of the query patches whose distance lies below the bound that their entropy sets."""
+    shares = {}
+    if "center_rms_subspace" not in result.groups:
+        return {}
+    distance = result.groups["center_rms_subspace"].to_numpy(np.float64)
+    for name in result.summary.get("entropy") or {}:
+        if entropy_column(name) not in result.groups:
+            continue
+        entropy = result.groups[entropy_column(name)].to_numpy(np.float64)
+        valid = np.isfinite(entropy) & np.isfinite(distance)
+        if valid.any():
+            bound = entropy_power(entropy[valid])
+            shares[name] = float(np.mean(distance[valid] ** 2 < bound))
+    return shares
+
+
+def _estimator_rows(summary: sentences.Summary) -> list[dict[str, str]]:
+    rows = []
+    for name, entry in (summary.get("entropy") or {}).items():
+        reliability = entry.get("reliability") or {}
+        trusted = reliability.get("trusted")
+        bias = Number.of({"value": reliability.get("bias")})
+        rows.append(
+            {
+                "name": sentences.estimator_title(name),
+                "mean": Number.of(entry.get("mean")).text(2),
+                "unit": str(entry.get("unit") or ""),
+                "subspace": str(entry.get("subspace") or ""),
+                "absolute": Number.of(entry.get("absolute_mean")).text(2),
+                "spearman": Number.of(entry.get("spearman_center_distance")).text(3),
+                "ceiling": Number.of(entry.get("psnr_ceiling_db")).text(2),
+                "bias": ("+" if (bias.value or 0) > 0 else "") + bias.plain(4),
+                "trusted": {True: "yes", False: "no"}.get(trusted, sentences.NOT_AVAILABLE),  # type: ignore[arg-type]
+                "reason": str(reliability.get("reason") or ""),
+            }
+        )
+    return rows
+
+
+def _decile_rows(summary: sentences.Summary) -> list[dict[str, str]]:
+    return [
+        {
+            "decile": str(row.get("decile")),
+            "low": Number.of({"value": row.get("entropy_low")}).plain(2),
+            "high": Number.of({"value": row.get("entropy_high")}).plain(2),
+            "retained": Number.of(row.get("retained")).text(2, " %", 100.0),
+            "n": sentences.count(row.get("n")),
+        }
+        for row in summary.get("detail_energy_by_decile") or []
+    ]
+
+
+def _distance_rows(summary: sentences.Summary) -> list[dict[str, Any]]:
+    rows = []
+    for name, space in (summary.get("manifold") or {}).items():
+        rows.append(
+            {
+                "title": str(space.get("title", name)),
+                "missing": space.get("missing"),
+                "warning": space.get("warning"),
+                **{
+                    kind: Number.of(space.get(f"{kind}_ratio")).text(2)
+                    for kind in ("clean", "center", "bicubic")
+                },
+            }
+        )
+    return rows
+
+
+def _timing_rows(summary: sentences.Summary) -> list[tuple[str, str]]:
+    timings = summary.get("timings_s") or {}
+    stages = sorted(
+        ((k, v) for k, v in timings.items() if k != "total"), key=lambda item: -(item[1] or 0.0)
+    )
+    return [(name, sentences.seconds(value)) for name, value in stages]

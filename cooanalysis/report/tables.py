@@ -1,0 +1,146 @@
+"""Tables of a comparison as CSV, Markdown and LaTeX (booktabs)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from cooanalysis.comparison.record import ComparisonRecord
+
+PLUS_MINUS, DASH, INFINITY = "±", "–", "∞"
+
+
+def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
+    """The main table as text, and which cells hold the best value of their column.
+
+    Values with half of their 95 % interval. The truth and the plain interpolation do not take part
+    in the choice of the best.
+    """
+    kinds = {model["name"]: model["kind"] for model in comparison.summary["models"]}
+    names = comparison.names
+    columns: dict[str, list[str]] = {"model": names}
+    best: set[tuple[int, str]] = set()
+    for measure in comparison.summary["measures"]:
+        title = f"{measure['title']} [{measure['unit']}]" if measure["unit"] else measure["title"]
+        found = comparison.totals[comparison.totals["measure"] == measure["name"]]
+        found = found.set_index("model").loc[names]
+        columns[title] = [_cell(row, measure["digits"]) for _, row in found.iterrows()]
+        candidates = {
+            place: _badness(float(found.loc[name, "value"]), measure["direction"])
+            for place, name in enumerate(names)
+            if kinds[name] not in ("hr", "bicubic") and not math.isnan(found.loc[name, "value"])
+        }
+        if len(candidates) > 1 and measure["direction"] != "none":
+            least = min(candidates.values())
+            best |= {(place, title) for place, value in candidates.items() if value == least}
+    return pd.DataFrame(columns), best
+
+
+def differences(comparison: ComparisonRecord) -> pd.DataFrame:
+    """Differences to the baseline with intervals and adjusted p-values, as text."""
+    rows = []
+    for name in comparison.names:
+        if name == comparison.summary["baseline"]:
+            continue
+        found = comparison.totals[comparison.totals["model"] == name].set_index("measure")
+        for measure in comparison.summary["measures"]:
+            row, digits = found.loc[measure["name"]], measure["digits"]
+            if not math.isfinite(row["difference"]):
+                continue
+            rows.append(
+                {
+                    "model": name,
+                    "measure": measure["title"],
+                    "difference": f"{row['difference']:+.{digits}f}",
+                    "95 % interval": (
+                        f"{row['difference_low']:+.{digits}f} to "
+                        f"{row['difference_high']:+.{digits}f}"
+                    ),
+                    "adjusted p": _p(row["p_adjusted"]),
+                }
+            )
+    columns = ["model", "measure", "difference", "95 % interval", "adjusted p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def write_tables(comparison: ComparisonRecord, folder: Path) -> None:
+    """Write ``models.*``, ``differences.*`` and ``strata.csv`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shown, best = headline(comparison)
+    comparison.totals.to_csv(folder / "models.csv", index=False)
+    comparison.strata.to_csv(folder / "strata.csv", index=False)
+    versus = differences(comparison)
+    versus.to_csv(folder / "differences.csv", index=False)
+    for name, frame, bold in (("models", shown, best), ("differences", versus, set())):
+        (folder / f"{name}.md").write_text(markdown(frame, bold), encoding="utf-8")
+        (folder / f"{name}.tex").write_text(latex(frame, bold), encoding="utf-8")
+
+
+def markdown(frame: pd.DataFrame, bold: Collection[tuple[int, str]] = ()) -> str:
+    """A Markdown table; cells (row, column) in ``bold`` are."""
+    lines = [_row(map(str, frame.columns)), _row("---" for _ in frame.columns)]
+    for place, values in enumerate(frame.to_dict("records")):
+        cells = []
+        for key, value in values.items():
+            text = str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+            cells.append(f"**{text}**" if (place, str(key)) in bold else text)
+        lines.append(_row(cells))
+    return "\n".join(lines) + "\n"
+
+
+def latex(frame: pd.DataFrame, bold: Collection[tuple[int, str]] = ()) -> str:
+    """A LaTeX tabular for booktabs."""
+    lines = [rf"\begin{{tabular}}{{l{'r' * (frame.shape[1] - 1)}}}", r"\toprule"]
+    lines += [" & ".join(_tex(str(name)) for name in frame.columns) + r" \\", r"\midrule"]
+    for place, values in enumerate(frame.to_dict("records")):
+        cells = [
+            rf"\textbf{{{_tex(str(value))}}}" if (place, str(key)) in bold else _tex(str(value))
+            for key, value in values.items()
+        ]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(row: pd.Series, digits: int) -> str:
+    value = float(row["value"])
+    if math.isinf(value):
+        return INFINITY if value > 0 else f"-{INFINITY}"
+    if math.isnan(value):
+        return DASH
+    text = f"{value:.{digits}f}"
+    if math.isfinite(row["ci_low"]):
+        text += f" {PLUS_MINUS} {(row['ci_high'] - row['ci_low']) / 2:.{digits}f}"
+    return text
+
+
+def _badness(value: float, direction: str) -> float:
+    if direction == "one":
+        return abs(value - 1.0)
+    return value if direction == "lower" else -value
+
+
+def _p(value: float) -> str:
+    if math.isnan(value):
+        return DASH
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    PLUS_MINUS: r"$\pm$", DASH: "--", INFINITY: r"$\infty$", "<": r"$<$", ">": r"$>$",
+    "|": r"\textbar{}", "\n": " ",
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    plain = "".join(_TEX.get(character, character) for character in text)
+    # After a line break of a table, a bracket or star would be read as its argument.
+    return "{}" + plain if plain.startswith(("[", "*")) else plain

@@ -1,0 +1,165 @@
+"""What :func:`cooanalysis.analyze` and :func:`cooanalysis.compare` return: records with plots,
+reports and files on top.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cooanalysis.analysis import files as analysis_files
+from cooanalysis.analysis.record import AnalysisRecord
+from cooanalysis.comparison import files as comparison_files
+from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.runtime.run_directory import FIGURES_FOLDER, REPORT_FILE, write_whole
+
+if TYPE_CHECKING:
+    from cooanalysis.plots.analysis import Plots as AnalysisPlots
+    from cooanalysis.plots.comparison import Plots as ComparisonPlots
+    from cooanalysis.report.explorer import Explorer
+
+TABLES_FOLDER = "tables"
+
+
+class Result(AnalysisRecord):
+    """The outcome of :func:`cooanalysis.analyze`.
+
+    Its data are the attributes of :class:`~cooanalysis.analysis.record.AnalysisRecord`.
+    """
+
+    @cached_property
+    def plot(self) -> AnalysisPlots:
+        """Figures of this result: ``result.plot.entropy_vs_center_distance()`` and so on."""
+        from cooanalysis.plots.analysis import Plots
+
+        return Plots(self)
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run directory: whole or not at all.
+
+        Parameters
+        ----------
+        directory
+            Where to write. It must not exist, unless it is a run directory and ``overwrite``.
+
+        Raises
+        ------
+        RunDirectoryError
+            If the directory holds something else or cannot be written.
+        """
+        from cooanalysis.plots.analysis import save_figures
+        from cooanalysis.report.analysis import write_report
+
+        def fill(building: Path) -> None:
+            analysis_files.write_files(self, building)
+            drawn = save_figures(self, building / FIGURES_FOLDER)
+            pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
+            write_report(self, building / REPORT_FILE, pictures)
+
+        return write_whole(Path(directory), fill, overwrite=overwrite)
+
+    def explore(self) -> Explorer:
+        """An interactive view for notebooks: point at a patch, see its group, center and ground
+        truth.
+
+        Raises
+        ------
+        CooError
+            If the run is of a version that kept no images of patches.
+        """
+        from cooanalysis.report.analysis import explore
+
+        return explore(self)
+
+    def _repr_html_(self) -> str:
+        from cooanalysis.report.sentences import summary_card
+
+        return summary_card(self.summary)
+
+    def __repr__(self) -> str:
+        s = self.summary
+        return (
+            f"<Result {s['dataset']['name']} x{s['scale']}: {s['n_queries']} queries, "
+            f"PSNR ceiling {s['psnr_ceiling_db']['value']:.2f} dB>"
+        )
+
+
+class Comparison(ComparisonRecord):
+    """The outcome of :func:`cooanalysis.compare`.
+
+    Its data are the attributes of :class:`~cooanalysis.comparison.record.ComparisonRecord`.
+    """
+
+    @cached_property
+    def plot(self) -> ComparisonPlots:
+        """Figures: ``comparison.plot.perception_distortion()`` and so on."""
+        from cooanalysis.plots.comparison import Plots
+
+        return Plots(self)
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the run directory: whole or not at all.
+
+        Raises
+        ------
+        RunDirectoryError
+            If the directory holds something else or cannot be written.
+        """
+        from cooanalysis.plots.comparison import save_figures
+        from cooanalysis.report.comparison import write_report
+        from cooanalysis.report.tables import write_tables
+
+        def fill(building: Path) -> None:
+            comparison_files.write_files(self, building)
+            write_tables(self, building / TABLES_FOLDER)
+            drawn = save_figures(self, building / FIGURES_FOLDER)
+            pictures = {path.stem: path.read_bytes() for path in drawn if path.suffix == ".png"}
+            write_report(self, building / REPORT_FILE, pictures)
+
+        return write_whole(Path(directory), fill, overwrite=overwrite)
+
+    def explore(self) -> Explorer:
+        """An interactive view for notebooks: point at a patch, see what every model outputs.
+
+        Raises
+        ------
+        CooError
+            If the comparison is of a version that kept no images of patches.
+        """
+        from cooanalysis.report.comparison import explore
+
+        return explore(self)
+
+    def _repr_html_(self) -> str:
+        from cooanalysis.report.comparison import card
+
+        return card(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison on {self.summary['dataset']['name']} x{self.summary['scale']}: "
+            f"{', '.join(self.names)}>"
+        )
+
+
+def load(directory: str | Path) -> Result:
+    """Read the run directory of an analysis back.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not a complete run directory, or was written by a newer version.
+    """
+    return Result(**vars(analysis_files.read_files(Path(directory))))
+
+
+def load_comparison(directory: str | Path) -> Comparison:
+    """Read the run directory of a comparison back.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not one, or is damaged.
+    """
+    return Comparison(**vars(comparison_files.read_files(Path(directory))))

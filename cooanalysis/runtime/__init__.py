@@ -1,0 +1,1 @@
+"""What everything runs on: memory, precision, environment, progress, files."""
