@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-dev
 
 # Small sizes, minutes; `--full --dataset div2k` takes hours.
 bench: $(VENV)/.installed-bench
-	$(BIN)/python experiments/benchmarks
+	$(BIN)/python -m experiments.benchmarks
 
 # All figures and tables, from the embedded images: minutes.
 figures: $(VENV)/.installed-models
@@ -27,8 +27,8 @@ figures: $(VENV)/.installed-models
 # How reliable it is, measured: an hour and a half. Writes the table of docs/reliability.md.
 robustness: $(VENV)/.installed-models $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet atheris
-	$(BIN)/python experiments/robustness/measure.py
-	$(BIN)/python experiments/robustness/measure.py --table
+	$(BIN)/python -m experiments.robustness.measure
+	$(BIN)/python -m experiments.robustness.measure --table
 
 # The oldest supported versions of the dependencies. LOWEST is a Python that has wheels of them.
 LOWEST ?= python3.10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,6 @@ def command_line() -> str:
 
 def figures() -> str:
     """Every figure that was made, with its caption and its tables."""
-    sys.path.insert(0, str(ROOT))
     from figures.page import read_caption, recorded
     from figures.registry import NAMES
 

@@ -15,7 +15,7 @@ from figures.contract import MissingData
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "decloss" / "measured"
 HOW = (
-    "train and measure with `python experiments/decloss/run.py`, `python "
+    "train and measure with `python -m experiments.decloss.run`, `python "
     "experiments/decloss/ablation.py` (hours on a CPU), then `python "
     "experiments/decloss/publish.py`"
 )

@@ -15,8 +15,8 @@ import cooanalysis as coo
 from cooanalysis.errors import CooError, RunDirectoryError
 from cooanalysis.runtime.npz import read_arrays, write_arrays
 from cooanalysis.runtime.run_directory import SCHEMA_VERSION, read_summary
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "cooanalysis").rglob("*.py"))
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.I)
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[ .]$')

@@ -1,8 +1,8 @@
 """All benchmarks with one command, and one table of their ratios.
 
-    python experiments/benchmarks                                  # small, on the embedded images
-    python experiments/benchmarks --full --dataset div2k           # hours
-    python experiments/benchmarks --only search --only startup
+    python -m experiments.benchmarks                                  # small, on the embedded images
+    python -m experiments.benchmarks --full --dataset div2k           # hours
+    python -m experiments.benchmarks --only search --only startup
 
 Every part is a script of its own that can be run alone; here each runs in its own process, and what
 it wrote is gathered. A part that fails or lacks a package is named in the table and stops none of
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from contest import HERE, OUT, Row, machine, markdown, say
-from options import DataRoot, Out
 
 from cooanalysis.neighbors.engines import torch_cuda_available
+from experiments.benchmarks.contest import OUT, PACKAGE, Row, machine, markdown, say
+from experiments.benchmarks.options import DataRoot, Out
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def main(
         if (reason := part.lacks()) is not None:
             left_out[name] = f"left out: {reason}"
             continue
-        command = [sys.executable, str(HERE / f"{part.script}.py"), *options, "--out", str(out)]
+        command = [sys.executable, "-m", f"{PACKAGE}.{part.script}", *options, "--out", str(out)]
         if part.data:
             command += ["--dataset", dataset]
             if data_root is not None:

@@ -1,7 +1,7 @@
 """What larger reference sets need, extrapolated from a measured run.
 
-    python experiments/benchmarks/div2k_run.py --dataset div2k
-    python experiments/benchmarks/capacity.py
+    python -m experiments.benchmarks.div2k_run --dataset div2k
+    python -m experiments.benchmarks.capacity
 
 Reads the run's table and gives every worker as many patches as that run had, so that index and
 search take as long on each as they took there. What is shared (images, answers to be merged) grows
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from contest import GIB, OUT, Row, numbers, publish
-from options import Out
 
 from cooanalysis.analysis.groups import GROUP_SHARD
 from cooanalysis.neighbors.index import index_bytes
+from experiments.benchmarks.contest import GIB, OUT, Row, numbers, publish
+from experiments.benchmarks.options import Out
 
 ANSWER_BYTES = 12
 """A neighbor: its row and its distance."""

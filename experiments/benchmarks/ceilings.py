@@ -1,6 +1,6 @@
 """What this machine can do, and how near our gathers and group statistics come to it.
 
-    python experiments/benchmarks/ceilings.py --dataset BSDS400
+    python -m experiments.benchmarks.ceilings --dataset BSDS400
 
 Measures the rate of matrix products, of copying, and of gathering random rows, then our kernels on
 real patches. A copy counts the bytes read and those written, and so do gathers: what they must
@@ -14,9 +14,19 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from contest import OUT, Limits, Ratio, Row, compete, publish, say, seconds_of
-from options import DataRoot, Out
-from real_patches import open_store
+
+from experiments.benchmarks.contest import (
+    OUT,
+    Limits,
+    Ratio,
+    Row,
+    compete,
+    publish,
+    say,
+    seconds_of,
+)
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.real_patches import open_store
 
 STRIDE = 2
 MATRIX = 4096

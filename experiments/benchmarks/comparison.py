@@ -1,6 +1,6 @@
 """Time and memory of a comparison, against its own parts done plainly.
 
-    python experiments/benchmarks/comparison.py --dataset bsd100 --reference BSDS400
+    python -m experiments.benchmarks.comparison --dataset bsd100 --reference BSDS400
 
 Measures, in one process and one after the other: plain inference of the shipped models (load an
 image, ask the network, round), the analysis that ``coo-analyze`` does, and the comparison. Prints
@@ -10,7 +10,6 @@ bounded budget and prints the peak memory.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,10 +25,7 @@ from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
 from cooanalysis.models.tiling import torch_to_uint8, uint8_to_torch, upscale
 from cooanalysis.runtime.environment import peak_rss_bytes
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from keeping import kept  # noqa: E402
+from experiments.keeping import kept
 
 
 def main(

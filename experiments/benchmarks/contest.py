@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PACKAGE = "experiments.benchmarks"
 OUT = Path("results/benchmarks")
 GIB = 2**30
 POLL_SECONDS = 0.1
@@ -100,8 +102,12 @@ def compete(
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [python, __file__, contestant, json.dumps(options), str(answer)]
-        process, seconds, largest, reason = watch(command, limits, stdout=subprocess.DEVNULL)
+        command = [python, "-m", f"{PACKAGE}.contest", contestant, json.dumps(options), str(answer)]
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        process, seconds, largest, reason = watch(
+            command, limits, stdout=subprocess.DEVNULL, env=environment
+        )
         if reason is None and process.returncode == 0:
             found = json.loads(answer.read_text(encoding="utf-8"))
             return Outcome(found["values"], seconds, found["peak_bytes"], found["skipped"])
@@ -167,13 +173,14 @@ def peak_bytes() -> int:
 
 def answer(contestant: str, options: str, target: str) -> None:
     """The child's side of :func:`compete`."""
-    sys.path.insert(0, str(HERE))
     module, function = contestant.split(":")
     values, skipped = {}, None
     try:
-        values = getattr(importlib.import_module(module), function)(**json.loads(options))
+        values = getattr(importlib.import_module(f"{PACKAGE}.{module}"), function)(
+            **json.loads(options)
+        )
     except ImportError as error:
-        skipped = f"not importable: {error.name or str(error).splitlines()[0]}"
+        skipped = f"not importable: {(error.name or str(error).splitlines()[0]).removeprefix(PACKAGE + '.')}"
     except MemoryError:
         skipped = "out of memory"
     found = {"values": values, "peak_bytes": peak_bytes(), "skipped": skipped}

@@ -1,6 +1,6 @@
 """What DECLoss adds to a training step of EDSR-baseline, side by side in one run.
 
-    python experiments/benchmarks/decloss_step.py --batch 4
+    python -m experiments.benchmarks.decloss_step --batch 4
 
 Prints the median time of a step with L1 alone and with L1 + DECLoss, alternating, and their ratio.
 """
@@ -13,12 +13,12 @@ from typing import Annotated
 
 import torch
 import typer
-from contest import OUT, Ratio, Row, publish
-from options import Out
 from torch.nn.functional import l1_loss
 
 from cooanalysis.losses import DECLoss
 from cooanalysis.models import build
+from experiments.benchmarks.contest import OUT, Ratio, Row, publish
+from experiments.benchmarks.options import Out
 
 
 def main(

@@ -1,6 +1,6 @@
 """The run of DIV2K's size against its limits: time and its split, memory, recall.
 
-    python experiments/benchmarks/div2k_run.py --dataset div2k
+    python -m experiments.benchmarks.div2k_run --dataset div2k
 
 Runs the real ``coo-analyze`` as a user does, watches its resident memory (pages of mapped files
 count), and holds what it reports against what was asked for.
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
-from options import DataRoot, Out
+
+from experiments.benchmarks.contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
+from experiments.benchmarks.options import DataRoot, Out
 
 PATCHES, GIBIBYTES, RECALL = 3e7, 8.0, 0.98
 

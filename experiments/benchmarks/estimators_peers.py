@@ -1,6 +1,6 @@
 """Our entropy estimators against those of libraries: speed, and error where the truth is known.
 
-    python experiments/benchmarks/estimators_peers.py --groups 1000 \\
+    python -m experiments.benchmarks.estimators_peers --groups 1000 \\
         --dadapy-python path/to/another/environment/bin/python
 
 Joint entropies of groups of n points in d coordinates, and entropies of single coordinates. Errors
@@ -18,11 +18,21 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
 from estimators import JOINT, MARGINAL, Groups
-from options import Out
 
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
+from experiments.benchmarks.contest import (
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    numbers,
+    publish,
+    say,
+)
+from experiments.benchmarks.options import Out
 
 PACKAGES = ("infomeasure", "npeet-plus")
 PEERS = {

@@ -1,6 +1,6 @@
 """What a GPU brings: exact search and group statistics on it, against its own rates and two cores.
 
-    python experiments/benchmarks/gpu.py --dataset div2k
+    python -m experiments.benchmarks.gpu --dataset div2k
 
 Measures the GPU's matrix products and copies, our search in torch (and FAISS's, where the
 installed one finds the GPU), and the same exact search with two cores for some of the queries: it
@@ -20,9 +20,21 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, publish, say, seconds_of
-from options import DataRoot, Out
-from real_patches import open_store, real_patches
+
+from experiments.benchmarks.contest import (
+    GIB,
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    publish,
+    say,
+    seconds_of,
+)
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.real_patches import open_store, real_patches
 
 CORES = 2
 PRODUCT_TIMES, FASTER = 2.0, 50.0

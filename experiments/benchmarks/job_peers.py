@@ -1,6 +1,6 @@
 """The whole job against the naive script: time, memory, and whether they agree.
 
-    python experiments/benchmarks/job_peers.py --dataset div2k --images 25,50,100,200 \\
+    python -m experiments.benchmarks.job_peers --dataset div2k --images 25,50,100,200 \\
         --queries 20000
 
 Every size is a number of images of a data set that serves as its own reference. Ours runs twice:
@@ -19,10 +19,20 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
-from options import DataRoot, Out
 
 from cooanalysis.data import resolve
+from experiments.benchmarks.contest import (
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    numbers,
+    publish,
+    say,
+)
+from experiments.benchmarks.options import DataRoot, Out
 
 SCALE = 4
 SAME, WHOLE, NAIVE = "cooanalysis, the same measures", "cooanalysis, by default", "naive script"

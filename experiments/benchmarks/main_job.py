@@ -4,7 +4,7 @@ Runs the analysis with the default index, then FAISS's exact search over the sam
 features for the same queries, and prints times, ratios, recall against the *whole* exact answer,
 and the peak memory of the job (taken before the exact search starts).
 
-    python experiments/benchmarks/main_job.py --dataset bsd100 --reference BSDS400 --queries 20000
+    python -m experiments.benchmarks.main_job --dataset bsd100 --reference BSDS400 --queries 20000
 
 Times are wall-clock seconds of one run; the ratios compare work done seconds apart on the same
 machine.
@@ -13,7 +13,6 @@ machine.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -28,10 +27,7 @@ from cooanalysis.data.patches import Patches, PatchStore
 from cooanalysis.neighbors import exact_search, recall_at_k
 from cooanalysis.runtime.environment import peak_rss_bytes, versions
 from cooanalysis.runtime.run_directory import Checkpoints
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from keeping import kept  # noqa: E402
+from experiments.keeping import kept
 
 SMALL_BATCH = 4096
 """FAISS's exact search takes several times as long a query on batches up to this size."""

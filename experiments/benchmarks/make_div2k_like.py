@@ -1,6 +1,6 @@
 """Make a data set of DIV2K's layout, sizes and count from any folder of photographs.
 
-    python experiments/benchmarks/make_div2k_like.py path/to/BSDS400 data/DIV2K --images 800
+    python -m experiments.benchmarks.make_div2k_like path/to/BSDS400 data/DIV2K --images 800
 
 For runs of full size where DIV2K itself is not at hand. Every image is a mosaic of pieces of the
 photographs, each turned by any angle, shrunk a little and perhaps mirrored, so that pieces of one

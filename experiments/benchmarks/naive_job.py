@@ -1,6 +1,6 @@
 """The analysis as one would write it in an afternoon with NumPy, SciPy and scikit-learn.
 
-    python experiments/benchmarks/naive_job.py --dataset sample --queries 500
+    python -m experiments.benchmarks.naive_job --dataset sample --queries 500
 
 All patches are cut out with sliding windows into float32 arrays, neighbors are searched by brute
 force, and groups are measured one after the other. Nothing is slow on purpose: arrays are
@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import typer
 from numpy.typing import NDArray
-from options import DataRoot
 from scipy.fft import dctn
 from scipy.spatial import KDTree
 from scipy.special import digamma, gammaln
@@ -30,6 +29,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
+from experiments.benchmarks.options import DataRoot
 
 SCALE, WIDTH = 4, 5
 SIZE = SCALE * WIDTH

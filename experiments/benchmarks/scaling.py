@@ -1,6 +1,6 @@
 """Cost of the search against the number of reference patches, with the fitted exponent.
 
-    python experiments/benchmarks/scaling.py --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
+    python -m experiments.benchmarks.scaling --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
 Reference sets are the first images, in a drawn order, of one large set; the queries are the same
 for all sizes and of other images. Every size is indexed, tuned to the recall and searched as the
@@ -16,10 +16,22 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from contest import GIB, OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
-from options import DataRoot, Out
-from real_patches import most_patches, real_patches
-from searchers import TUNING_QUERIES, Clock
+
+from experiments.benchmarks.contest import (
+    GIB,
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    numbers,
+    publish,
+    say,
+)
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.real_patches import most_patches, real_patches
+from experiments.benchmarks.searchers import TUNING_QUERIES, Clock
 
 RECALL_QUERIES = 512
 EXPONENT = 0.6

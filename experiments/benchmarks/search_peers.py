@@ -1,6 +1,6 @@
 """Our neighbor search against raw FAISS, scikit-learn and pynndescent, on real patches.
 
-    python experiments/benchmarks/search_peers.py --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
+    python -m experiments.benchmarks.search_peers --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
 Every contestant gets the same reference patches and the same held-out queries, in a process of its
 own; those of one size run one after the other. Recall is against our exact search. A contestant
@@ -17,9 +17,20 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
-from options import DataRoot, Out
-from real_patches import most_patches
+
+from experiments.benchmarks.contest import (
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    numbers,
+    publish,
+    say,
+)
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.real_patches import most_patches
 
 CONTESTANTS = {
     "cooanalysis, exact": "searchers:ours_exact",

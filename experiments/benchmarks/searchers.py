@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from real_patches import RealPatches, real_patches
+
+from experiments.benchmarks.real_patches import RealPatches, real_patches
 
 TUNING_QUERIES = 256
 WARM_UP = 3000

@@ -1,6 +1,6 @@
 """How long commands take until they say something, against Python itself.
 
-    python experiments/benchmarks/startup.py
+    python -m experiments.benchmarks.startup
 
 Medians of several runs, interleaved. Other packages of the field are imported for comparison where
 they are installed.
@@ -16,8 +16,9 @@ import time
 from typing import Annotated
 
 import typer
-from contest import OUT, Ratio, Row, publish, say
-from options import Out
+
+from experiments.benchmarks.contest import OUT, Ratio, Row, publish, say
+from experiments.benchmarks.options import Out
 
 CLI = "import sys; sys.argv[0] = 'coo-analyze'; from cooanalysis.cli.analyze import main; main()"
 BASE, HELP = "python -c pass", "coo-analyze --help"

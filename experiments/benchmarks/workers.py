@@ -1,6 +1,6 @@
 """What several workers cost: the same plan by one process and by Dask workers on this machine.
 
-    python experiments/benchmarks/workers.py --dataset bsd100 --reference BSDS400
+    python -m experiments.benchmarks.workers --dataset bsd100 --reference BSDS400
 
 One process computes with all cores; workers share them. Search (exact) and the measuring of
 groups are compared, for that is what workers do; their start is told beside it. Results must be
@@ -14,8 +14,19 @@ import time
 from typing import Annotated, Any, Optional
 
 import typer
-from contest import OUT, Limits, Outcome, Ratio, Row, compete, numbers, publish, say
-from options import DataRoot, Out
+
+from experiments.benchmarks.contest import (
+    OUT,
+    Limits,
+    Outcome,
+    Ratio,
+    Row,
+    compete,
+    numbers,
+    publish,
+    say,
+)
+from experiments.benchmarks.options import DataRoot, Out
 
 OVERHEAD = 1.2
 

@@ -1,6 +1,6 @@
 """Weight and temperature of DECLoss: one seed of L1 + DECLoss for each combination.
 
-    python experiments/decloss/ablation.py
+    python -m experiments.decloss.ablation
 
 Everything but the two constants is that of the small tier's ``l1-decloss``, and differences are to
 its ``l1`` of the same seed. Results land in ``results/decloss/ablation``; what is there already is
@@ -20,10 +20,9 @@ import typer
 from cooanalysis.errors import CooError
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 
-import tables  # noqa: E402
-from steps import Measures, train_once  # noqa: E402
+from experiments.decloss import tables
+from experiments.decloss.steps import Measures, train_once
 
 COLUMNS = {
     "weight": ("weight", "g"),

@@ -1,8 +1,8 @@
 """Copy what was measured into the small tables that figures are drawn from.
 
-    python experiments/decloss/run.py --tier small
-    python experiments/decloss/ablation.py
-    python experiments/decloss/publish.py
+    python -m experiments.decloss.run --tier small
+    python -m experiments.decloss.ablation
+    python -m experiments.decloss.publish
 
 Training takes hours, so its outcome is kept in ``experiments/decloss/measured``: the measures of
 each model, the logs of each training, and where all of it comes from.
@@ -22,9 +22,8 @@ import typer
 from cooanalysis.errors import CooError
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 
-import tables  # noqa: E402
+from experiments.decloss import tables
 
 MEASURED = HERE / "measured"
 

@@ -1,6 +1,6 @@
 """Train pairs with and without DECLoss, measure them, and write the tables.
 
-    python experiments/decloss/run.py --tier small
+    python -m experiments.decloss.run --tier small
 
 Each step is skipped where its result is there already, so an interrupted run goes on where it
 stopped. Results land in ``results/decloss/<tier>``.
@@ -18,10 +18,9 @@ import typer
 from cooanalysis.errors import CooError
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 
-import tables  # noqa: E402
-from steps import BICUBIC, Measures, train_once  # noqa: E402
+from experiments.decloss import tables
+from experiments.decloss.steps import BICUBIC, Measures, train_once
 
 VARIANTS = ("l1", "l1-decloss", "ragan", "ragan-decloss")
 TWINS = {"l1-decloss": "l1", "ragan-decloss": "ragan"}

@@ -1,6 +1,6 @@
 """Copy the small tier's weights of one seed into the package, each with a model card.
 
-    python experiments/decloss/ship.py
+    python -m experiments.decloss.ship
 
 Everything in a card is read from what ``run.py`` left behind.
 """
@@ -40,7 +40,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Which seed.")] = 0,
 ) -> None:
     """Copy and describe."""
-    target = Path(cooanalysis.__file__).parent / "weights"
+    target = Path(cooanalysis.__file__).parent / "models" / "pretrained"
     target.mkdir(exist_ok=True)
     models = pd.read_csv(results / "tables" / "models.csv").set_index(["variant", "seed"])
     for variant, title in TITLES.items():
@@ -73,7 +73,7 @@ made to show what a loss does, not to be the best model of its size.
 - {summary["iterations"]} iterations with batches of {config["data"]["batch_size"]} crops of \
 {config["data"]["crop"]}x{config["data"]["crop"]} LR pixels, after the common L1 start; seed {seed}.
 - Losses: `{json.dumps(config["losses"])}`{gan(config)}.
-- Command: `python experiments/decloss/run.py --tier small --seeds {seed} --variants {variant}` \
+- Command: `python -m experiments.decloss.run --tier small --seeds {seed} --variants {variant}` \
 ({summary["seconds"]:.0f} s on {summary["device"]}).
 - torch {summary["versions"]["torch"]}.
 

@@ -13,7 +13,7 @@ import typer
 from cooanalysis.training import read_config, train
 
 if TYPE_CHECKING:
-    from evaluate import Evaluation
+    from experiments.decloss.evaluate import Evaluation
 
 HERE = Path(__file__).parent
 BICUBIC = "bicubic"
@@ -63,7 +63,7 @@ class Measures:
                 return pd.read_csv(kept / "images.csv"), record
         typer.echo(f"measuring {name}")
         if self._evaluation is None:
-            from evaluate import Evaluation
+            from experiments.decloss.evaluate import Evaluation
 
             self._evaluation = Evaluation(self.reference, self.data_root)
         table, record = self._evaluation.images_of(weights)

@@ -1,7 +1,7 @@
 """Bias and scatter of the entropy estimators where the truth is known, as a Markdown table.
 
-    python experiments/estimators/bias_table.py
-    python experiments/estimators/bias_table.py --n 128 --d 24 --trials 1000
+    python -m experiments.estimators.bias_table
+    python -m experiments.estimators.bias_table --n 128 --d 24 --trials 1000
 
 Every cell is bias ± standard deviation of a single group, in nats per dimension. The standard
 error of a bias is the standard deviation over the root of the number of trials.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,10 +26,7 @@ from cooanalysis.measures.entropy import (
     entropy,
     gaussian_entropy,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from keeping import kept  # noqa: E402
+from experiments.keeping import kept
 
 Array = NDArray[np.float64]
 Sampler = Callable[[np.random.Generator, tuple[int, int, int]], Array]

@@ -1,6 +1,6 @@
 """Which feature spaces tell noise from detail: manifold ratios of outputs with white noise.
 
-    python experiments/manifold/noise_table.py --dataset bsd100 --reference BSDS400
+    python -m experiments.manifold.noise_table --dataset bsd100 --reference BSDS400
 
 White noise is added to the true images and to the outputs of shipped twins. Where the ratio of a
 space falls with it, that space takes noise for detail.
@@ -8,7 +8,6 @@ space falls with it, that space takes noise for detail.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -23,10 +22,7 @@ from cooanalysis.models import load_weights
 from cooanalysis.models.shipped import shipped
 from cooanalysis.models.tiling import upscale
 from cooanalysis.report.tables import markdown
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from keeping import kept  # noqa: E402
+from experiments.keeping import kept
 
 Image = NDArray[np.uint8]
 BASES = ("hr", "edsr-small-x4-l1", "edsr-small-x4-l1-decloss", "edsr-small-x4-ragan-decloss")

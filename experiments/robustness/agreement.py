@@ -1,6 +1,6 @@
 """The largest differences between threads, batch sizes, engines and precisions, on one analysis.
 
-    python experiments/robustness/agreement.py [--dataset sample]
+    python -m experiments.robustness.agreement [--dataset sample]
 
 Every variant is compared with the first run, column by column: the largest difference over all
 patches, relative to the largest value of the column. Members of groups are compared as sets.

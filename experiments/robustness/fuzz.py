@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing (atheris) of every parser and loader of ours.
 
     pip install atheris
-    python experiments/robustness/fuzz.py --seconds 120
+    python -m experiments.robustness.fuzz --seconds 120
 
-Each target of tests/fuzz/targets.py runs in a process of its own for the stated time. What ends in
+Each target of experiments/robustness/fuzz_targets.py runs in a process of its own for the stated time. What ends in
 anything but a CooError, takes longer than 20 seconds or more than 4 GiB is kept as a file below
 ``--out``, and the exit code is 1.
 """
@@ -20,7 +20,6 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "fuzz"), str(ROOT)]
 
 INSTRUMENTED = ["cooanalysis", "PIL", "zipfile", "tarfile", "json", "yaml", "omegaconf",
                 "numpy.lib.format", "numpy.lib._format_impl"]  # fmt: skip
@@ -32,16 +31,16 @@ def fuzz(name: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
-        from targets import TARGETS
+        from experiments.robustness.fuzz_targets import TARGETS
     atheris.Setup([sys.argv[0], *arguments], TARGETS[name].run)
     atheris.Fuzz()
 
 
 def write_seeds(name: str, folder: Path) -> None:
     """The inputs that a fuzzer starts from, and those of earlier findings."""
-    from targets import TARGETS
+    from experiments.robustness.fuzz_targets import TARGETS
 
-    kept = ROOT / "tests" / "fuzz" / "findings" / name
+    kept = Path(__file__).parent / "findings" / name
     found = [path.read_bytes() for path in sorted(kept.glob("*"))] if kept.is_dir() else []
     for seed in [*TARGETS[name].seeds(), *found]:
         (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
@@ -56,11 +55,11 @@ def run(name: str, seconds: int, out: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         write_seeds(name, Path(folder))
         command = [
-            sys.executable, __file__, "--target", name, "--", folder,
+            sys.executable, "-m", "experiments.robustness.fuzz", "--target", name, "--", folder,
             f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=4096", "-max_len=16384",
             "-print_final_stats=1", f"-artifact_prefix={kept}/",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=ROOT)
     (kept / "log.txt").write_text(done.stderr[-20_000:] + done.stdout[-5_000:], encoding="utf-8")
     if match := _DONE.search(done.stderr):
         executed = int(match[1])
@@ -72,7 +71,7 @@ def run(name: str, seconds: int, out: Path) -> dict[str, object]:
 
 def main() -> None:
     """Fuzz the targets that were asked for, one after the other; print a line of JSON each."""
-    from targets import TARGETS
+    from experiments.robustness.fuzz_targets import TARGETS
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=int, default=120, help="for each target")

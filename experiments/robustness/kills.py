@@ -1,6 +1,6 @@
 """Kill a command at random moments, start it again, and compare with an undisturbed run.
 
-    python experiments/robustness/kills.py --kills 50 --command analyze
+    python -m experiments.robustness.kills --kills 50 --command analyze
 
 Each directory is killed several times in a row, each time at a random moment of what is left to do,
 then finished. After every kill the directory must be absent, complete, or on the way with nothing

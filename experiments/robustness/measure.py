@@ -1,7 +1,7 @@
 """Measure how reliable this is, and write the numbers down: measured.json beside this file.
 
-    python experiments/robustness/measure.py             # everything: about an hour and a half
-    python experiments/robustness/measure.py --only agreement
+    python -m experiments.robustness.measure             # everything: about an hour and a half
+    python -m experiments.robustness.measure --only agreement
 
 Each part replaces its own numbers and leaves the others. ``--table`` writes them into
 docs/reliability.md, whose table a test compares with the file.
@@ -14,7 +14,6 @@ import datetime as dt
 import json
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,13 +29,11 @@ ROOT = HERE.parents[1]
 MEASURED = HERE / "measured.json"
 PAGE = ROOT / "docs" / "reliability.md"
 START, END = "<!-- measured: from here -->", "<!-- measured: to here -->"
-sys.path[:0] = [str(HERE), str(ROOT), *(str(ROOT / "tests" / n) for n in
-                                        ("fuzz", "robustness", "security"))]  # fmt: skip
 
 
 def bad_input(options: argparse.Namespace) -> dict[str, Any]:
     """The corpus of bad input: counts of what was handled, refused, or a fault."""
-    import corpus
+    from experiments.robustness import corpus
 
     with tempfile.TemporaryDirectory() as folder:
         outcomes = corpus.try_all(corpus.all_cases(Path(folder) / "corpus"))
@@ -51,9 +48,9 @@ def bad_input(options: argparse.Namespace) -> dict[str, Any]:
 
 def malicious(options: argparse.Namespace) -> dict[str, Any]:
     """Files that would run code or lie about their size, and hostile archives."""
-    import bad_files
-    import malicious as files
-    from outcome import Case, try_case
+    from experiments.robustness import bad_files
+    from experiments.robustness import malicious as files
+    from experiments.robustness.outcome import Case, try_case
 
     with tempfile.TemporaryDirectory() as folder:
         canary, place = Path(folder) / "canary", Path(folder) / "files"
@@ -78,7 +75,7 @@ def malicious(options: argparse.Namespace) -> dict[str, Any]:
 
 def kill(options: argparse.Namespace) -> dict[str, Any]:
     """SIGKILL at random moments, then resumed and compared."""
-    import kills
+    from experiments.robustness import kills
 
     found = {}
     for command in kills.COMMANDS:
@@ -90,7 +87,7 @@ def kill(options: argparse.Namespace) -> dict[str, Any]:
 
 def interrupt(options: argparse.Namespace) -> dict[str, Any]:
     """Ctrl-C at random moments: exit code 130, one line, resumed and compared."""
-    import kills
+    from experiments.robustness import kills
 
     found = {}
     for command in kills.COMMANDS:
@@ -102,8 +99,8 @@ def interrupt(options: argparse.Namespace) -> dict[str, Any]:
 
 def fuzz(options: argparse.Namespace) -> dict[str, Any]:
     """Coverage-guided fuzzing of every target."""
-    import fuzz as fuzzer
-    from targets import TARGETS
+    from experiments.robustness import fuzz as fuzzer
+    from experiments.robustness.fuzz_targets import TARGETS
 
     outcomes = [fuzzer.run(name, options.seconds, ROOT / "runs" / "fuzz") for name in TARGETS]
     return {
@@ -120,7 +117,7 @@ def fuzz(options: argparse.Namespace) -> dict[str, Any]:
 
 def agreement(options: argparse.Namespace) -> dict[str, Any]:
     """Largest differences between threads, batch sizes, engines and precisions."""
-    import agreement as agree
+    from experiments.robustness import agreement as agree
 
     return {
         "threads": agree.between_threads("sample"),

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,25 +17,18 @@ from PIL import Image
 
 from cooanalysis.data import read_image, sample_pairs
 from cooanalysis.neighbors import recall_at_k
+from tests.helpers import ROOT
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "benchmarks"
+FOLDER = ROOT / "experiments" / "benchmarks"
 COMMANDS = sorted(
     path.stem for path in FOLDER.glob("*.py") if "typer.run(" in path.read_text(encoding="utf-8")
 )
 PLENTY = 2**40
 
 
-@pytest.fixture(scope="module", autouse=True)
-def scripts() -> Iterator[None]:
-    """The scripts import each other by their bare names."""
-    sys.path.insert(0, str(FOLDER))
-    yield
-    sys.path.remove(str(FOLDER))
-
-
 @pytest.fixture
 def contest() -> ModuleType:
-    return importlib.import_module("contest")
+    return importlib.import_module("experiments.benchmarks.contest")
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +100,7 @@ def test_results_are_written_twice_and_alike(contest: ModuleType, tmp_path: Path
 
 
 def _collector() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_main", FOLDER / "__main__.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("experiments.benchmarks.__main__")
 
 
 @pytest.mark.parametrize("script", COMMANDS)
@@ -121,15 +108,16 @@ def test_every_script_explains_itself(script: str) -> None:
     text = (FOLDER / f"{script}.py").read_text(encoding="utf-8")
     if "import torch" in text:
         pytest.importorskip("torch")
-    command = [sys.executable, str(FOLDER / f"{script}.py"), "--help"]
-    assert "Usage" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", f"experiments.benchmarks.{script}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "Usage" in done.stdout
 
 
 # -- Search -------------------------------------------------------------------------------------
 
 
 def test_queries_are_held_out_and_the_same_for_all_sizes(patches: dict[str, Any]) -> None:
-    module = importlib.import_module("real_patches")
+    module = importlib.import_module("experiments.benchmarks.real_patches")
     few, many = (module.real_patches(**patches | {"n": n}) for n in (100, None))
     np.testing.assert_array_equal(few.queries, many.queries)
     assert len(few.reference) == 100 and len(few.queries) == 40
@@ -152,7 +140,7 @@ def test_queries_are_held_out_and_the_same_for_all_sizes(patches: dict[str, Any]
 def test_searchers_find_the_same(name: str, patches: dict[str, Any], tmp_path: Path) -> None:
     if name == "pynndescent":
         pytest.importorskip("pynndescent")
-    searchers = importlib.import_module("searchers")
+    searchers = importlib.import_module("experiments.benchmarks.searchers")
     options = {"k": 16, "recall": 0.9, "patches": patches}
     searchers.ours_exact(str(tmp_path / "exact.npy"), **options)
     answer = getattr(searchers, name)(str(tmp_path / "found.npy"), **options)
@@ -163,7 +151,7 @@ def test_searchers_find_the_same(name: str, patches: dict[str, Any], tmp_path: P
 
 
 def test_ratios_of_the_search_take_the_largest_common_size(contest: ModuleType) -> None:
-    module = importlib.import_module("search_peers")
+    module = importlib.import_module("experiments.benchmarks.search_peers")
     ours, peer, slow = module.OURS, "FAISS IndexFlatL2", "pynndescent"
     rows = [
         {"reference patches": n, "contestant": who, "total s": total, "search s": total,
@@ -176,7 +164,7 @@ def test_ratios_of_the_search_take_the_largest_common_size(contest: ModuleType) 
 
 
 def test_scaling_fits_a_power(patches: dict[str, Any]) -> None:
-    scaling = importlib.import_module("scaling")
+    scaling = importlib.import_module("experiments.benchmarks.scaling")
     slope, half, r2 = scaling.fit([100, 1000, 10_000, 100_000], [2.0, 4.0, 8.0, 16.0])
     assert slope == pytest.approx(np.log10(2.0)) and half < 1e-6 and r2 == pytest.approx(1.0)
     found = scaling.search(
@@ -191,8 +179,8 @@ def test_scaling_fits_a_power(patches: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_the_naive_job_equals_ours(photographs: Path, tmp_path: Path) -> None:
-    job_peers = importlib.import_module("job_peers")
-    naive_job = importlib.import_module("naive_job")
+    job_peers = importlib.import_module("experiments.benchmarks.job_peers")
+    naive_job = importlib.import_module("experiments.benchmarks.naive_job")
     shared = {"dataset": str(photographs), "n_queries": 100, "k": 128, "stride": 2}
     ours = job_peers.ours(**shared, out=str(tmp_path / "run"), memory=16.0, same=True)
     positions = str(tmp_path / "run" / "groups.parquet")
@@ -208,7 +196,7 @@ def test_the_naive_job_equals_ours(photographs: Path, tmp_path: Path) -> None:
 
 
 def test_a_subset_keeps_the_low_resolution_images(photographs: Path, tmp_path: Path) -> None:
-    job_peers = importlib.import_module("job_peers")
+    job_peers = importlib.import_module("experiments.benchmarks.job_peers")
     from cooanalysis.data import find_pairs
 
     assert job_peers.subset(str(photographs), 3, tmp_path / "plain", None) == 3
@@ -235,13 +223,13 @@ estimator_names = [
 
 @pytest.mark.parametrize("name", estimator_names)
 def test_estimators_speak_nats_per_dimension(name: str, tmp_path: Path) -> None:
-    estimators = importlib.import_module("estimators")
+    estimators = importlib.import_module("experiments.benchmarks.estimators")
     assert set(estimator_names) == set(estimators.CONTESTANTS)
     for package in ("infomeasure", "npeet", "DADApy"):
         if name.startswith(package):
             pytest.importorskip({"npeet": "npeet_plus", "DADApy": "dadapy"}.get(package, package))
     d = 1 if name in estimators.MARGINAL else 2
-    groups, truth = importlib.import_module("estimators_peers").gaussian(
+    groups, truth = importlib.import_module("experiments.benchmarks.estimators_peers").gaussian(
         np.random.default_rng(0), (40, 128, d)
     )
     np.save(tmp_path / "groups.npy", 3.0 * groups)
@@ -259,7 +247,7 @@ def test_a_gpu_is_held_against_its_own_rates_and_two_cores(
     patches: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    gpu = importlib.import_module("gpu")
+    gpu = importlib.import_module("experiments.benchmarks.gpu")
     monkeypatch.setattr(gpu, "_use_cores", lambda: None)  # they would stay with this process
     asked = {"repeats": 1, "device": "cpu", "patches": patches | {"stride": 2}}
     rate = gpu.rates(groups=20, k=128, matrix=64, **asked)
@@ -284,7 +272,7 @@ def test_a_gpu_is_held_against_its_own_rates_and_two_cores(
 
 
 def test_a_capacity_plan_gives_every_worker_a_measured_share(tmp_path: Path) -> None:
-    capacity = importlib.import_module("capacity")
+    capacity = importlib.import_module("experiments.benchmarks.capacity")
     stages = {"load": 10.0, "index": 20.0, "search": 30.0, "centers": 4.0, "entropy gaussian": 2.0}
     made_up = {
         "rows": [{"stage": stage, "seconds": value} for stage, value in stages.items()],
@@ -311,7 +299,7 @@ def test_workers_do_what_one_process_does(
 ) -> None:
     pytest.importorskip("distributed", reason="needs Dask: pip install 'cooanalysis[cluster]'")
     monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path))
-    workers = importlib.import_module("workers")
+    workers = importlib.import_module("experiments.benchmarks.workers")
     options = (str(photographs), None, 200, 128)
     alone, two = (workers.study(*options, number, None) for number in (None, 2))
     assert alone["digest"] == two["digest"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,18 +10,7 @@ from PIL import Image
 
 from cooanalysis.data import iter_pairs, resolve
 from cooanalysis.data.loading import LoadedPair
-
-SCRIPT = Path(__file__).parents[2] / "experiments" / "benchmarks" / "make_div2k_like.py"
-
-
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_div2k_like", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where other processes look for its functions
-    spec.loader.exec_module(module)
-    return module
+from experiments.benchmarks import make_div2k_like
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +23,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_set_is_found_by_its_name_and_made_once(
-    generator: ModuleType, photographs: Path, tmp_path: Path
-) -> None:
+def test_the_set_is_found_by_its_name_and_made_once(photographs: Path, tmp_path: Path) -> None:
     root = tmp_path / "DIV2K"
-    generator.main(photographs, root, images=1, seed=0)
+    make_div2k_like.main(photographs, root, images=1, seed=0)
     files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert sorted(path.name for path in files) == ["0001.png", "0001x4.png"]
     with pytest.warns(UserWarning, match="holds 1 of the 800"):
@@ -52,19 +36,19 @@ def test_the_set_is_found_by_its_name_and_made_once(
     # What is there stays; what is lacking is made again, the same.
     small = next(path for path in files if path.name == "0001x4.png")
     small.unlink()
-    generator.main(photographs, root, images=1, seed=0)
+    make_div2k_like.main(photographs, root, images=1, seed=0)
     assert {path: path.read_bytes() for path in files} == files
 
 
-def test_a_piece_has_no_empty_corners(generator: ModuleType) -> None:
+def test_a_piece_has_no_empty_corners() -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
-        found = generator.piece(np.full((321, 481, 3), 200, np.uint8), rng)
-        assert found.shape == (generator.PIECE, generator.PIECE, 3)
+        found = make_div2k_like.piece(np.full((321, 481, 3), 200, np.uint8), rng)
+        assert found.shape == (make_div2k_like.PIECE, make_div2k_like.PIECE, 3)
         assert found.min() >= 199
 
 
-def test_a_folder_of_small_images_is_refused(generator: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_of_small_images_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((50, 50), np.uint8)).save(tmp_path / "small.png")
-    with pytest.raises(generator.typer.BadParameter, match="at least 204x204"):
-        generator.main(tmp_path, tmp_path / "out", images=1, seed=0)
+    with pytest.raises(make_div2k_like.typer.BadParameter, match="at least 204x204"):
+        make_div2k_like.main(tmp_path, tmp_path / "out", images=1, seed=0)

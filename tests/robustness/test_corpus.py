@@ -11,14 +11,10 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("pipes, alarms and file names of POSIX", allow_module_level=True)
 
-import bad_files
-import bad_folders
-import bad_images
-import bad_settings
-from corpus import table, try_all, whole_runs
-from outcome import Case, Outcome, try_case
-
 from cooanalysis.errors import ConfigError
+from experiments.robustness import bad_files, bad_folders, bad_images, bad_settings
+from experiments.robustness.corpus import table, try_all, whole_runs
+from experiments.robustness.outcome import Case, Outcome, try_case
 
 
 def faults(outcomes: list[Outcome]) -> list[str]:

@@ -17,17 +17,16 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import ROOT
+
 if sys.platform == "win32":
     pytest.skip("signals and limits of POSIX", allow_module_level=True)
 
-sys.path.append(str(Path(__file__).parents[2] / "experiments" / "robustness"))
-
-import kills
 
 import cooanalysis as coo
 from cooanalysis.errors import RunDirectoryError
+from experiments.robustness import kills
 
-ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "analyze",
     "compare",

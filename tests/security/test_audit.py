@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
-SPEC = importlib.util.spec_from_file_location(
-    "audit", Path(__file__).parents[2] / ".ci" / "audit.py"
-)
+from tests.helpers import ROOT
+
+SPEC = importlib.util.spec_from_file_location("audit", ROOT / ".ci" / "audit.py")
 assert SPEC is not None and SPEC.loader is not None
 audit = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(audit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,8 @@ import cooanalysis as coo
 from cooanalysis.data import upsample
 
 playwright = pytest.importorskip("playwright.sync_api")
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.browser,
     pytest.mark.skipif(sys.platform == "win32", reason="such names cannot be on Windows"),
     pytest.mark.slow,
 ]
@@ -73,10 +70,10 @@ def reports(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(browser_path: str) -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+        opened = driver.chromium.launch(executable_path=browser_path, args=options)
         yield opened
         opened.close()
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
+
 SOURCES = sorted(
     path
     for folder in ("cooanalysis", "figures", "experiments")

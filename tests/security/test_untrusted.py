@@ -15,9 +15,8 @@ pytest.importorskip("safetensors")
 pytest.importorskip("spandrel")
 pytest.importorskip("lightning_fabric")
 
-import malicious  # noqa: E402
-
 from cooanalysis.errors import CooError  # noqa: E402
+from experiments.robustness import malicious  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="payloads are POSIX commands")
 

