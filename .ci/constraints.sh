@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$1
+export UV_PYTHON_DOWNLOADS=never
 shift
 "$uv" pip compile setup.cfg --universal --python-version 3.10 --quiet "$@" \
   --extra cpu --extra cluster --extra dev --extra docs --extra models --extra notebook \
