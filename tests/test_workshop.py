@@ -47,7 +47,7 @@ def supported() -> list[str]:
 def pins(python: str) -> dict[str, str]:
     """Versions by name that constraints.txt holds for a Python on Linux; no name may have two."""
     where = {
-        **default_environment(),
+        **{name: str(value) for name, value in default_environment().items()},
         "python_version": python,
         "python_full_version": f"{python}.9",
         "sys_platform": "linux",
