@@ -104,7 +104,7 @@ JOINT: dict[str, Callable[[Groups], Values]] = {
     "SciPy multivariate_normal.fit": _scipy_gaussian,
     "infomeasure, Kozachenko-Leonenko": _infomeasure,
     "npeet-plus, Kozachenko-Leonenko": _npeet,
-    "DADApy, nearest-neighbour density": _dadapy,
+    "DADApy, nearest-neighbor density": _dadapy,
 }
 MARGINAL: dict[str, Callable[[Groups], Values]] = {
     "cooanalysis, spacings": _our_marginals,
