@@ -13,10 +13,11 @@
 # %% [markdown]
 # # DECLoss in your training loop
 #
-# DECLoss is a plain `torch.nn.Module` on batches of images in [0, 1]; using it takes two lines. Here a small network
-# that was trained with L1 is trained a little further, once with L1 and once with L1 + DECLoss, on a few photographs;
-# then both are compared on pictures that neither has seen. Half a minute of training on a CPU shows how it is done.
-# How much it changes when done properly stands in the documentation of DECLoss, with its intervals.
+# DECLoss is a plain `torch.nn.Module` that takes batches of images in [0, 1]; using it takes two lines. In this
+# notebook, a small network that was trained with L1 is trained a little longer on a few photographs, once with L1 and
+# once with L1 + DECLoss. Both are then compared on images that neither has seen. Half a minute of training on a CPU is
+# enough to show how it is done. The documentation of DECLoss reports how much it changes with proper training, with
+# intervals.
 
 # %%
 import tempfile
@@ -37,7 +38,7 @@ SCALE, CROP, BATCH, STEPS = 4, 24, 8, 60
 # %% [markdown]
 # ## Data
 #
-# Pairs of LR and HR photographs; three are kept for the test.
+# Pairs of LR and HR photographs; three are held out for testing.
 
 # %%
 TEST = ("coffee", "chelsea", "rocket")
@@ -74,7 +75,7 @@ def batch(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
 
 # %%
 def train(weight: float) -> torch.nn.Module:
-    """Train the shipped L1 network further, with so much DECLoss."""
+    """Continue training the shipped L1 network, with the given weight of DECLoss."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     network = load_weights(shipped()["edsr-small-x4-l1"]).train()
@@ -99,9 +100,10 @@ plain, with_decloss = train(0.0), train(0.02)
 # %% [markdown]
 # ## What changed
 #
-# Modules are models like any other. A lower collapse index means answers farther from the center of all that is
-# possible; a manifold ratio nearer to 1 that they look more like clean images; and PSNR is the price. With three
-# images, the intervals are over single patches and flatter than they should be; the tool says so.
+# Modules are models like any other. A lower collapse index means that the outputs are farther from the center of all
+# possible images; a manifold ratio closer to 1 means that they look more like clean images; PSNR is the price. With
+# only three images, the intervals come from resampling single patches and are narrower than they should be; the tool
+# says so.
 
 # %%
 comparison = coo.compare(
@@ -124,5 +126,5 @@ rows[["measure", "difference", "difference_low", "difference_high"]].round(4)
 comparison.plot.crops()
 
 # %% [markdown]
-# `coo-train` does the same with configurations, learned metrics, an adversary, and resumes after a crash; see
-# `experiments/decloss`.
+# `coo-train` does the same, driven by configuration files, with learned metrics and an optional adversarial loss, and
+# it resumes after a crash; see `experiments/decloss`.
