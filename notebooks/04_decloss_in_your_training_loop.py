@@ -42,7 +42,7 @@ SCALE, CROP, BATCH, STEPS = 4, 24, 8, 60
 
 # %%
 TEST = ("coffee", "chelsea", "rocket")
-pairs = list(iter_pairs(resolve("sample", scale=SCALE), colour="rgb"))
+pairs = list(iter_pairs(resolve("sample", scale=SCALE), color="rgb"))
 training = [pair for pair in pairs if pair.name not in TEST]
 held_out = Path(tempfile.mkdtemp()) / "held-out"
 held_out.mkdir()
@@ -79,7 +79,7 @@ def train(weight: float) -> torch.nn.Module:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     network = load_weights(shipped()["edsr-small-x4-l1"]).train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-4)
     decloss = DECLoss(factor=SCALE)  # line 1
     for step in range(STEPS):
         lr, hr = batch(rng)
@@ -87,9 +87,9 @@ def train(weight: float) -> torch.nn.Module:
         loss = l1_loss(sr, hr)
         if weight:
             loss = loss + weight * decloss(sr, hr)  # line 2
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         if step % 20 == 19:
             print(f"weight {weight:g}, step {step + 1}: L1 {l1_loss(sr, hr).item():.4f}")
     return network.eval()
