@@ -3,7 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: robustness test-lowest demo test lint bench figures notebooks docs docs-serve clean
+# What pip takes versions from. `make test CONSTRAINTS=` takes the newest instead.
+CONSTRAINTS ?= --constraint constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet $(CONSTRAINTS)
+REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
+ISSUE_FORMS = $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+.PHONY: robustness test-lowest demo test lint constraints package bench figures notebooks docs docs-serve clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coo-analyze --dataset sample --out runs/sample-x4
@@ -15,6 +21,28 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	@if [ -x $(BIN)/actionlint ]; then echo $(BIN)/actionlint; $(BIN)/actionlint; else \
+	  echo "actionlint not installed (pip install '.[workflows]'): only the workflows' schema was checked"; fi
+
+# Exact versions for CI, for every supported Python. `make constraints UPGRADE=--upgrade` takes the newest.
+constraints: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet uv
+	.ci/constraints.sh $(BIN)/uv $(UPGRADE)
+
+# Wheel and sdist in dist/, checked as the release workflow checks them.
+package: | $(VENV)/bin/python
+	rm -rf build dist
+	$(BIN)/python -m pip install --quiet build check-wheel-contents twine
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
 
 # Small sizes, minutes; `--full --dataset div2k` takes hours.
 bench: $(VENV)/.installed-bench
@@ -50,24 +78,24 @@ docs-serve: docs
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet '.[cpu]'
+$(VENV)/.installed: $(REQUIREMENTS) | $(VENV)/bin/python
+	$(INSTALL) '.[cpu]'
 	touch $@
 
-$(VENV)/.installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,cluster]'
+$(VENV)/.installed-dev: $(REQUIREMENTS) | $(VENV)/bin/python
+	$(INSTALL) --editable '.[cpu,dev,cluster]'
 	touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-models: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,models,train,perceptual]'
+$(VENV)/.installed-models: $(REQUIREMENTS) | $(VENV)/bin/python
+	$(INSTALL) --editable '.[cpu,models,train,perceptual]'
 	touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-bench: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet '.[cpu,bench]'
+$(VENV)/.installed-bench: $(REQUIREMENTS) | $(VENV)/bin/python
+	$(INSTALL) '.[cpu,bench]'
 	touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-notebook $(VENV)/.installed-docs: $(VENV)/.installed-%: setup.cfg pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev,cluster,$*]'
+$(VENV)/.installed-notebook $(VENV)/.installed-docs: $(VENV)/.installed-%: $(REQUIREMENTS) | $(VENV)/bin/python
+	$(INSTALL) --editable '.[cpu,dev,cluster,$*]'
 	touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 clean:

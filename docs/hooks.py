@@ -1,7 +1,8 @@
-"""What mkdocs asks while it builds: the pages made of the program and of its figures."""
+"""MkDocs hooks: pages generated from the commands and from the figures."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ COMMANDS = ("analyze", "compare", "train")
 
 
 def on_pre_build(config: Any) -> None:
-    """Say how to make the pictures where they are missing."""
+    """Say how to make the figures if they are missing."""
     absent = [name for name in REQUIRED if not (GENERATED / f"{name}.png").is_file()]
     if absent:
         raise PluginError(f"docs/generated lacks {', '.join(absent)}; run `make docs`")
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Fill the pages that are made of the program."""
+    """Append the generated parts to the pages that have them."""
     if page.file.src_uri == "cli.md":
         return markdown + "\n" + command_line()
     if page.file.src_uri == "figures.md":
@@ -33,7 +34,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def command_line() -> str:
-    """Options of every command, from the commands themselves."""
+    """Options of every command, taken from the commands themselves."""
     import importlib
 
     import typer
@@ -45,7 +46,7 @@ def command_line() -> str:
         command = typer.main.get_command(module.app)
         context = typer.Context(command, info_name=f"coo-{name}")
         text = get_docs_for_click(obj=command, ctx=context, name=f"coo-{name}", indent=1)
-        # The text is for terminals: its markup is rich's.
+        # The help text is written for terminals, with rich's markup.
         for mark in ("[bold]", "[/bold]"):
             text = text.replace(mark, "**")
         parts.append(text)
@@ -53,7 +54,7 @@ def command_line() -> str:
 
 
 def figures() -> str:
-    """Every figure that was made, with its caption and its tables."""
+    """All figures that were made, with their captions and tables."""
     from figures.page import read_caption, recorded
     from figures.registry import NAMES
 

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Your own images
 #
-# Any folder of images is a data set. Here one is made of pictures that come with scikit-image; put the path of your
-# own folder in its place.
+# Any folder of images is a data set. This example creates one from images that ship with scikit-image; replace it
+# with the path of your own folder.
 
 # %%
 import tempfile
@@ -33,9 +33,9 @@ for name in ("astronaut", "camera", "coffee", "coins", "grass", "gravel"):
 sorted(path.name for path in folder.iterdir())
 
 # %% [markdown]
-# Where only HR images are given, LR images are made as MATLAB's `imresize` does. LR images of your own are found by
-# themselves in the usual layouts (`HR/` beside `LR_bicubic/X4/`, `img_SRF_4_HR.png` beside `img_SRF_4_LR.png`, …); one
-# that shows another picture than its HR image is refused.
+# If there are only HR images, LR images are generated as by MATLAB's `imresize`. Your own LR images are found
+# automatically in the usual layouts (`HR/` beside `LR_bicubic/X4/`, `img_SRF_4_HR.png` beside `img_SRF_4_LR.png`, …);
+# one that does not match the content of its HR image is refused.
 
 # %%
 options = dict(queries=600, k=64, map_images=0)
@@ -43,19 +43,20 @@ result = coo.analyze(folder, scale=4, **options)
 result.summary["dataset"]
 
 # %% [markdown]
-# Groups come from the same images, but never from the image of the query. Few images make few similar patches: the
-# warnings say what cannot be trusted.
+# The groups are taken from the same images, but never from the query's own image. Few images contain few similar
+# patches: the warnings say which numbers are unreliable.
 
 # %%
 for warning in result.summary["warnings"]:
     print("-", warning)
 
 # %% [markdown]
-# ## Another reference
+# ## A separate reference set
 #
-# The larger the set that groups are taken from, the nearer its patches. `reference` names another data set or folder.
-# Images that show the same picture as a query image (also cropped, mirrored or recompressed) are found, reported, and
-# kept from serving it. The embedded sample holds the very pictures of this folder, so there are some:
+# The larger the set that the groups are taken from, the closer its patches are to the query. `reference` names another
+# data set or folder. Images that show the same content as a query image (also cropped, mirrored or recompressed) are
+# detected, reported, and never used as neighbors of that query image. The embedded sample contains the very images of
+# this folder, so there are some:
 
 # %%
 other = coo.analyze(folder, reference="sample", scale=4, **options)
@@ -64,8 +65,8 @@ other.summary["leakage"]
 # %% [markdown]
 # ## Scale and context
 #
-# A patch that looks at more LR pixels leaves less open. `patch_width` is its side in LR pixels, `scale` the upscaling
-# factor.
+# A patch that covers more LR pixels is less ambiguous. `patch_width` is its side length in LR pixels, `scale` the
+# upscaling factor.
 
 # %%
 import pandas as pd
@@ -80,7 +81,7 @@ pd.DataFrame(rows).round(3)
 # %% [markdown]
 # ## When something is wrong
 #
-# Errors are one line that says what to do.
+# Error messages are a single line that says what to do.
 
 # %%
 empty = folder / "nothing"
@@ -91,10 +92,10 @@ except coo.CooError as error:
     print(error)
 
 # %% [markdown]
-# ## Keep it
+# ## Save the result
 #
-# A run directory holds the report, the summary, a table of all patches, and the figures. It is written whole or not at
-# all.
+# A run directory contains the report, the summary, a table of all patches, and the figures. It is written completely
+# or not at all.
 
 # %%
 saved = result.save(folder.parent / "run")

@@ -13,8 +13,9 @@
 # %% [markdown]
 # # Your own model
 #
-# A model is a checkpoint, a folder of images that it wrote, or any Python function from a `uint8` LR image to a `uint8`
-# HR image. Here it is interpolation followed by sharpening, against a small network that ships with the package.
+# A model is a checkpoint, a folder of images that it has written, or any Python function that maps a `uint8` LR image
+# to a `uint8` HR image. This example compares interpolation followed by sharpening with a small network that ships with
+# the package.
 
 # %%
 import numpy as np
@@ -31,7 +32,7 @@ def sharpened(lr: np.ndarray) -> np.ndarray:
 
 
 def noisy(lr: np.ndarray) -> np.ndarray:
-    """The same, with white noise that looks like detail to a careless measure."""
+    """The same, plus white noise, which a careless measure mistakes for detail."""
     output = sharpened(lr)
     noise = np.random.default_rng(0).normal(scale=8.0, size=output.shape)
     return np.clip(np.rint(output + noise), 0, 255).astype(np.uint8)
@@ -55,9 +56,9 @@ comparison = coo.compare(
 comparison
 
 # %% [markdown]
-# ## In words
+# ## The verdict
 #
-# Every sentence is one that the intervals support.
+# The intervals support every sentence.
 
 # %%
 for name in comparison.names:
@@ -65,11 +66,11 @@ for name in comparison.names:
     print(f"{name}:", *verdict, "\n")
 
 # %% [markdown]
-# ## In numbers
+# ## The numbers
 #
-# The collapse index is 1 for a model that answers with the center and 0 for one as far from it as the truth. Noise
-# lowers it without adding a single true detail; that is why it is never read alone. The manifold ratio (sparsity) says
-# how unlike clean images the answers are, and it goes up with noise.
+# The collapse index is 1 for a model that outputs the center and 0 for a model whose outputs are as far from the center
+# as the ground truth. Noise lowers it without adding any true detail, so never read it alone. The manifold ratio
+# (sparsity) says how much the outputs differ from clean images, and it increases with noise.
 
 # %%
 comparison.table()[["psnr_y", "collapse_index", "detail_energy", "manifold_sparsity"]].round(3)
@@ -86,7 +87,7 @@ comparison.plot.power_spectra()
 # %% [markdown]
 # ## Where
 #
-# Point at a patch: every model's answer beside its group, its center and the truth.
+# Point at a patch to see the output of every model beside the group, its center and the ground truth.
 
 # %%
 comparison.explore()

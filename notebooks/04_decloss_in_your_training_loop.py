@@ -13,10 +13,11 @@
 # %% [markdown]
 # # DECLoss in your training loop
 #
-# DECLoss is a plain `torch.nn.Module` on batches of images in [0, 1]; using it takes two lines. Here a small network
-# that was trained with L1 is trained a little further, once with L1 and once with L1 + DECLoss, on a few photographs;
-# then both are compared on pictures that neither has seen. Half a minute of training on a CPU shows how it is done.
-# How much it changes when done properly stands in the documentation of DECLoss, with its intervals.
+# DECLoss is a plain `torch.nn.Module` that takes batches of images in [0, 1]; using it takes two lines. In this
+# notebook, a small network that was trained with L1 is trained a little longer on a few photographs, once with L1 and
+# once with L1 + DECLoss. Both are then compared on images that neither has seen. Half a minute of training on a CPU is
+# enough to show how it is done. The documentation of DECLoss reports how much it changes with proper training, with
+# intervals.
 
 # %%
 import tempfile
@@ -37,11 +38,11 @@ SCALE, CROP, BATCH, STEPS = 4, 24, 8, 60
 # %% [markdown]
 # ## Data
 #
-# Pairs of LR and HR photographs; three are kept for the test.
+# Pairs of LR and HR photographs; three are held out for testing.
 
 # %%
 TEST = ("coffee", "chelsea", "rocket")
-pairs = list(iter_pairs(resolve("sample", scale=SCALE), colour="rgb"))
+pairs = list(iter_pairs(resolve("sample", scale=SCALE), color="rgb"))
 training = [pair for pair in pairs if pair.name not in TEST]
 held_out = Path(tempfile.mkdtemp()) / "held-out"
 held_out.mkdir()
@@ -74,11 +75,11 @@ def batch(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
 
 # %%
 def train(weight: float) -> torch.nn.Module:
-    """Train the shipped L1 network further, with so much DECLoss."""
+    """Continue training the shipped L1 network, with the given weight of DECLoss."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     network = load_weights(shipped()["edsr-small-x4-l1"]).train()
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-4)
     decloss = DECLoss(factor=SCALE)  # line 1
     for step in range(STEPS):
         lr, hr = batch(rng)
@@ -86,9 +87,9 @@ def train(weight: float) -> torch.nn.Module:
         loss = l1_loss(sr, hr)
         if weight:
             loss = loss + weight * decloss(sr, hr)  # line 2
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         if step % 20 == 19:
             print(f"weight {weight:g}, step {step + 1}: L1 {l1_loss(sr, hr).item():.4f}")
     return network.eval()
@@ -99,9 +100,10 @@ plain, with_decloss = train(0.0), train(0.02)
 # %% [markdown]
 # ## What changed
 #
-# Modules are models like any other. A lower collapse index means answers farther from the center of all that is
-# possible; a manifold ratio nearer to 1 that they look more like clean images; and PSNR is the price. With three
-# images, the intervals are over single patches and flatter than they should be; the tool says so.
+# Modules are models like any other. A lower collapse index means that the outputs are farther from the center of all
+# possible images; a manifold ratio closer to 1 means that they look more like clean images; PSNR is the price. With
+# only three images, the intervals come from resampling single patches and are narrower than they should be; the tool
+# says so.
 
 # %%
 comparison = coo.compare(
@@ -124,5 +126,5 @@ rows[["measure", "difference", "difference_low", "difference_high"]].round(4)
 comparison.plot.crops()
 
 # %% [markdown]
-# `coo-train` does the same with configurations, learned metrics, an adversary, and resumes after a crash; see
-# `experiments/decloss`.
+# `coo-train` does the same, driven by configuration files, with learned metrics and an optional adversarial loss, and
+# it resumes after a crash; see `experiments/decloss`.

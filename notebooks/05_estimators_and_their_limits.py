@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Estimators and their limits
 #
-# Entropy is estimated from a few dozen points in many dimensions, and a distance to "clean images" depends on the
-# features that it is measured in. Both can mislead. This notebook tries them where the answer is known.
+# Entropy is estimated from a few dozen points in many dimensions, and the distance to "clean images" depends on the
+# feature space in which it is measured. Both can mislead. This notebook tests them where the answer is known.
 
 # %%
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Known answers
 #
-# Groups of 128 members in 24 dimensions, the default of an analysis, from three distributions of known entropy.
+# Groups of 128 members in 24 dimensions, the default of an analysis, drawn from three distributions of known entropy.
 
 # %%
 rows = []
@@ -40,11 +40,11 @@ for name, (sample, truth) in NULLS.items():
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# The Gaussian fit is right for Gaussians and an upper bound for everything else; nearest neighbours hardly see the
-# shape in so many dimensions; the copula sees the shape of each coordinate. None is right for everything, so an
-# analysis runs several.
+# The Gaussian fit is accurate for Gaussians and an upper bound for everything else; nearest neighbors hardly capture the
+# shape in that many dimensions; the copula captures the shape of each coordinate. None of them is accurate for
+# everything, so an analysis runs several.
 #
-# ## Bias and scatter against the size of a group
+# ## Bias and scatter by group size
 
 # %%
 sample, truth = NULLS["laplace"]
@@ -62,10 +62,10 @@ for ax, label in zip(axes, ("members (8 dimensions)", "dimensions (128 members)"
 axes[0].set_ylabel("error [nats per dimension]")
 axes[0].legend()
 # %% [markdown]
-# ## The tool asks the same question of itself
+# ## The tool checks its own estimates
 #
-# `reliability` draws groups of known entropy, of the run's own size and covariance, and says whether an absolute
-# entropy may be trusted. The report prints what it says.
+# `reliability` draws groups of known entropy with the run's own size and covariance, and says whether absolute
+# entropies are reliable. The report prints its findings.
 
 # %%
 for method, n, d in (
@@ -79,8 +79,8 @@ for method, n, d in (
 # %% [markdown]
 # ## A bound that needs no estimator
 #
-# The mean squared distance of members to their center is never below the entropy power, with equality for Gaussians.
-# That is why entropy limits what a pixel loss can reach: the center is its best answer.
+# The mean squared distance of members to their center is at least the entropy power, with equality for Gaussians.
+# That is why entropy limits what a pixel loss can achieve: the center is the optimal output.
 
 # %%
 rows = []
@@ -98,10 +98,10 @@ pd.DataFrame(rows).round(3)
 # %% [markdown]
 # ## The naive distance says that blur is clean
 #
-# The center of a group is blurred. Is it farther from clean images than clean patches are from one another? In plain
-# pixels it is *nearer*, because smooth patches lie near everything; a ratio below 1 calls blur cleaner than clean.
-# Features that look at how energy is spread over frequencies, or over places, tell the difference. The tool shows the
-# pixel distance only with its warning.
+# The center of a group is blurred. Is it farther from clean images than clean patches are from one another? In raw
+# pixels it is *closer*, because smooth patches are close to everything; a ratio below 1 calls blur cleaner than clean.
+# Features that look at how energy is distributed over frequencies or positions reveal the difference. The tool shows
+# the pixel distance only with a warning.
 
 # %%
 import cooanalysis as coo
@@ -116,11 +116,11 @@ for name, space in result.summary["manifold"].items():
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
-# ## Near is not equal
+# ## Similar is not identical
 #
-# Members of a group share *nearly* the LR patch of the query, not exactly. In a small reference set they differ more,
-# which makes groups too wide and the PSNR ceiling too low. Groups of half the size are nearer; where the ceiling moves
-# much between the two (`half_k_db`), it is not to be trusted, and the summary says whether it is.
+# The members of a group share the LR patch of the query only *approximately*. In a small reference set they differ more
+# from it, which makes the groups too wide and the PSNR ceiling too low. The members of groups of half the size are
+# closer; where the ceiling changes much between the two (`half_k_db`), it is unreliable, and the summary says so.
 
 # %%
 result.summary["psnr_ceiling_db"]

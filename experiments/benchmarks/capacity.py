@@ -57,11 +57,11 @@ def main(
                 "patches": n,
                 "workers": workers,
                 "decoded images, GiB": n * image_bytes / GIB,
-                "index a worker, GiB": index_bytes("pq", math.ceil(n / workers), dim) / GIB,
+                "index per worker, GiB": index_bytes("pq", math.ceil(n / workers), dim) / GIB,
                 "decoding, s x workers": seconds["load"] * n / unit,
                 "index, s": seconds["index"],
                 "search, s": seconds["search"],
-                "answers to merge, GiB": queries * k * ANSWER_BYTES * workers / GIB,
+                "results to merge, GiB": queries * k * ANSWER_BYTES * workers / GIB,
                 "measuring groups, s": measuring / min(workers, math.ceil(queries / GROUP_SHARD)),
             }
         )
@@ -69,7 +69,7 @@ def main(
     notes = [
         f"First row: measured ({queries:,} queries, k = {k}, {machine['cores']} cores of "
         f"{machine['cpu']}, peak {told['peak resident memory, GiB']:.1f} GiB). Other rows: "
-        "extrapolated, a worker of that size for every such part.",
+        "extrapolated, with one worker of that size per share.",
     ]
     publish("capacity", "Capacity plan", rows, (), notes, out)
 

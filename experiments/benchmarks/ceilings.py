@@ -128,7 +128,7 @@ def main(
         {"what": "our gather of LR features", "GB/s": ran["lr_gather_gbs"]},
         {"what": "our gather of details", "GB/s": ran["detail_gather_gbs"]},
         {
-            "what": f"our statistics of groups of {k}",
+            "what": f"our statistics of groups with k = {k}",
             "GFLOP/s": ran["group_moments_gflops"],
             "GB/s": ran["group_moments_gbs"],
             "groups/s": ran["groups_per_second"],
@@ -142,7 +142,7 @@ def main(
             ran["group_moments_gflops"] / top["matrix_gflops"],
         ),
     ]
-    publish("ceilings", "Ceilings of the machine, and our kernels", rows, ratios, (), out)
+    publish("ceilings", "Peak rates of the machine, and our kernels", rows, ratios, (), out)
 
 
 if __name__ == "__main__":

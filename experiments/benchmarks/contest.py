@@ -219,7 +219,7 @@ class Ratio:
         """The line as columns."""
         wanted = "" if self.wanted is None else f"{self.wanted[0]} {shown(self.wanted[1])}"
         return {
-            "ratio": self.name, "value": self.value, "wanted": wanted, "verdict": self.verdict,
+            "ratio": self.name, "value": self.value, "target": wanted, "verdict": self.verdict,
         }  # fmt: skip
 
 

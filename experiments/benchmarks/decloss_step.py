@@ -60,12 +60,12 @@ def main(
     plain, full = (statistics.median(times[kind]) for kind in (False, True))
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     rows: list[Row] = [
-        {"loss": "L1", "ms a step": plain * 1e3},
-        {"loss": "L1 + DECLoss", "ms a step": full * 1e3},
+        {"loss": "L1", "ms per step": plain * 1e3},
+        {"loss": "L1 + DECLoss", "ms per step": full * 1e3},
     ]
     note = (
         f"EDSR-baseline x{scale}, batch {batch} of {crop}x{crop}, {where}, "
-        f"{torch.get_num_threads()} threads. Medians of {steps} steps, alternating."
+        f"{torch.get_num_threads()} threads. Medians of {steps} alternating steps."
     )
     ratio = Ratio("a step with DECLoss / a step without", full / plain)
     publish("decloss", "What DECLoss adds to a training step", rows, [ratio], [note], out)

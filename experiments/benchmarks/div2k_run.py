@@ -76,13 +76,13 @@ def main(
         Ratio("reference patches", patches, (">=", PATCHES)),
         Ratio("peak resident memory, GiB", seen / GIB, ("<=", GIBIBYTES)),
         Ratio("recall@k", recall, (">=", RECALL)),
-        Ratio("queries a second", summary["n_queries"] / seconds),
+        Ratio("queries per second", summary["n_queries"] / seconds),
     ]
     notes = [
         f"{summary['dataset']['title']}, {summary['dataset']['n_images']} images, "
         f"{summary['n_queries']:,} queries, k = {k}, --memory {memory:g}, index "
-        f"{summary['engine']['index']}, effort {summary['engine']['effort']}; decoded images "
-        f"{'made by this run' if fresh_cache else 'perhaps of an earlier run'}. Peak memory by "
+        f"{summary['engine']['index']}, effort {summary['engine']['effort']}; images decoded "
+        f"{'by this run' if fresh_cache else 'possibly by an earlier run'}. Peak memory by "
         f"sampling; the run itself reports {(summary['peak_rss_bytes'] or 0) / GIB:.2f} GiB.",
         *(f"Warning of the run: {warning}" for warning in summary["warnings"]),
     ]

@@ -88,9 +88,9 @@ def main(
                 rows.append(_row(name, n, d, groups, truths, Path(folder), limits, python))
                 say(f"d = {d:>2}  {name}")
     notes = [
-        f"{groups:,} groups of {n} points. Errors: bias ± standard error, nats per dimension. Time "
-        "is that of Gaussian groups, with as many threads as each uses by itself; the first call "
-        "(compiled code, calibration) is told apart. All k are 3.",
+        f"{groups:,} groups of {n} points. Errors: bias ± standard error, nats per dimension. "
+        "Times are for Gaussian groups, with as many threads as each uses by default; the first "
+        "call (compiled code, calibration) is listed separately. All k are 3.",
     ]  # fmt: skip
     publish(
         "estimators", "Entropy estimators side by side", rows, ratios(rows), notes, out, PACKAGES
@@ -115,7 +115,7 @@ def _row(
         if outcome.skipped is not None:
             return row | {"note": outcome.skipped}
         if kind == "Gaussian":
-            row["ms a group"] = 1e3 * outcome.values["seconds"] / groups
+            row["ms per group"] = 1e3 * outcome.values["seconds"] / groups
             row["first call s"] = outcome.values["first"]
         error = np.load(values) - truth
         row[f"{kind}, bias"] = float(error.mean())
@@ -125,13 +125,13 @@ def _row(
 
 def ratios(rows: list[Row]) -> list[Ratio]:
     """Time of every peer over that of ours that does the same."""
-    done = {(row["d"], row["estimator"]): row for row in rows if "ms a group" in row}
+    done = {(row["d"], row["estimator"]): row for row in rows if "ms per group" in row}
     found = []
     for d in dict.fromkeys(row["d"] for row in rows):
         for ours, peers in PEERS.items():
             for peer in peers:
                 if (d, ours) in done and (d, peer) in done:
-                    ratio = done[d, peer]["ms a group"] / done[d, ours]["ms a group"]
+                    ratio = done[d, peer]["ms per group"] / done[d, ours]["ms per group"]
                     found.append(Ratio(f"{peer} / {ours}, time, d = {d}", ratio))
     return found
 

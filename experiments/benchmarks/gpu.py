@@ -292,7 +292,7 @@ def table(
               ours["candidates"] / ours["product"], ("<=", PRODUCT_TIMES)),
         Ratio("torch, search / matrix product of the search, time",
               ours["search"] / ours["product"]),
-        Ratio("torch, search / large matrix product, operations a second",
+        Ratio("torch, search / large matrix product, operations per second",
               operations / ours["search"] / 1e9 / rate["matrix_gflops"]),
         Ratio("moments of groups / copy, bandwidth", rate["moments_gbs"] / rate["copy_gbs"]),
     ]  # fmt: skip

@@ -141,14 +141,14 @@ def main(
             compared.append(count)
     stated = "; ".join(f"{name} {width:g} {unit}" for name, (width, unit) in TOLERANCES.items())
     notes = [
-        f"{dataset} as its own reference, {queries:,} queries, k = {k}, stride {stride}; memory "
-        f"budget of ours {memory:g} GiB. Wall time of whole processes, from image files on, which "
-        "were read once before.",
-        f"Tolerances of the agreement: {stated}. {_agreement(compared, disagreements)}",
+        f"{dataset} as its own reference, {queries:,} queries, k = {k}, stride {stride}; our "
+        f"memory budget {memory:g} GiB. Wall time of entire processes, starting from image files "
+        "that had been read once before.",
+        f"Tolerances for the agreement: {stated}. {_agreement(compared, disagreements)}",
     ]
     largest = [ratio for ratio in ratios if ratio.wanted is not None][-2:]
     kept = [Ratio(r.name, r.value, r.wanted if r in largest else None) for r in ratios]
-    publish("job", "The whole job against a naive script", rows, kept, notes, out)
+    publish("job", "The complete job compared with a naive script", rows, kept, notes, out)
     if disagreements:
         raise SystemExit("the naive script disagrees: " + json.dumps(disagreements))
 
@@ -180,7 +180,7 @@ def _agreement(compared: list[int], disagreements: list[str]) -> str:
     if not compared:
         return "Nothing was compared: one of the two did not finish."
     sizes = ", ".join(map(str, compared))
-    return " ".join(disagreements) or f"All kept (compared: {sizes} images)."
+    return " ".join(disagreements) or f"All met (compared: {sizes} images)."
 
 
 def _ratios(count: int, found: dict[str, Outcome]) -> list[Ratio]:

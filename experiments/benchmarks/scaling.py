@@ -130,7 +130,7 @@ def main(
         f"{dataset}, {queries:,} queries, k = {k}, recall tuned to {recall}, index {index}, "
         f"memory budget {'none' if memory is None else f'{memory:g} GiB'}."
     )
-    publish("scaling", "Cost against the number of reference patches", rows,
+    publish("scaling", "Cost by number of reference patches", rows,
             ratios(rows, notes, recall), notes, out)  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def _row(n: int, queries: int, outcome: Outcome) -> Row:
         "build s": seconds["build"],
         "tune s": seconds["tune"],
         "search s": seconds["search"],
-        "µs a query": 1e6 * seconds["search"] / queries,
+        "µs per query": 1e6 * seconds["search"] / queries,
         "recall": values["recall"],
         "peak GiB": outcome.peak_gib,
     }
@@ -159,15 +159,15 @@ def ratios(rows: list[Row], notes: list[str], recall: float) -> list[Ratio]:
         notes.append("Fewer than two sizes were searched approximately, so nothing was fitted.")
         return []
     sizes = [row["reference patches"] for row in done]
-    slope, half, r2 = fit(sizes, [row["µs a query"] for row in done])
+    slope, half, r2 = fit(sizes, [row["µs per query"] for row in done])
     notes.append(
-        f"Search time a query grows like N^{slope:.2f} ± {half:.2f} (95 %, r² {r2:.3f}, "
+        f"Search time per query grows like N^{slope:.2f} ± {half:.2f} (95%, r² {r2:.3f}, "
         f"{len(done)} sizes from {sizes[0]:,} to {sizes[-1]:,})."
     )
     built, built_half, _ = fit(sizes, [row["build s"] for row in done])
     notes.append(f"Build time grows like N^{built:.2f} ± {built_half:.2f}.")
     return [
-        Ratio("exponent of the search time a query", slope, ("<=", EXPONENT)),
+        Ratio("exponent of the search time per query", slope, ("<=", EXPONENT)),
         Ratio("exponent of the build time", built),
         Ratio("lowest recall", min(row["recall"] for row in done), (">=", recall)),
     ]

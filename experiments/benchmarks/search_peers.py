@@ -92,7 +92,7 @@ def main(
     product = statistics.mean(each["search_gflops"] for each in ceilings)
     for row in rows:
         if "GFLOP/s" in row:
-            row["of the product"] = row["GFLOP/s"] / product
+            row["relative to product"] = row["GFLOP/s"] / product
     if not rows:
         raise SystemExit(f"{dataset} holds {most:,} patches at stride {stride}, fewer than asked")
     left_out = [f"{n:,}" for n in wanted if n > most]
@@ -102,8 +102,8 @@ def main(
         f"an exact search ran at {ceilings[0]['search_gflops']:.0f} GFLOP/s before and "
         f"{ceilings[1]['search_gflops']:.0f} after; large squares at "
         f"{ceilings[0]['matrix_gflops']:.0f} and {ceilings[1]['matrix_gflops']:.0f}. Peak memory "
-        "is that of the whole process. Ours makes vectors while it searches; the others get an "
-        "array that is made outside the timing.",
+        "is that of the whole process. Our search computes vectors on the fly; the others receive "
+        "an array that is computed outside the timing.",
     ]  # fmt: skip
     packages = ("pynndescent", "faiss-cpu")
     publish("search", "Neighbor search side by side", rows, ratios(rows), notes, out, packages)
@@ -134,7 +134,7 @@ def _run(
 
 
 def _row(n: int, name: str, tries: list[Outcome], folder: Path, queries: int) -> Row:
-    row: Row = {"reference patches": n, "contestant": name}
+    row: Row = {"reference patches": n, "method": name}
     done = [each for each in tries if each.skipped is None]
     if not done:
         return row | {"note": tries[-1].skipped}
@@ -166,7 +166,7 @@ def _recall(found: Path, truth: Path) -> float:
 
 def ratios(rows: list[Row]) -> list[Ratio]:
     """Every contestant against our default at the largest size that it did."""
-    done = {(row["reference patches"], row["contestant"]): row for row in rows if "total s" in row}
+    done = {(row["reference patches"], row["method"]): row for row in rows if "total s" in row}
     found = []
     for name in CONTESTANTS:
         sizes = [n for n, other in done if other == name and (n, OURS) in done]
@@ -174,14 +174,14 @@ def ratios(rows: list[Row]) -> list[Ratio]:
             continue
         n = max(sizes)
         peer, own = done[n, name], done[n, OURS]
-        for what, key in (("time in all", "total s"), ("search time", "search s")):
+        for what, key in (("total time", "total s"), ("search time", "search s")):
             found.append(Ratio(f"{name} / default, {what}, N = {n:,}", peer[key] / own[key]))
         found.append(Ratio(f"{name} / default, memory, N = {n:,}",
                            peer["peak GiB"] / own["peak GiB"]))  # fmt: skip
     for row in reversed(rows):
-        if row["contestant"] == TRUTH and "of the product" in row:
-            name = "exact search / its matrix product, operations a second"
-            found.append(Ratio(name, row["of the product"]))
+        if row["method"] == TRUTH and "relative to product" in row:
+            name = "exact search / its matrix product, operations per second"
+            found.append(Ratio(name, row["relative to product"]))
             break
     return found
 

@@ -52,11 +52,11 @@ def main(
                 seconds[name].append(time.perf_counter() - start)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     rows: list[Row] = [
-        {"command": name, "seconds": value, "of python -c pass": value / median[BASE]}
+        {"command": name, "seconds": value, "relative to python -c pass": value / median[BASE]}
         for name, value in median.items()
     ]
     ratios = [Ratio(f"{name} / {BASE}", median[name] / median[BASE]) for name in list(COMMANDS)[1:]]
-    publish("startup", "Start-up", rows, ratios, [f"Medians of {repeats} runs."], out)
+    publish("startup", "Start-up time", rows, ratios, [f"Medians of {repeats} runs."], out)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def plan(
         "start": start,
         "search": seconds["search"],
         "measuring groups": measuring,
-        "whole plan": seconds["total"],
+        "whole analysis": seconds["total"],
         "digest": hashlib.sha256(content.tobytes()).hexdigest(),
     }
 
@@ -121,7 +121,8 @@ def main(
     digests = {outcome.values["digest"] for found in runs.values() for outcome in found}
     ratios.append(Ratio("distinct results in all runs", float(len(digests)), ("<=", 1.0)))
     notes = [f"{dataset}, reference {reference or 'itself'}, {queries:,} queries, k = {k}, exact."]
-    publish("workers", "One process and several", rows, ratios, notes, out, ["distributed"])
+    title = "One process compared with several workers"
+    publish("workers", title, rows, ratios, notes, out, ["distributed"])
 
 
 if __name__ == "__main__":

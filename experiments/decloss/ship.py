@@ -66,12 +66,12 @@ def card(
     return f"""# {name}
 
 A small EDSR ({summary["parameters"]:,} parameters) for scale {config["scale"]}, fine-tuned \
-with {title}. One of four twins that differ in their loss alone (same start, crops, iterations); \
-made to show what a loss does, not to be the best model of its size.
+with {title}. One of four matched models that differ only in their loss (same start, crops and \
+iterations); made to show the effect of a loss, not to be the best model of its size.
 
 - Training data: {", ".join(summary["data"])}, bicubic downsampling.
 - {summary["iterations"]} iterations with batches of {config["data"]["batch_size"]} crops of \
-{config["data"]["crop"]}x{config["data"]["crop"]} LR pixels, after the common L1 start; seed {seed}.
+{config["data"]["crop"]}x{config["data"]["crop"]} LR pixels, after the shared L1 start; seed {seed}.
 - Losses: `{json.dumps(config["losses"])}`{gan(config)}.
 - Command: `python -m experiments.decloss.run --tier small --seeds {seed} --variants {variant}` \
 ({summary["seconds"]:.0f} s on {summary["device"]}).
@@ -84,7 +84,7 @@ collapse index are better):
 | --- | --- |
 {rows}
 
-MIT license. The training images (BSDS400) are the Berkeley Segmentation Dataset's.
+MIT license. The training images (BSDS400) are from the Berkeley Segmentation Dataset.
 """
 
 

@@ -14,7 +14,7 @@ HEADLINE = {
     "st_lpips": ("ST-LPIPS", 4),
     "detail_energy_retained": ("detail energy", 3),
     "collapse_index": ("collapse index", 3),
-    "spread_ratio": ("spread of answers", 3),
+    "spread_ratio": ("spread of outputs", 3),
     "entropy_given_features": ("entropy given features [nats/dim]", 3),
 }
 

@@ -85,7 +85,7 @@ def _print(
     )  # fmt: skip
     wanted = ["collapse_index", *(f"manifold_{name}" for name in features.split(","))]
     table = found.table()[wanted].map(lambda value: f"{value:.2f}").reset_index()
-    typer.echo(markdown(table.rename(columns={"model": "output + noise [levels]"})))
+    typer.echo(markdown(table.rename(columns={"model": "output + noise [8-bit values]"})))
 
 
 if __name__ == "__main__":

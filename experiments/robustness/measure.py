@@ -138,13 +138,13 @@ def table(measured: dict[str, Any]) -> str:
     bad, evil, agree = measured["bad_input"], measured["malicious"], measured["agreement"]
     fuzzed = measured["fuzz"]
     rows = [
-        ("bad or strange inputs tried", f"{bad['tried']:,}"),
-        ("handled; refused in one line; faults",
+        ("bad or unusual inputs tried", f"{bad['tried']:,}"),
+        ("handled; refused with a one-line message; faults",
          f"{bad['handled']:,}; {bad['refused']:,}; {bad['faults']}"),
         ("malicious weights, run directories and configurations tried", f"{evil['tried']}"),
-        ("refused; set aside and done anew; ran anything",
+        ("refused; set aside and recomputed; executed code",
          f"{evil['refused']}; {evil['passed_over']}; {evil['ran']}"),
-        ("hostile or broken archives: refused; unpacked inside; faults",
+        ("hostile or broken archives: refused; unpacked inside the target folder; faults",
          f"{evil['archives_refused']}; {evil['archives_unpacked_inside']}; "
          f"{evil['archives_faults']}"),
     ]  # fmt: skip
@@ -158,14 +158,14 @@ def table(measured: dict[str, Any]) -> str:
     rows += [
         ("coverage-guided fuzzing",
          f"{fuzzed['targets']} targets, {hours:.2f} hours, {fuzzed['executions']:,} executions"),
-        ("findings, all fixed and kept as tests; findings left",
+        ("findings, all fixed and kept as tests; open findings",
          f"{fuzzed['found_and_fixed']}; {fuzzed['findings']}"),
     ]  # fmt: skip
     titles = {
         "threads": "largest relative difference between 1, 2 and 4 threads",
         "batches": "between batch sizes",
         "engines": "between engines",
-        "precisions": "float32 against float64",
+        "precisions": "between float32 and float64",
     }
     for part, title in titles.items():
         shown = max(agree[part].values(), default=None)
