@@ -1,7 +1,7 @@
 """All benchmarks with one command, and one table of their ratios.
 
-    python -m experiments.benchmarks                                  # small, on the embedded images
-    python -m experiments.benchmarks --full --dataset div2k           # hours
+    python -m experiments.benchmarks                           # small, on the embedded images
+    python -m experiments.benchmarks --full --dataset div2k    # hours
     python -m experiments.benchmarks --only search --only startup
 
 Every part is a script of its own that can be run alone; here each runs in its own process, and what

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from cooanalysis.analysis.groups import GROUP_SHARD
+from cooanalysis.analysis.measure import GROUP_SHARD
 from cooanalysis.neighbors.index import index_bytes
 from experiments.benchmarks.contest import GIB, OUT, Row, numbers, publish
 from experiments.benchmarks.options import Out

@@ -180,7 +180,8 @@ def answer(contestant: str, options: str, target: str) -> None:
             **json.loads(options)
         )
     except ImportError as error:
-        skipped = f"not importable: {(error.name or str(error).splitlines()[0]).removeprefix(PACKAGE + '.')}"
+        name = error.name or str(error).splitlines()[0]
+        skipped = f"not importable: {name.removeprefix(f'{PACKAGE}.')}"
     except MemoryError:
         skipped = "out of memory"
     found = {"values": values, "peak_bytes": peak_bytes(), "skipped": skipped}

@@ -18,7 +18,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from estimators import JOINT, MARGINAL, Groups
 
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
 from experiments.benchmarks.contest import (
@@ -32,6 +31,7 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
+from experiments.benchmarks.estimators import JOINT, MARGINAL, Groups
 from experiments.benchmarks.options import Out
 
 PACKAGES = ("infomeasure", "npeet-plus")

@@ -22,7 +22,7 @@ import numpy as np
 import cooanalysis as coo
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.run import run_analysis
-from cooanalysis.data import LoadedPair, iter_pairs
+from cooanalysis.data import Dataset, LoadedPair, iter_pairs
 from cooanalysis.data.patches import Patches, PatchStore
 from cooanalysis.neighbors import exact_search, recall_at_k
 from cooanalysis.runtime.environment import peak_rss_bytes, versions
@@ -58,8 +58,8 @@ def _measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         kept = Checkpoints(Path(folder))
         started = time.perf_counter()
-        result = run_analysis(plan, checkpoints=kept)
-        study_seconds = time.perf_counter() - started
+        result = coo.Result(**vars(run_analysis(plan, checkpoints=kept)))
+        analysis_seconds = time.perf_counter() - started
         found = np.concatenate(
             [np.load(p)["index"] for p in sorted(Path(folder).glob("search-0*.npz"))]
         )
@@ -80,7 +80,7 @@ def _measure(options: argparse.Namespace) -> None:
     timings = result.summary["timings_s"]
     build = timings["index"]
     search = timings["search"]
-    outside = study_seconds - build - search + write_seconds
+    outside = analysis_seconds - build - search + write_seconds
     recall = recall_at_k(found, exact) if plan.queries is not plan.reference else None
 
     print(f"versions: {versions()}")
@@ -114,7 +114,7 @@ def features(plan: Plan, result: coo.Result) -> tuple[np.ndarray, np.ndarray]:
     """The arrays that the run searched: reference and query LR features."""
     config = plan.config
 
-    def store(dataset: object) -> PatchStore:
+    def store(dataset: Dataset) -> PatchStore:
         pairs = (p for p in iter_pairs(dataset, color=config.color) if isinstance(p, LoadedPair))
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
 
@@ -123,7 +123,7 @@ def features(plan: Plan, result: coo.Result) -> tuple[np.ndarray, np.ndarray]:
     number = {name: i for i, name in enumerate(queries.names)}
     groups = result.groups
     patches = Patches(
-        groups["image"].map(number).to_numpy(np.int32),
+        np.asarray(groups["image"].map(number), np.int32),
         groups["y"].to_numpy(np.int32),
         groups["x"].to_numpy(np.int32),
     )

@@ -78,7 +78,7 @@ def run(
     else:
         table = pd.read_parquet(positions, columns=["image", "y", "x"])
         number = {pair.name: i for i, pair in enumerate(pairs)}
-        query_image = table["image"].map(number).to_numpy(np.int64)
+        query_image = np.asarray(table["image"].map(number), np.int64)
         query_y, query_x = table["y"].to_numpy(np.int64), table["x"].to_numpy(np.int64)
     queries = [
         one_patch(pairs[i], y, x) for i, y, x in zip(query_image, query_y, query_x, strict=True)

@@ -31,7 +31,7 @@ from experiments.benchmarks.options import DataRoot, Out
 OVERHEAD = 1.2
 
 
-def plan(
+def analysis(
     dataset: str,
     reference: str | None,
     queries: int,
@@ -39,11 +39,12 @@ def plan(
     workers: int | None,
     data_root: str | None,
 ) -> dict[str, Any]:
-    """A contestant: the heavy parts of one plan, in this process or by workers."""
+    """A contestant: the heavy parts of one analysis, in this process or by workers."""
     import pandas as pd
 
     import cooanalysis as coo
     from cooanalysis.analysis.plan import Plan
+    from cooanalysis.analysis.run import run_analysis
     from cooanalysis.cluster import open_cluster
 
     config = coo.AnalysisConfig(
@@ -52,9 +53,9 @@ def plan(
     )  # fmt: skip
     plan = Plan.make(config, data_root=data_root)
     started = time.perf_counter()
-    with open_cluster(workers=workers, config=config) as cluster:
+    with open_cluster(workers=workers, config=config) as found:
         start = time.perf_counter() - started
-        result = plan.run(cluster=cluster)
+        result = run_analysis(plan, workers=found)
     seconds = result.summary["timings_s"]
     measuring = sum(
         value for stage, value in seconds.items()
@@ -95,7 +96,7 @@ def main(
         for each in contestants:
             say(f"{'one process' if each is None else f'{each} workers'} …")
             found = compete(
-                "workers:plan", options | {"workers": each}, Limits.of(time_limit, None)
+                "workers:analysis", options | {"workers": each}, Limits.of(time_limit, None)
             )
             if found.skipped:
                 raise SystemExit(f"{each} workers: {found.skipped}")

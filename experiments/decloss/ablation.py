@@ -18,11 +18,10 @@ import pandas as pd
 import typer
 
 from cooanalysis.errors import CooError
-
-HERE = Path(__file__).parent
-
 from experiments.decloss import tables
 from experiments.decloss.steps import Measures, train_once
+
+HERE = Path(__file__).parent
 
 COLUMNS = {
     "weight": ("weight", "g"),

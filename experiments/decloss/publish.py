@@ -20,10 +20,9 @@ import pandas as pd
 import typer
 
 from cooanalysis.errors import CooError
+from experiments.decloss import tables
 
 HERE = Path(__file__).parent
-
-from experiments.decloss import tables
 
 MEASURED = HERE / "measured"
 

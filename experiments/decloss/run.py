@@ -16,11 +16,10 @@ import pandas as pd
 import typer
 
 from cooanalysis.errors import CooError
-
-HERE = Path(__file__).parent
-
 from experiments.decloss import tables
 from experiments.decloss.steps import BICUBIC, Measures, train_once
+
+HERE = Path(__file__).parent
 
 VARIANTS = ("l1", "l1-decloss", "ragan", "ragan-decloss")
 TWINS = {"l1-decloss": "l1", "ragan-decloss": "ragan"}

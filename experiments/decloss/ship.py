@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -49,14 +49,22 @@ def main(
         shutil.copyfile(folder / "weights.safetensors", target / f"{name}.safetensors")
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         (target / f"{name}.md").write_text(
-            card(name, variant, title, seed, summary, models.loc[(variant, seed)], folder),
+            card(
+                name, variant, title, seed, summary, pd.Series(models.loc[(variant, seed)]), folder
+            ),
             encoding="utf-8",
         )
         typer.echo(f"{name}: {read_info(target / f'{name}.safetensors').metadata['data']}")
 
 
 def card(
-    name: str, variant: str, title: str, seed: int, summary: dict, row: pd.Series, folder: Path
+    name: str,
+    variant: str,
+    title: str,
+    seed: int,
+    summary: dict[str, Any],
+    row: pd.Series,
+    folder: Path,
 ) -> str:
     """Text of a model card."""
     config = summary["config"]
@@ -88,7 +96,7 @@ MIT license. The training images (BSDS400) are from the Berkeley Segmentation Da
 """
 
 
-def gan(config: dict) -> str:
+def gan(config: dict[str, Any]) -> str:
     """The adversary in words."""
     adversary = config["gan"]
     return "" if adversary is None else f"; adversarial weight {adversary['weight']:g}"

@@ -45,7 +45,7 @@ def threads(n: int) -> Iterator[None]:
     import numba
 
     before, faiss_before = numba.get_num_threads(), faiss.omp_get_max_threads()
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     faiss.omp_set_num_threads(n)
     try:
         with threadpool_limits(n):
@@ -79,7 +79,7 @@ def batch(name: str, size: int) -> Iterator[None]:
 def difference(found: coo.Result, truth: coo.Result) -> tuple[float, str]:
     """Largest difference of any value, relative to the largest of its column; and that column."""
     worst, where = 0.0, ""
-    for name in truth.groups:
+    for name in map(str, truth.groups):
         a, b = found.groups[name].to_numpy(), truth.groups[name].to_numpy()
         if a.dtype.kind != "f":
             if not np.array_equal(a, b):

@@ -24,7 +24,7 @@ from cooanalysis.data.download import unpack
 from cooanalysis.runtime.run_directory import finished_run
 from experiments.robustness.outcome import Case
 
-VERSIONS = (0, -1, 2, 99, "1", "x", None, True, 1.0, 1.5, [], {}, 10**30)
+VERSIONS: tuple[Any, ...] = (0, -1, 2, 99, "1", "x", None, True, 1.0, 1.5, [], {}, 10**30)
 
 
 def cases(folder: Path, analysis: Path, comparison: Path | None = None) -> Iterator[Case]:
@@ -209,15 +209,15 @@ def hostile_archives() -> dict[str, bytes]:
     good = {"zip": _zip(("a/b.png", b"content" * 50)),
             "tar": _tar(("a/b.png", tarfile.REGTYPE, b"content" * 50, "")),
             "gz": _tar(("a/b.png", tarfile.REGTYPE, b"content" * 50, ""), mode="gz")}  # fmt: skip
-    for kind, data in good.items():
-        found[f"{kind} good"] = data
-        for end in range(0, len(data), max(1, len(data) // 8)):
-            found[f"{kind} cut at {end}"] = data[:end]
+    for form, content in good.items():
+        found[f"{form} good"] = content
+        for end in range(0, len(content), max(1, len(content) // 8)):
+            found[f"{form} cut at {end}"] = content[:end]
         rng = random.Random(0)
         for number in range(8):
-            changed = bytearray(data)
-            changed[rng.randrange(len(data))] ^= 0xFF
-            found[f"{kind} changed {number}"] = bytes(changed)
+            changed = bytearray(content)
+            changed[rng.randrange(len(content))] ^= 0xFF
+            found[f"{form} changed {number}"] = bytes(changed)
     encrypted = bytearray(good["zip"])
     encrypted[6] |= 1
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
@@ -285,7 +285,7 @@ def _weights(folder: Path) -> Iterator[Case]:
                        "overflow": b'{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296]'
                                    b',"data_offsets":[0,4]}}'}.items():  # fmt: skip
         yield put(f"header: {name}", struct.pack("<Q", len(text)) + text + b"\0" * 64)
-    for name, metadata in {
+    wrong: dict[str, dict[str, Any]] = {
         "format": {"format": "2"}, "no format": {"format": None}, "scale": {"scale": "x"},
         "scale 0": {"scale": "0"}, "large scale": {"scale": "9" * 5000}, "model": {"model": "x"},
         "options": {"options": "x"}, "options list": {"options": "[]"},
@@ -294,7 +294,8 @@ def _weights(folder: Path) -> Iterator[Case]:
         "features": {"options": '{"features": 1000000000}'}, "text": {"options": '{"blocks": "x"}'},
         "negative": {"options": '{"features": -1}'}, "zero": {"options": '{"features": 0}'},
         "wide": {"options": '{"features": 4000, "blocks": 4000}'},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, metadata in wrong.items():
         yield put(f"metadata: {name}", changed(**metadata))
     yield from _models(folder, torch)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cooanalysis.data import LoadedPair, find_pairs, iter_pairs, resolve
 from cooanalysis.models.folders import match_files
@@ -51,17 +52,18 @@ def cases(folder: Path) -> Iterator[Case]:
             inside.mkdir()
             _write(inside / "a.png", PNG)
             yield Case("folder: odd name of a folder", repr(name), partial(_use, inside))
-    for name, build in BUILDERS.items():
-        root = folder / name
+    for layout, build in BUILDERS.items():
+        root = folder / layout
         root.mkdir()
         build(root)
         for scale in (2, 4):
-            yield Case("folder: layout", f"{name} x{scale}", partial(_use, root, scale))
-        yield Case("folder: answers of a model", name, partial(_match, root))
-    for text in TEXTS:
-        yield Case("folder: name of a data set", repr(text[:40]), partial(_resolve, folder, text))
-    for scale in (0, -1, 1.5, "4", None, True, 10**9):
-        yield Case("folder: scale", repr(scale), partial(find_pairs, folder, scale))
+            yield Case("folder: layout", f"{layout} x{scale}", partial(_use, root, scale))
+        yield Case("folder: outputs of a model", layout, partial(_match, root))
+    for asked in TEXTS:
+        yield Case("folder: name of a data set", repr(asked[:40]), partial(_resolve, folder, asked))
+    wrong: tuple[Any, ...] = (0, -1, 1.5, "4", None, True, 10**9)
+    for value in wrong:
+        yield Case("folder: scale", repr(value), partial(find_pairs, folder, value))
 
 
 def _use(root: Path, scale: int = 4) -> None:

@@ -157,8 +157,8 @@ def _turned() -> Iterator[tuple[str, str, bytes]]:
             exif[0x0112] = orientation
             yield ("EXIF rotation", f"{kind}-{orientation}.{SUFFIXES[kind]}",
                    encoded(picture(), kind, exif=exif.tobytes()))  # fmt: skip
-    for number, exif in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"garbage")):
-        yield "EXIF damaged", f"{number}.jpg", encoded(picture(), "JPEG", exif=exif)
+    for number, damaged in enumerate((b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"garbage")):
+        yield "EXIF damaged", f"{number}.jpg", encoded(picture(), "JPEG", exif=damaged)
 
 
 def _animated() -> Iterator[tuple[str, str, bytes]]:

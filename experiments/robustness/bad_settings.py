@@ -83,11 +83,12 @@ def cases(folder: Path) -> Iterator[Case]:
                          "mixed": {"dataset": "x", 1: 2, "b": 1}, "text": "x"}.items():  # fmt: skip
         yield Case("configuration: shape", name, partial(_analysis, values))
     analysis = AnalysisConfig("sample")
-    for name, options in {
+    wrong: dict[str, dict[str, Any]] = {
         "no models": {"models": ()}, "twice": {"models": ("a", "a")},
         "baseline": {"models": ("a",), "baseline": "b"}, "metrics": {"models": ("a",), "metrics": ()},
         "strata": {"models": ("a",), "strata": 0}, "crops": {"models": ("a",), "crops": "x"},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, options in wrong.items():
         yield Case("configuration: comparison", name, partial(CompareConfig, analysis, **options))
     try:
         import lightning_fabric  # noqa: F401

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,11 @@ import cooanalysis as coo
 from experiments.robustness import bad_files, bad_folders, bad_images, bad_settings
 from experiments.robustness.outcome import Case, Outcome, try_case
 
-SMALL = {"scale": 2, "patch_width": 3, "queries": 100, "k": 16, "stride": 1, "subspace_dim": 4,
-         "estimators": ("gaussian",), "features": ("subbands",), "manifold_reference": 200,
-         "ceiling_queries": 10, "map_images": 1, "device": "cpu"}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "scale": 2, "patch_width": 3, "queries": 100, "k": 16, "stride": 1, "subspace_dim": 4,
+    "estimators": ("gaussian",), "features": ("subbands",), "manifold_reference": 200,
+    "ceiling_queries": 10, "map_images": 1, "device": "cpu",
+}  # fmt: skip
 
 
 def whole_runs(folder: Path) -> tuple[Path, Path]:

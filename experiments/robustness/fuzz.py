@@ -3,9 +3,9 @@
     pip install atheris
     python -m experiments.robustness.fuzz --seconds 120
 
-Each target of experiments/robustness/fuzz_targets.py runs in a process of its own for the stated time. What ends in
-anything but a CooError, takes longer than 20 seconds or more than 4 GiB is kept as a file below
-``--out``, and the exit code is 1.
+Each target of experiments/robustness/fuzz_targets.py runs in its own process for the stated time.
+What ends in anything but a CooError, takes longer than 20 seconds or more than 4 GiB is kept as a
+file below ``--out``, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,7 @@ def write_seeds(name: str, folder: Path) -> None:
         (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
 
 
-def run(name: str, seconds: int, out: Path) -> dict[str, object]:
+def run(name: str, seconds: int, out: Path) -> dict[str, Any]:
     """Fuzz one target for so many seconds; what was executed and what was found."""
     kept = out / name
     kept.mkdir(parents=True, exist_ok=True)

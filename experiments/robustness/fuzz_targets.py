@@ -396,7 +396,7 @@ def archive_seeds() -> list[bytes]:
         found.append(file.getvalue())
     for mode in ("w", "w:gz", "w:xz"):
         file = io.BytesIO()
-        with tarfile.open(fileobj=file, mode=mode) as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=file, mode=mode) as tar:
             info = tarfile.TarInfo("a/b.png")
             info.size = 7
             tar.addfile(info, io.BytesIO(b"content"))

@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _checkpoints(folder: Path, canary: Path) -> Iterator[Malicious]:
 
     folder.mkdir()
     for number, (name, path) in enumerate(checkpoints(folder, canary)):
-        yield Malicious(f"model, {name}", lambda path=path: open_source("m", path, [], scale=4))
+        yield Malicious(f"model, {name}", partial(open_source, "m", path, [], scale=4))
         resumed = folder / f"resumed-{number}"
         resumed.mkdir()
         (resumed / "checkpoint-00000001.pt").write_bytes(path.read_bytes())
@@ -182,9 +183,9 @@ def _checkpoints(folder: Path, canary: Path) -> Iterator[Malicious]:
     disguised = folder / "disguised.safetensors"
     disguised.write_bytes(pickle.dumps(payloads(canary)["os.system"]))
     for name, path in [*safetensors(folder), ("a pickle in disguise", disguised)]:
-        yield Malicious(f"weights, {name}", lambda path=path: load_weights(path))
-        yield Malicious(f"weights' header, {name}", lambda path=path: read_info(path))
-        yield Malicious(f"model, {name}", lambda path=path: open_source("m", path, [], scale=4))
+        yield Malicious(f"weights, {name}", partial(load_weights, path))
+        yield Malicious(f"weights' header, {name}", partial(read_info, path))
+        yield Malicious(f"model, {name}", partial(open_source, "m", path, [], scale=4))
 
 
 def _run_directories(folder: Path, canary: Path) -> Iterator[Malicious]:
@@ -205,7 +206,7 @@ def _run_directories(folder: Path, canary: Path) -> Iterator[Malicious]:
         for table in ("groups", "maps"):
             frame.to_parquet(run / f"{table}.parquet")
         (run / "examples.npz").write_bytes(data)
-        yield Malicious(f"examples of a run, {name}", lambda run=run: coo.load(run))
+        yield Malicious(f"examples of a run, {name}", partial(coo.load, run))
         kept = folder / f"kept-{number}"
         kept.mkdir()
         (kept / "piece.npz").write_bytes(data)
@@ -236,4 +237,4 @@ def _yaml(folder: Path, canary: Path) -> Iterator[Malicious]:
     )):  # fmt: skip
         path = folder / f"{number}.yaml"
         path.write_text(text)
-        yield Malicious(f"configuration, {text[:40]}", lambda path=path: read_config([path]))
+        yield Malicious(f"configuration, {text[:40]}", partial(read_config, [path]))

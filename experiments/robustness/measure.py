@@ -106,11 +106,9 @@ def fuzz(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "targets": len(outcomes),
         "seconds_a_target": options.seconds,
-        "executions": sum(int(str(o["executions"])) for o in outcomes),
-        "findings": sum(len(list(o["findings"])) for o in outcomes),  # type: ignore[call-overload]
-        "found_and_fixed": len(
-            [p for p in (ROOT / "tests/fuzz/findings").rglob("*") if p.is_file()]
-        ),
+        "executions": sum(o["executions"] for o in outcomes),
+        "findings": sum(len(o["findings"]) for o in outcomes),
+        "found_and_fixed": len([p for p in (HERE / "findings").rglob("*") if p.is_file()]),
         "failed": [o["target"] for o in outcomes if o["failed"]],
     }
 

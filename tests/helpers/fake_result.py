@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from cooanalysis.analysis.summary import (
     FeatureSpaceDistances,
     LabeledScores,
     Measured,
-    Recall,
     summarize,
 )
 from cooanalysis.measures.entropy import Reliability
+from cooanalysis.neighbors import Recall
 from cooanalysis.results import Result
 
 SCALE, WIDTH = 4, 5
+IMAGES = tuple(f"fake_{number:02d}.png" for number in range(12))
 PIXEL_WARNING = "pixel distances call blur clean; shown for comparison only"
 
 
@@ -28,7 +30,7 @@ def fake_result(
     estimators: tuple[str, ...] = ESTIMATOR_NAMES,
     spaces: tuple[str, ...] = ("subbands", "pixels"),
     missing_spaces: tuple[str, ...] = (),
-    names: tuple[str, ...] = tuple(f"fake_{i:02d}.png" for i in range(12)),
+    names: tuple[str, ...] = IMAGES,
     n_maps: int = 3,
     n_examples: int = 4,
     n: int = 1200,
@@ -39,7 +41,7 @@ def fake_result(
     rng = np.random.default_rng(seed)
     image = np.sort(rng.integers(0, len(names), n))
     entropy = rng.normal(-1.2, 0.8, n)
-    power = np.sqrt(np.exp(2 * entropy) / (2 * np.pi * np.e))
+    power = np.sqrt(np.exp(2 * entropy) / (2 * np.pi * math.e))
     lr_std = rng.uniform(0.02, 0.25, n)
     subspace = power * np.exp(rng.uniform(0.02, 0.35, n))
     truth_energy = rng.gamma(2.0, 0.5 * subspace**2)
@@ -75,8 +77,8 @@ def fake_result(
         }
         warning = PIXEL_WARNING if name == "pixels" else None
         manifold[name] = FeatureSpaceDistances(f"fake {name}", warning, distances, half)
-        for kind, values in distances.items():
-            table[f"manifold_{name}_{kind}"] = values
+        for kind, away in distances.items():
+            table[f"manifold_{name}_{kind}"] = away
     for name in missing_spaces:
         manifold[name] = FeatureSpaceDistances(name, None, {}, half, "no weights are installed")
     labels = (rng.random(n) < 0.5).astype(np.int8)
