@@ -144,7 +144,7 @@ def between_precisions() -> dict[str, float]:
         "center_min_distance": measures.center_min_distance,
     }
     for method in entropy.ESTIMATORS:
-        functions[f"entropy {method}"] = lambda x, method=method: entropy.entropy(x, method)
+        functions[f"entropy {method}"] = partial(entropy.entropy, method=method)
     found = {}
     for name, function in functions.items():
         a, b = np.asarray(function(narrow), np.float64), np.asarray(function(wide), np.float64)
