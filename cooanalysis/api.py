@@ -10,6 +10,7 @@ from cooanalysis.config import AnalysisConfig
 from cooanalysis.progress import Progress, ProgressBars, Silent
 from cooanalysis.result import Result, load
 from cooanalysis.rundir import check_target, checkpoints, finished_run
+from cooanalysis.runtime.compiled import announced
 from cooanalysis.study import Study
 
 
@@ -84,6 +85,7 @@ def analyze(
         with (
             open_cluster(workers=workers, address=cluster, config=config) as hands,
             bars as reporter,
+            announced(reporter.note),
         ):
             report: Progress = reporter
             result = study.run(progress=report, checkpoints=kept, cluster=hands)

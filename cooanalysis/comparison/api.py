@@ -16,6 +16,7 @@ from cooanalysis.config import ESTIMATOR_NAMES, AnalysisConfig
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.progress import Progress, ProgressBars, Silent
 from cooanalysis.rundir import check_target, checkpoints, finished_run
+from cooanalysis.runtime.compiled import announced
 from cooanalysis.study import Study
 
 
@@ -107,7 +108,7 @@ def compare(
         check_target(target, overwrite=overwrite)
     bars: Any = ProgressBars() if progress else nullcontext(Silent())
     with checkpoints(target if known else None, fingerprint) as kept:
-        with bars as reporter:
+        with bars as reporter, announced(reporter.note):
             report: Progress = reporter
             found = run_comparison(
                 config, study, sources, resolved, cache=_cache(cache), fingerprint=fingerprint,

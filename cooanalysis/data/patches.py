@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from cooanalysis.data.loading import LoadedPair
 from cooanalysis.errors import NotEnoughDataError
 from cooanalysis.memory import Mapped
+from cooanalysis.runtime.compiled import njit, prange
 
 DETAIL_UNITS_PER_LEVEL = 64
 """Fixed-point resolution of the stored detail: 1/64 grey level (rounding error 0.0045 RMS)."""

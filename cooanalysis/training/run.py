@@ -17,11 +17,11 @@ from cooanalysis import models
 from cooanalysis.environment import peak_rss_bytes, versions
 from cooanalysis.errors import ConfigError, CooError, RunDirectoryError
 from cooanalysis.progress import Progress, Silent
+from cooanalysis.runtime.interrupt import stop_signals
 from cooanalysis.training import checkpoint, directory
 from cooanalysis.training.config import TrainConfig
 from cooanalysis.training.crops import Crops, Share
 from cooanalysis.training.images import load_training_images
-from cooanalysis.training.interrupt import stop_signals
 from cooanalysis.training.logs import Board, History
 from cooanalysis.training.setup import (
     build_discriminator,
