@@ -83,7 +83,7 @@ class ProgressBars(AbstractContextManager["ProgressBars"]):
 
     def note(self, line: str) -> None:
         """Print one line above the bars."""
-        self._bars.console.print(line, style="dim", markup=False)
+        self._bars.console.print(line, markup=False, highlight=False)
 
 
 class Stopwatch:
