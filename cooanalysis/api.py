@@ -16,6 +16,7 @@ from cooanalysis.comparison.run import run_comparison
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.models.sources import Source, Specification, open_source, parse
 from cooanalysis.results import Comparison, Result, load, load_comparison
+from cooanalysis.runtime.compiled import announced
 from cooanalysis.runtime.progress import ProgressBars, Silent
 from cooanalysis.runtime.run_directory import check_target, checkpoints, finished_run
 
@@ -91,6 +92,7 @@ def analyze(
         with (
             open_cluster(workers=workers, address=cluster, config=config) as found,
             bars as reporter,
+            announced(reporter.note),
         ):
             record = run_analysis(plan, progress=reporter, checkpoints=kept, workers=found)
             result = Result(**vars(record))
@@ -194,6 +196,7 @@ def compare(
         with (
             open_cluster(workers=workers, address=cluster, config=analysis) as found,
             bars as reporter,
+            announced(reporter.note),
         ):
             record = run_comparison(
                 config, plan, sources, resolved, cache=_cache(cache), fingerprint=fingerprint,

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from cooanalysis.data.loading import LoadedPair
 from cooanalysis.errors import NotEnoughDataError
+from cooanalysis.runtime.compiled import njit, prange
 from cooanalysis.runtime.memory import Mapped
 
 DETAIL_UNITS_PER_LEVEL = 64

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError
+from cooanalysis.runtime.compiled import njit, prange
 
 Vectors = NDArray[np.float32]
 

@@ -30,6 +30,9 @@ class Silent:
     def advance(self, steps: int = 1) -> None:
         """Ignore."""
 
+    def note(self, line: str) -> None:
+        """Ignore."""
+
 
 class ProgressBars(AbstractContextManager["ProgressBars"]):
     """Progress bars on standard error (or in a notebook), one a stage, by rich."""
@@ -77,6 +80,10 @@ class ProgressBars(AbstractContextManager["ProgressBars"]):
     def advance(self, steps: int = 1) -> None:
         """Move the current bar."""
         self._bars.advance(self._task, steps)
+
+    def note(self, line: str) -> None:
+        """Print one line above the bars."""
+        self._bars.console.print(line, markup=False, highlight=False)
 
 
 class Stopwatch:

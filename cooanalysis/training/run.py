@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 from cooanalysis import models
 from cooanalysis.errors import ConfigError, CooError, RunDirectoryError
 from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.interrupt import stop_signals
 from cooanalysis.runtime.progress import Progress, Silent
 from cooanalysis.training import checkpoint, directory
 from cooanalysis.training.config import TrainConfig
 from cooanalysis.training.crops import Crops, Share
 from cooanalysis.training.images import load_training_images
-from cooanalysis.training.interrupt import stop_signals
 from cooanalysis.training.logs import Board, History
 from cooanalysis.training.setup import (
     build_discriminator,

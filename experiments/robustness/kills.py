@@ -234,8 +234,11 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool
     return outcome
 
 
-def interrupt(command: str, n: int, folder: Path, seed: int = 0) -> Outcome:
+def interrupt(command: str, n: int, folder: Path, seed: int = 0, *, cold: bool = False) -> Outcome:
     """Press Ctrl-C ``n`` times at random moments: one line, exit code 130, resumable.
+
+    With ``cold``, each interrupted run starts with an empty cache of compiled functions, and the
+    run that resumes it finds what it left there.
 
     Raises
     ------
@@ -257,9 +260,10 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0) -> Outcome:
             f"from cooanalysis.cli.{command} import main; sys.argv = {words!r}; "
             "print('ready', flush=True); main()"
         )
+        cache = {"NUMBA_CACHE_DIR": str(out.with_name(f"{out.name}-compiled"))} if cold else {}
         process = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=environment,
+            text=True, env=environment | cache,
         )  # fmt: skip
         assert process.stdout is not None
         process.stdout.readline()  # until here it is Python that starts, not the command
@@ -305,12 +309,15 @@ def main() -> None:
     parser.add_argument("--command", choices=COMMANDS, action="append")
     parser.add_argument("--kills", type=int, default=50, help="for each command")
     parser.add_argument("--interrupts", type=int, default=0, help="Ctrl-C instead of SIGKILL")
+    parser.add_argument("--cold", action="store_true", help="Ctrl-C with nothing compiled before")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for command in options.command or COMMANDS:
         with tempfile.TemporaryDirectory() as folder:
             if options.interrupts:
-                outcome = interrupt(command, options.interrupts, Path(folder), options.seed)
+                outcome = interrupt(
+                    command, options.interrupts, Path(folder), options.seed, cold=options.cold
+                )
             else:
                 outcome = torture(command, options.kills, Path(folder), options.seed)
         print(json.dumps(outcome.__dict__), flush=True)

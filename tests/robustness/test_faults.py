@@ -83,6 +83,13 @@ def test_ctrl_c_at_random_moments(command: str, tmp_path: Path) -> None:
     assert interrupted.survived == interrupted.kills == 1
 
 
+@pytest.mark.parametrize("command", ["analyze", "compare"])
+def test_ctrl_c_with_nothing_compiled_before(command: str, tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    interrupted = kills.interrupt(command, 1, tmp_path, seed=seed, cold=True)
+    assert interrupted.survived == interrupted.kills == 1
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Any]:
     """Makes file systems of a given size; skips where they cannot be mounted."""
