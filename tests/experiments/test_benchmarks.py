@@ -301,6 +301,6 @@ def test_workers_do_what_one_process_does(
     monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path))
     workers = importlib.import_module("experiments.benchmarks.workers")
     options = (str(photographs), None, 200, 128)
-    alone, two = (workers.study(*options, number, None) for number in (None, 2))
+    alone, two = (workers.analysis(*options, number, None) for number in (None, 2))
     assert alone["digest"] == two["digest"]
     assert two["start"] > alone["start"] and min(two["search"], two["measuring groups"]) > 0

@@ -73,7 +73,7 @@ def test_the_judge_sees_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> None:
         raise ConfigError("what is wrong")
 
-    monkeypatch.setattr("outcome.SECONDS", 1)
+    monkeypatch.setattr("experiments.robustness.outcome.SECONDS", 1)
     verdicts = [try_case(Case("kind", "name", run)).verdict for run in (wrong, slow, loud)]
     assert verdicts == ["fault", "fault", "fault"]
     assert try_case(Case("kind", "name", refused)).verdict == "refused"
