@@ -13,11 +13,11 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from cooanalysis.progress import ProgressBars
 from numba.core import event
 
 from cooanalysis.runtime.compiled import announced, njit
 from cooanalysis.runtime.interrupt import Deferral, stop_signals
+from cooanalysis.runtime.progress import ProgressBars
 
 
 def press_ctrl_c() -> None:

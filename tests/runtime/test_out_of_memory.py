@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
 import cooanalysis as coo
-from cooanalysis.analysis import grouping, groups
+from cooanalysis.analysis import grouping, measure
 from cooanalysis.runtime.out_of_memory import SMALLEST, in_batches, is_out_of_memory
 
 SMALL: dict[str, Any] = {
@@ -42,19 +42,19 @@ def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
 def test_batches_shrink_and_the_analysis_goes_on(
     undisturbed: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure, members = groups._measure, grouping.NearestGroups.members
+    measured, members = measure._measure, grouping.NearestGroups.members
 
     def short(run: Any, reference: Any, queries: Any, *more: Any) -> Any:
         if len(queries) > 90:
             raise MemoryError
-        return measure(run, reference, queries, *more)
+        return measured(run, reference, queries, *more)
 
     def short_search(self: Any, queries: Any, excluded: Any) -> Any:
         if len(queries) > 90:
             raise MemoryError("of the search")
         return members(self, queries, excluded)
 
-    monkeypatch.setattr(groups, "_measure", short)
+    monkeypatch.setattr(measure, "_measure", short)
     monkeypatch.setattr(grouping.NearestGroups, "members", short_search)
     found = coo.analyze("sample", **SMALL)
     assert_equal(found, undisturbed)

@@ -39,7 +39,8 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds and have their own tests; here only the files' fate matters."""
     monkeypatch.setattr("cooanalysis.plots.analysis.save_figures", lambda *_: [])
     monkeypatch.setattr(
-        "cooanalysis.report.analysis.write_report", lambda _, path, pictures: path.write_text("report")
+        "cooanalysis.report.analysis.write_report",
+        lambda _, path, pictures: path.write_text("report"),
     )
 
 
@@ -86,7 +87,11 @@ def fail(*_: object, **__: object) -> None:
 @pytest.mark.parametrize("old", [False, True], ids=["new", "over an old run"])
 @pytest.mark.parametrize(
     "step",
-    ["pandas.DataFrame.to_parquet", "numpy.savez_compressed", "cooanalysis.report.analysis.write_report"],
+    [
+        "pandas.DataFrame.to_parquet",
+        "numpy.savez_compressed",
+        "cooanalysis.report.analysis.write_report",
+    ],
 )
 def test_a_failure_in_the_middle_leaves_what_was_there(
     step: str, old: bool, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
