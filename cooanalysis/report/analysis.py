@@ -111,7 +111,7 @@ def write_report(
 
 
 def explore(result: AnalysisRecord) -> Explorer:
-    """The explorer of a run alone; see :meth:`cooanalysis.result.Result.explore`."""
+    """The explorer of a run alone; see :meth:`cooanalysis.Result.explore`."""
     summary = result.summary
     config = summary.get("config") or {}
     title = f"{summary['dataset']['title']} ×{summary['scale']}: groups, centers, truth"
