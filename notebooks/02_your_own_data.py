@@ -44,10 +44,12 @@ result.summary["dataset"]
 
 # %% [markdown]
 # Groups come from the same images, but never from the image of the query. Few images make few similar patches: the
-# warnings say what cannot be trusted.
+# warnings say what is unreliable.
 
 # %%
-for warning in result.summary["warnings"]:
+from cooanalysis.report.notices import warnings
+
+for warning in warnings(result.summary):
     print("-", warning)
 
 # %% [markdown]

@@ -20,6 +20,8 @@ import typer
 from contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 from options import DataRoot, Out
 
+from cooanalysis.report.notices import warnings
+
 PATCHES, GIBIBYTES, RECALL = 3e7, 8.0, 0.98
 
 
@@ -83,7 +85,7 @@ def main(
         f"{summary['engine']['index']}, effort {summary['engine']['effort']}; decoded images "
         f"{'made by this run' if fresh_cache else 'perhaps of an earlier run'}. Peak memory by "
         f"sampling; the run itself reports {(summary['peak_rss_bytes'] or 0) / GIB:.2f} GiB.",
-        *(f"Warning of the run: {warning}" for warning in summary["warnings"]),
+        *(f"Warning of the run: {warning}" for warning in warnings(summary)),
     ]
     publish("div2k", "A run of DIV2K's size", rows, ratios, notes, out)
 
