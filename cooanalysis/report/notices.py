@@ -51,11 +51,11 @@ _STEPS = {
 
 def _few_images(facts: Facts) -> str:
     text = (
-        f"Only {_many(facts['n_images'], 'image')}, and at least {facts['needed']} are needed to "
-        "resample images: intervals come from single patches instead. Patches of one image "
-        "resemble each other, so the intervals are too narrow."
+        f"The data set holds only {_many(facts['n_images'], 'image')}, and resampling images "
+        f"needs at least {facts['needed']}: intervals come from single patches. Patches of one "
+        "image resemble each other, so these intervals are too narrow."
     )
-    return f"{text} Tests over this few images say little." if facts["compared"] else text
+    return f"{text} Tests over that few images say little." if facts["compared"] else text
 
 
 def _entropy_unreliable(facts: Facts) -> str:
