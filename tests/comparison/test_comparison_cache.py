@@ -17,8 +17,8 @@ from cooanalysis.errors import ModelError, RunDirectoryError
 pytest.importorskip("torch")  # a comparison imports it
 
 from cooanalysis.comparison.cache import OutputCache, default_folder  # noqa: E402
-from cooanalysis.models.sources import Bicubic, Function, Note, Source, Truth  # noqa: E402
-from cooanalysis.runtime.notices import Notice  # noqa: E402
+from cooanalysis.models.sources import Bicubic, Function, Source, Truth  # noqa: E402
+from cooanalysis.runtime.notices import Note, Notice  # noqa: E402
 
 Image = NDArray[np.uint8]
 ASKED = Notice("asked")
