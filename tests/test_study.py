@@ -163,6 +163,17 @@ def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None
         coo.analyze(folder, **SMALL, strict=True)
 
 
+def test_few_images_are_warned_of_wherever_a_result_is_shown(photos: Path, tmp_path: Path) -> None:
+    for path in sorted(photos.iterdir())[:2]:
+        (tmp_path / path.name).symlink_to(path)
+    found = coo.analyze(tmp_path, **SMALL | {"queries": 5000, "map_images": 0})
+    facts = {"n_images": 2, "needed": 5, "compared": False}
+    assert {"code": "few_images", "facts": facts} in found.summary["warnings"]
+    assert "only 2 images" in found._repr_html_()
+    fewer = {"n_queries": found.summary["n_queries"], "wanted": 5000}
+    assert {"code": "fewer_queries", "facts": fewer} in found.summary["warnings"]
+
+
 def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) -> None:
     reference = tmp_path / "reference"
     reference.mkdir()
