@@ -47,7 +47,9 @@ result.summary["dataset"]
 # patches: the warnings say which numbers are unreliable.
 
 # %%
-for warning in result.summary["warnings"]:
+from cooanalysis.report.notices import warnings
+
+for warning in warnings(result.summary):
     print("-", warning)
 
 # %% [markdown]

@@ -43,7 +43,7 @@ def mmse_floors(
             rows = chosen[start : start + step]
             found = in_batches(
                 lambda some, rows=rows: floors_of(rows[some]),  # type: ignore[misc]
-                len(rows), "bounding the error", run.note,
+                len(rows), "bounding_error", run.note,
             )  # fmt: skip
             parts.append(found["floors"])
             run.progress.advance()

@@ -15,6 +15,7 @@ from cooanalysis.analysis.summary import FeatureSpaceDistances, LabeledScores
 from cooanalysis.data.patches import PEAK
 from cooanalysis.measures.manifold import CleanManifold, feature_space, two_sample_auc
 from cooanalysis.neighbors.fallback import with_fallback
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Arrays
 
 TWO_SAMPLE_QUERIES = 2500
@@ -44,7 +45,7 @@ def manifold_distances(
             reason = space.missing()
             if reason is not None:
                 spaces[name] = FeatureSpaceDistances(space.title, None, {}, half, reason)
-                run.warnings.append(f"feature space {name!r} was left out: {reason}")
+                run.note(Notice("feature_space_missing", {"space": name, "reason": reason}))
                 continue
 
             def compute(space: Any = space) -> Arrays:
@@ -104,7 +105,7 @@ def _two_sample(
     chosen = np.sort(rng.choice(len(queries), size=size, replace=False))
     image = queries.patches.image[chosen]
     if len(np.unique(image)) < 2:
-        run.warnings.append("the two-sample test needs at least two images and was left out")
+        run.note(Notice("two_sample_test_left_out", {"n_images": len(np.unique(image))}))
         return {}
     features = {
         kind: feature_space("subbands").function(_in_unit(run, levels[chosen]))

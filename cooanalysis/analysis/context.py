@@ -11,6 +11,7 @@ from cooanalysis.analysis.workers import Workers
 from cooanalysis.data import SkippedImage
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.runtime.memory import MemoryBudget
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.progress import Progress, Stopwatch
 from cooanalysis.runtime.run_directory import Checkpoints
 
@@ -30,7 +31,7 @@ class Context:
     progress, checkpoints, clock
         Where steps report to, keep their pieces, and book their time.
     warnings
-        What the reader of the result must know; steps append to it.
+        What the reader of the result must know; steps add to it by :meth:`note`.
     workers
         The workers that search and measure; None does it all in this process.
     budget
@@ -44,7 +45,7 @@ class Context:
     progress: Progress
     checkpoints: Checkpoints
     clock: Stopwatch
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
     workers: Workers | None = None
     budget: MemoryBudget | None = None
 
@@ -63,13 +64,13 @@ class Context:
         if isinstance(self.kernels, CpuKernels):
             return False
         self.__dict__["kernels"] = CpuKernels()
-        self.note("the GPU ran out of memory; groups were measured on the CPU, more slowly")
+        self.note(Notice("gpu_out_of_memory", {"step": "measuring_groups", "engine": "cpu"}))
         return True
 
-    def note(self, sentence: str) -> None:
-        """Tell the reader of the result, once."""
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
+    def note(self, notice: Notice) -> None:
+        """Add a warning for the reader of the result, once."""
+        if notice not in self.warnings:
+            self.warnings.append(notice)
 
     @property
     def same_reference(self) -> bool:

@@ -21,6 +21,7 @@ from cooanalysis.analysis.workers import Job, Workers
 from cooanalysis.data.leakage import Leak, duplicate_images, shared_patches
 from cooanalysis.errors import NotEnoughDataError
 from cooanalysis.neighbors import Recall
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.out_of_memory import in_batches
 from cooanalysis.runtime.progress import Progress, Stopwatch
 from cooanalysis.runtime.run_directory import Arrays, Checkpoints
@@ -81,11 +82,11 @@ def load_and_group(
         stores = load_images(
             config, plan.queries, plan.reference, progress, in_files=workers is not None
         )
-    run = Context(config, *stores, progress, checkpoints, clock, list(plan.notes), workers=workers)
+    run = Context(config, *stores, progress, checkpoints, clock, workers=workers)
+    for notice in plan.notices:
+        run.note(notice)
     if run.skipped:
-        run.warnings.append(
-            f"{len(run.skipped)} image files were skipped; the summary lists them with the reason"
-        )
+        run.note(Notice("images_skipped", {"n_files": len(run.skipped)}))
     with clock.time("leakage"):
         leaks = duplicate_images(run.queries, run.reference)
         if run.same_reference:
@@ -101,23 +102,20 @@ def load_and_group(
         recall = grouping.tune(queries)
         progress.advance()
     if recall is not None and recall.ci_high < config.recall:
-        run.warnings.append(
-            f"the {grouping.kind} index finds only "
-            f"{recall.value:.3f} of the exact neighbors instead of {config.recall}; use --index "
-            "exact or ivf"
+        run.note(
+            Notice(
+                "recall_below_target",
+                {"index": grouping.kind, "recall": recall.value, "target": config.recall},
+            )
         )
     members, distance, leaks = find_groups(run, grouping, reference, queries, leaks)
     excluded = excluded_images(run, leaks)
     queries, members, distance = drop_small_groups(run, queries, members, distance)
     if leaks:
-        what = (
-            "and were kept from serving those queries"
-            if config.exclude_leaks
-            else "and were NOT excluded: results are too optimistic"
-        )
-        run.warnings.append(
-            f"{len(leaks)} pairs of query and reference images show the same content {what}"
-        )
+        if config.exclude_leaks:
+            run.note(Notice("leaks_excluded", {"n_pairs": len(leaks)}))
+        else:
+            run.note(Notice("leaks_included", {"n_pairs": len(leaks)}))
     return Groups(run, reference, queries, grouping, recall, members, distance, leaks, excluded)
 
 
@@ -194,7 +192,7 @@ def find_members(
                 index, distance = grouping.members(shard[rows], excluded)
                 return {"index": index.astype(np.int32), "distance": distance}
 
-            return in_batches(some, len(shard), "searching neighbors", run.note, grouping.fall_back)
+            return in_batches(some, len(shard), "searching_neighbors", run.note, grouping.fall_back)
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.progress.advance(len(shard))
@@ -213,8 +211,10 @@ def drop_small_groups(
             "use fewer clusters, a smaller k or a larger reference set"
         )
     if not full.all():
-        run.warnings.append(
-            f"{int((~full).sum())} of {len(full)} queries fell into k-means cells with fewer than "
-            f"k = {run.config.k} usable members and were left out"
+        run.note(
+            Notice(
+                "queries_left_out",
+                {"n_left_out": int((~full).sum()), "n_queries": len(full), "k": run.config.k},
+            )
         )
     return queries[full], members[full], distance[full]

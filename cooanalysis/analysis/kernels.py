@@ -12,7 +12,7 @@ from cooanalysis.analysis.patches import ReferencePatches
 from cooanalysis.data.patches import GroupMoments, PatchStore
 from cooanalysis.measures import entropy as estimators
 from cooanalysis.neighbors.engines import torch_cuda_available
-from cooanalysis.runtime.out_of_memory import Note
+from cooanalysis.runtime.notices import Note, Notice
 
 
 class Kernels(Protocol):
@@ -65,7 +65,7 @@ def choose_kernels(config: AnalysisConfig, store: PatchStore, note: Note) -> Ker
     store
         The reference images.
     note
-        Called with a sentence where a GPU has too little memory for the images.
+        Told where a GPU has too little memory for the images.
     """
     unwanted = config.device == "cpu" or config.engine == "faiss-cpu"
     if unwanted or not torch_cuda_available():
@@ -77,10 +77,7 @@ def choose_kernels(config: AnalysisConfig, store: PatchStore, note: Note) -> Ker
     free, _ = torch.cuda.mem_get_info()
     needed = image_bytes(store)
     if needed > SHARE_OF_GPU * free:
-        note(
-            f"groups were measured on the CPU: the reference images need {needed / 2**30:.1f} GiB "
-            f"and the GPU has {free / 2**30:.1f} GiB free"
-        )
+        note(Notice("groups_on_cpu", {"needed_bytes": needed, "free_bytes": int(free)}))
         return CpuKernels()
     return TorchKernels.build(store, "cuda")
 

@@ -17,6 +17,7 @@ from cooanalysis.data.leakage import Leak
 from cooanalysis.data.patches import Patches, PatchStore, table_name
 from cooanalysis.errors import ImageError, NotEnoughDataError
 from cooanalysis.runtime.memory import MemoryBudget
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.progress import Progress
 
 SUBSPACE_SAMPLE = 20_000
@@ -171,9 +172,7 @@ def sample_queries(run: Context) -> QueryPatches:
     rng = np.random.default_rng((run.config.seed, 2))
     patches = store.sample(run.config.queries, rng)
     if len(patches) < run.config.queries:
-        run.warnings.append(
-            f"the images hold only {len(patches)} distinct query patches; all of them are used"
-        )
+        run.note(Notice("fewer_queries", {"n_queries": len(patches), "wanted": run.config.queries}))
     return describe(run, patches)
 
 

@@ -11,6 +11,7 @@ from cooanalysis.analysis.context import Context
 from cooanalysis.analysis.patches import QueryPatches, ReferencePatches
 from cooanalysis.analysis.summary import entropy_column
 from cooanalysis.measures import entropy as estimators
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.out_of_memory import in_batches
 from cooanalysis.runtime.run_directory import Arrays
 
@@ -84,7 +85,7 @@ def measure_shard(
     def some(rows: slice) -> Arrays:
         return _measure(run, reference, queries[rows], members[rows], methods)
 
-    return in_batches(some, len(queries), "measuring groups", run.note, run.fall_back)
+    return in_batches(some, len(queries), "measuring_groups", run.note, run.fall_back)
 
 
 def _measure(
@@ -165,8 +166,19 @@ def estimator_reliability(
                 seed=run.config.seed,
             )
         if not out[method].trusted:
-            run.warnings.append(
-                f"entropy estimator {method!r}: its absolute values are not to be trusted here "
-                f"({out[method].reason}); rankings and correlations are less affected"
-            )
+            run.note(_unreliable(out[method]))
     return out
+
+
+def _unreliable(found: estimators.Reliability) -> Notice:
+    bias = float(found.bias) if np.isfinite(found.bias) else None
+    return Notice(
+        "entropy_unreliable",
+        {
+            "estimator": found.method,
+            "bias": bias,
+            "tolerance": estimators.TOLERANCE,
+            "n": found.n,
+            "d": found.d,
+        },
+    )

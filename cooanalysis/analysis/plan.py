@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings as python_warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from cooanalysis.data import Dataset, resolve
 from cooanalysis.errors import ConfigError
 from cooanalysis.neighbors import available_engine
 from cooanalysis.runtime.environment import versions
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import SCHEMA_VERSION
 
 
@@ -27,14 +27,14 @@ class Plan:
         What is asked.
     queries, reference
         The data sets; the same object when the data set is its own reference.
-    notes
-        Warnings from finding the data.
+    notices
+        What a reader must know about the data that were found.
     """
 
     config: AnalysisConfig
     queries: Dataset
     reference: Dataset
-    notes: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @classmethod
     def make(
@@ -58,20 +58,18 @@ class Plan:
         """
         available_engine(config.engine, config.device)
         _check_group_size(config)
+        notices: list[Notice] = []
         options: dict[str, Any] = {
             "scale": config.scale, "data_root": data_root, "download": download,
-            "progress": progress,
+            "progress": progress, "note": notices.append,
         }  # fmt: skip
-        with python_warnings.catch_warnings(record=True) as caught:
-            python_warnings.simplefilter("always")
-            queries = resolve(config.dataset, **options)
-            reference = queries
-            if config.reference is not None:
-                reference = resolve(config.reference, **options)
-                if reference.pairs == queries.pairs:
-                    reference = queries
-        notes = tuple(str(w.message) for w in caught if issubclass(w.category, UserWarning))
-        return cls(config, queries, reference, notes)
+        queries = resolve(config.dataset, **options)
+        reference = queries
+        if config.reference is not None:
+            reference = resolve(config.reference, **options)
+            if reference.pairs == queries.pairs:
+                reference = queries
+        return cls(config, queries, reference, tuple(notices))
 
     @property
     def same_reference(self) -> bool:

@@ -6,10 +6,12 @@ import datetime as dt
 import time
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from cooanalysis.analysis.ceiling import mmse_floors
+from cooanalysis.analysis.checks import failed_checks
 from cooanalysis.analysis.clean_manifold import manifold_distances
 from cooanalysis.analysis.context import Context
 from cooanalysis.analysis.explore import MeasuredGroups, explore
@@ -25,6 +27,7 @@ from cooanalysis.analysis.workers import Workers
 from cooanalysis.data.leakage import Leak
 from cooanalysis.measures.bootstrap import MIN_IMAGES
 from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.progress import Progress, Silent
 from cooanalysis.runtime.run_directory import SCHEMA_VERSION, Checkpoints
 
@@ -95,13 +98,14 @@ def _warn(run: Context, summary: dict[str, Any]) -> None:
     """What a reader must know before trusting the numbers."""
     n_images = len(run.queries.names)
     if n_images < MIN_IMAGES:
-        run.warnings.append(
-            f"only {n_images} images: intervals come from single patches, which resemble each "
-            "other, and are too narrow"
+        run.note(
+            Notice("few_images", {"n_images": n_images, "needed": MIN_IMAGES, "compared": False})
         )
     ceiling = summary["psnr_ceiling_db"]
     if ceiling["value"] is not None and not ceiling["trusted"]:
-        run.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
+        run.note(Notice("ceiling_unreliable", {"ceiling_db": ceiling["value"]}))
+    for notice in failed_checks(summary):
+        run.note(notice)
 
 
 def _provenance(
@@ -156,7 +160,7 @@ def _provenance(
             {"name": item.name, "path": str(item.path), "reason": item.reason}
             for item in run.skipped
         ],
-        "warnings": run.warnings,
+        "warnings": msgspec.to_builtins(run.warnings),
         "timings_s": dict(run.clock.seconds),
         "peak_rss_bytes": peak_rss_bytes(),
         "config": run.config.as_dict(),

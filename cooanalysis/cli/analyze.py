@@ -359,6 +359,8 @@ def _print_result(result: Result, target: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cooanalysis.report.notices import warnings
+
     summary = result.summary
 
     def shown(estimate: dict[str, Any] | None, digits: int, unit: str = "") -> str:
@@ -407,7 +409,7 @@ def _print_result(result: Result, target: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     errors = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
-    for warning in summary["warnings"]:
+    for warning in warnings(summary):
         errors.print(f"[yellow]warning:[/] {_escape(warning)}")
     console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from cooanalysis._version import __version__
 from cooanalysis.errors import CooError, RunDirectoryError
+from cooanalysis.runtime.notices import NoticeWarning
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -54,6 +56,39 @@ def interruptible(name: str) -> Iterator[None]:
 def _say_interrupted(name: str) -> None:
     _say(f"{name}: interrupted; run the same command again to resume")
     _TOLD.append(name)
+
+
+@contextmanager
+def notices_as_lines(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show Python warnings that carry a notice as one sentence each on standard error.
+
+    Parameters
+    ----------
+    name
+        Name of the command.
+    quiet
+        Show none of them.
+    """
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if not isinstance(message, NoticeWarning):
+                others(message, category, filename, lineno, file, line)
+            elif not quiet:
+                from cooanalysis.report.notices import sentence
+
+                _say(f"{name}: warning: {sentence(message.notice)}")
+
+        warnings.showwarning = show
+        yield
 
 
 def default_out(dataset: str, prefix: str, scale: int) -> Path:

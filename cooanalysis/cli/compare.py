@@ -230,6 +230,7 @@ def _print_result(result: Comparison, target: Path) -> None:
     from rich.markup import escape as escape_markup
     from rich.table import Table
 
+    from cooanalysis.report.notices import warnings
     from cooanalysis.report.tables import headline
 
     def escape(text: str) -> str:
@@ -259,7 +260,7 @@ def _print_result(result: Comparison, target: Path) -> None:
         console.print(f"[bold]{escape(model['name'])}[/]: {escape(first)}")
         console.print(f"    {escape(second)}")
     errors: Any = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
-    for warning in summary["warnings"]:
+    for warning in warnings(summary):
         errors.print(f"[yellow]warning:[/] {escape(warning)}")
     console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 

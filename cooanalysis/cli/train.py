@@ -14,7 +14,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from cooanalysis.cli.common import interruptible, run, show_version
+from cooanalysis.cli.common import interruptible, notices_as_lines, run, show_version
 
 _HELP = (
     "Train a super-resolution network, with or without DECLoss.\n\n"
@@ -95,12 +95,14 @@ def train(
 
         asked = read_config(config, overrides or [])
         if dry:
-            _print_dry_run(dry_run(asked, data_root=data_root, device=device), as_json)
+            with notices_as_lines("coo-train", quiet=quiet):
+                found = dry_run(asked, data_root=data_root, device=device)
+            _print_dry_run(found, as_json)
             return
         target = out or Path("runs") / config[-1].stem
         show = not (quiet or as_json) and sys.stderr.isatty()
         bars: Any = TrainingBar() if show else nullcontext()
-        with bars as report:
+        with bars as report, notices_as_lines("coo-train", quiet=quiet):
             summary = training(
                 asked,
                 out=target,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from cooanalysis.data import LoadedPair, data_roots
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.models.sources import Source
+from cooanalysis.runtime.notices import Note
 
 VERSION = 1
 """Raised when outputs of a version would differ from those of the one before."""
@@ -39,7 +39,7 @@ class OutputCache:
         self.folder = folder
         self.reused = 0
 
-    def answer(self, source: Source, pair: LoadedPair, note: Callable[[str], None]) -> Image:
+    def answer(self, source: Source, pair: LoadedPair, note: Note) -> Image:
         """The output of a model for an image, computed if it is not there or cannot be read.
 
         Raises

@@ -72,19 +72,12 @@ def measure_images(
     outputs: dict[str, list[Image]] = {source.name: [] for source in sources}
     parts: list[Arrays] = []
     gray = run.queries.channels == 1
-    noted: set[str] = set()
-
-    def note(line: str) -> None:
-        if line not in noted:
-            noted.add(line)
-            run.warnings.append(line)
-
     run.progress.start("upscaling and measuring", len(run.queries.names) * len(sources))
     for number, pair in enumerate(usable_pairs(run, dataset)):
         with run.clock.time("models"):
             answers = []
             for source in sources:
-                answers.append(_checked(source, pair, cache.answer(source, pair, note)))
+                answers.append(_checked(source, pair, cache.answer(source, pair, run.note)))
                 run.progress.advance()
         for source, answer in zip(sources, answers, strict=True):
             luma = rgb_to_y(answer).astype(np.uint8)[:, :, None] if gray else answer

@@ -16,6 +16,7 @@ from cooanalysis.comparison.measures import collapse_terms
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.measures.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Arrays
 
 AUC_SPACES = ("subbands", "sparsity")
@@ -56,7 +57,7 @@ class CleanPatches:
         for name in spaces:
             if (reason := feature_space(name).missing()) is not None:
                 missing[name] = reason
-                run.warnings.append(f"feature space {name!r} was left out: {reason}")
+                run.note(Notice("feature_space_missing", {"space": name, "reason": reason}))
                 continue
             manifolds[name] = CleanManifold.fit(
                 patches, name, clean.image, engine=run.config.engine, device=run.config.device

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -33,6 +34,7 @@ from cooanalysis.measures.bootstrap import MIN_IMAGES, Estimate, ImageBootstrap
 from cooanalysis.metrics import Metric
 from cooanalysis.models.sources import Source
 from cooanalysis.runtime.environment import peak_rss_bytes, versions
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.progress import Progress
 from cooanalysis.runtime.run_directory import SCHEMA_VERSION, Arrays, Checkpoints
 
@@ -85,14 +87,13 @@ def run_comparison(
     with run.clock.time("pictures"):
         explored = _explored(groups, maps, sources, images)
     lead = f"manifold_{next(iter(clean.manifolds), '')}"
-    if len(run.queries.names) < MIN_IMAGES:
-        run.warnings.append(
-            f"only {len(run.queries.names)} images: intervals come from single patches, which "
-            "resemble each other, and are too narrow; tests over so few images say little"
+    if (n_images := len(run.queries.names)) < MIN_IMAGES:
+        run.note(
+            Notice("few_images", {"n_images": n_images, "needed": MIN_IMAGES, "compared": True})
         )
     ceiling = ceiling_db(patches[patches["model"] == sources[0].name], seed)
     if not ceiling["trusted"] and np.isfinite(ceiling["value"]):
-        run.warnings.append(f"the PSNR ceiling is not to be trusted here: {ceiling['reason']}")
+        run.note(Notice("ceiling_unreliable", {"ceiling_db": float(ceiling["value"])}))
     run.clock.seconds["total"] = time.perf_counter() - started
     summary = _summary(config, plan, groups, sources, wanted, table, areas, lead)
     summary |= {
@@ -310,7 +311,7 @@ def _summary(
             {"name": item.name, "path": str(item.path), "reason": item.reason}
             for item in run.skipped
         ],
-        "warnings": run.warnings,
+        "warnings": msgspec.to_builtins(run.warnings),
         "timings_s": dict(run.clock.seconds),
         "peak_rss_bytes": peak_rss_bytes(),
         "config": config.as_dict(),

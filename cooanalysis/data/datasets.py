@@ -17,6 +17,7 @@ from cooanalysis.data.layouts import ImagePair, child_folder, find_pairs
 from cooanalysis.data.registry import DATASETS, DatasetSpec
 from cooanalysis.data.sample import sample_pairs
 from cooanalysis.errors import ConfigError, DatasetNotFoundError, DownloadError
+from cooanalysis.runtime.notices import Note, Notice, NoticeWarning
 
 __all__ = ["Dataset", "data_roots", "resolve"]
 
@@ -61,6 +62,7 @@ def resolve(
     data_root: str | Path | None = None,
     download: bool = True,
     progress: bool = True,
+    note: Note | None = None,
 ) -> Dataset:
     """Find a data set by its name or its folder, downloading it when needed and possible.
 
@@ -78,6 +80,9 @@ def resolve(
         Whether a data set that is nowhere may be downloaded.
     progress : bool
         Whether a download draws a progress bar (on standard error).
+    note : callable, optional
+        Called with the notice ``dataset_incomplete`` where a registered data set has fewer images
+        on disk than it should have. None: a Python warning.
 
     Returns
     -------
@@ -96,8 +101,8 @@ def resolve(
 
     Warns
     -----
-    UserWarning
-        A registered data set has fewer images on disk than it should have.
+    NoticeWarning
+        Without `note`, its notices; see :class:`cooanalysis.runtime.notices.NoticeWarning`.
 
     Notes
     -----
@@ -115,7 +120,7 @@ def resolve(
     if not _is_path(text):
         spec = DATASETS.get(text.casefold())
         if spec is not None:
-            return _resolve_registered(spec, scale, roots, download, progress)
+            return _resolve_registered(spec, scale, roots, download, progress, note or _warn)
     try:
         folder = _find_folder(text, roots)
         pairs = find_pairs(folder, scale)
@@ -171,8 +176,9 @@ def _is_path(text: str) -> bool:
 
 
 def _resolve_registered(
-    spec: DatasetSpec, scale: int, roots: tuple[Path, ...], download: bool, progress: bool
-) -> Dataset:
+    spec: DatasetSpec, scale: int, roots: tuple[Path, ...], download: bool, progress: bool,
+    note: Note,
+) -> Dataset:  # fmt: skip
     if spec.name == "sample":
         return Dataset(spec.name, spec.title, None, scale, sample_pairs())
     dataset = _on_disk(spec, scale, roots)
@@ -182,12 +188,22 @@ def _resolve_registered(
     if dataset is None:
         raise DatasetNotFoundError(_how_to_get(spec, roots))
     if len(dataset.pairs) < spec.n_images:
-        warnings.warn(
-            f"{dataset.root} holds {len(dataset.pairs)} of the {spec.n_images} images of "
-            f"{spec.title}; results are not comparable with those of the whole set",
-            stacklevel=3,
+        note(
+            Notice(
+                "dataset_incomplete",
+                {
+                    "dataset": spec.title,
+                    "folder": str(dataset.root),
+                    "n_images": len(dataset.pairs),
+                    "expected": spec.n_images,
+                },
+            )
         )
     return dataset
+
+
+def _warn(notice: Notice) -> None:
+    warnings.warn(NoticeWarning(notice), stacklevel=4)  # at the caller of resolve
 
 
 def _on_disk(spec: DatasetSpec, scale: int, roots: tuple[Path, ...]) -> Dataset | None:

@@ -24,12 +24,12 @@ from cooanalysis.data.images import read_image
 from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError, ModelError
 from cooanalysis.models.folders import match_files
 from cooanalysis.models.shipped import shipped
+from cooanalysis.runtime.notices import Note, Notice
 
 if TYPE_CHECKING:
     from torch import nn
 
 Image = NDArray[np.uint8]
-Note = Callable[[str], None]
 Specification = str | Path | Callable[..., Any]
 
 _REFUSED = re.compile(
@@ -168,10 +168,13 @@ class Network:
         """See :class:`Source`."""
         from cooanalysis.models.tiling import upscale
 
+        def named(notice: Notice) -> None:
+            note(Notice(notice.code, {**notice.facts, "model": self.name}))
+
         device: Any = self.device
         return upscale(
             self.module, pair.lr, scale=self.scale, device=device, name=f"model {self.name!r}",
-            image=pair.name, note=note,
+            image=pair.name, note=named,
         )  # fmt: skip
 
 

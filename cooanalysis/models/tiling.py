@@ -26,12 +26,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cooanalysis.errors import ConfigError, ImageError, ModelError
+from cooanalysis.runtime.notices import Note, Notice, NoticeWarning
 from cooanalysis.runtime.precision import single_precision
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Model = Callable[[Tensor], Tensor]
-Note = Callable[[str], None]
 
 CPU_BUDGET = 2**30
 """Bytes that the model's intermediate results may take on a CPU; on a GPU, half of what is free."""
@@ -45,8 +45,8 @@ _SAME = 5e-6  # answers differ by rounding even where they see the same
 _BLEND = 32
 
 
-class InferenceWarning(UserWarning):
-    """The answer is not quite what was asked for, or took longer; the message says why."""
+class InferenceWarning(NoticeWarning):
+    """The output is not quite what was asked for, or took longer; its notice says why."""
 
 
 def uint8_to_torch(image: Image) -> Tensor:
@@ -119,8 +119,9 @@ def upscale(
     name, image
         What messages call the model and the image.
     note
-        Called with a sentence when something has to give way: blended tiles, smaller tiles after
-        running out of memory, 32 bits instead of 16. None: an :class:`InferenceWarning`.
+        Called with a notice when something has to change: ``tiles_blended``, ``smaller_tiles``
+        after running out of memory, ``half_precision_failed``. None: an
+        :class:`InferenceWarning`.
 
     Returns
     -------
@@ -239,10 +240,7 @@ class _Runner:
         answer = self._ask(batch, self.half)
         if self.half and isinstance(answer, Tensor) and not torch.isfinite(answer).all():
             self.half = False
-            self.note(
-                f"{self.name} answers with NaN or infinite values in half precision; "
-                f"going on in single precision for {self.image}"
-            )
+            self.note(Notice("half_precision_failed", {"model": self.name, "image": self.image}))
             answer = self._ask(batch, False)
         self._check(answer, piece.shape[0], piece.shape[1])
         return answer[0].float().permute(1, 2, 0).cpu().numpy()
@@ -306,8 +304,8 @@ def _out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, InferenceWarning, stacklevel=3)
+def _warn(notice: Notice) -> None:
+    warnings.warn(InferenceWarning(notice), stacklevel=3)
 
 
 # --- how large and how far ----------------------------------------------------------------------
@@ -429,9 +427,15 @@ def _plan(
         if blend:
             around = min(_up(_BLEND, multiple), side // 4 // multiple * multiple)
             run.note(
-                f"{run.name} looks further than tiles of {side} pixels allow for: they are "
-                f"blended over {2 * around} pixels, and the answer for {run.image} differs from "
-                "that in one piece; a larger tile or memory budget avoids this"
+                Notice(
+                    "tiles_blended",
+                    {
+                        "model": run.name,
+                        "image": run.image,
+                        "tile": side,
+                        "blended_over": 2 * around,
+                    },
+                )
             )
     else:
         around = _up(int(overlap), multiple)
@@ -520,8 +524,10 @@ def _smaller(
             f"for {run.image}"
         )
     run.note(
-        f"{run.name} runs out of memory with tiles of {tried} pixels for {run.image}; "
-        f"going on with {smaller}"
+        Notice(
+            "smaller_tiles",
+            {"model": run.name, "image": run.image, "tile": tried, "smaller_tile": smaller},
+        )
     )
     return smaller
 

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cooanalysis.neighbors.engines import available_engine
+from cooanalysis.runtime.notices import Note, Notice
 from cooanalysis.runtime.out_of_memory import is_out_of_memory
 
 T = TypeVar("T")
 
 
-def with_fallback(
-    build: Callable[..., T], engine: str, device: str, note: Callable[[str], None]
-) -> T:
+def with_fallback(build: Callable[..., T], engine: str, device: str, note: Note) -> T:
     """Call ``build(engine=..., device=...)``, once more for the CPU if a GPU runs out of memory.
 
     Parameters
@@ -24,7 +23,7 @@ def with_fallback(
     engine, device
         As they were asked for.
     note
-        Called with a sentence when the CPU takes over.
+        Told when the CPU takes over.
     """
     try:
         return build(engine=engine, device=device)
@@ -34,8 +33,8 @@ def with_fallback(
     return build(**cpu(note))
 
 
-def cpu(note: Callable[[str], None]) -> dict[str, Any]:
-    """``engine`` and ``device`` of a search on the CPU; says that it takes over."""
+def cpu(note: Note) -> dict[str, Any]:
+    """``engine`` and ``device`` of a search on the CPU; reports that it takes over."""
     engine = "faiss-cpu" if importlib.util.find_spec("faiss") is not None else "torch"
-    note(f"the GPU ran out of memory; neighbors were searched on the CPU ({engine}), more slowly")
+    note(Notice("gpu_out_of_memory", {"step": "searching_neighbors", "engine": engine}))
     return {"engine": engine, "device": "cpu"}

@@ -15,6 +15,7 @@ from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.measures.entropy import entropy_power
 from cooanalysis.report import sentences
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
+from cooanalysis.report.notices import warnings
 from cooanalysis.report.pages import Script, environment, without_surrogates
 from cooanalysis.report.sentences import Number
 
@@ -70,6 +71,7 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
         .render(
             summary=summary,
             sentences=sentences,
+            warnings=warnings(summary),
             script=Script.read("explorer.js"),
             explorer=explorer_data(
                 result.explored, summary, summary.get("config") or {}, result.maps

@@ -16,6 +16,7 @@ from cooanalysis.plots.comparison import FIGURES, unavailable
 from cooanalysis.report import sentences
 from cooanalysis.report.analysis import LISTED
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
+from cooanalysis.report.notices import details, warnings
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 from cooanalysis.report.sentences import Number
 from cooanalysis.report.tables import differences, headline
@@ -55,6 +56,7 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
         .render(
             summary=summary,
             sentences=sentences,
+            warnings=warnings(summary),
             title=_title(summary),
             asked=asked(summary),
             level=LEVEL,
@@ -115,7 +117,8 @@ def card(comparison: ComparisonRecord) -> str:
         '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         '<div style="opacity:.75;margin-top:4px">± half of the 95 % interval</div>'
-        f'<ul style="margin:6px 0 0 1.2em;padding:0">{told}</ul></div>'
+        f'<ul style="margin:6px 0 0 1.2em;padding:0">{told}</ul>'
+        f"{details(warnings(summary))}</div>"
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from cooanalysis.report.notices import details, warnings
+
 NOT_AVAILABLE = "not available"
 STRONG = 0.5
 """A rank correlation whose whole interval lies above this is called a law that holds."""
@@ -165,11 +167,6 @@ def leading_space(summary: Summary) -> Mapping[str, Any] | None:
         if "missing" not in space and not space.get("warning"):
             return dict(space)
     return None
-
-
-def single_patch_intervals(summary: Summary) -> bool:
-    """Whether intervals come from single patches, because there are too few images."""
-    return "single patches" in str(summary.get("uncertainty", ""))
 
 
 # -- sentences ------------------------------------------------------------------------------
@@ -327,58 +324,6 @@ def ceiling(summary: Summary, gaps: Mapping[str, Number] | None = None) -> str:
     if gap is not None and gap.above(0.0):
         return text + f"; the average answer stays {gap.text(2, ' dB')} below that."
     return text + f"; the average answer reaches {center.text(2, ' dB')}."
-
-
-def caveats(summary: Summary) -> list[str]:
-    """What a reader must know before believing the numbers, most important first."""
-    notes = []
-    if single_patch_intervals(summary):
-        notes.append(
-            "All intervals come from single patches, because there are too few images to resample. "
-            "Patches of one image resemble each other, so the true uncertainty is larger."
-        )
-    doubted = [
-        f"{estimator_title(name)} ({entry['reliability'].get('reason')})"
-        for name, entry in (summary.get("entropy") or {}).items()
-        if (entry.get("reliability") or {}).get("trusted") is False
-    ]
-    if doubted:
-        notes.append(
-            "Absolute entropies are not to be trusted here for: " + "; ".join(doubted)
-            + ". Rankings and correlations suffer less."
-        )  # fmt: skip
-    space = leading_space(summary)
-    if space is not None:
-        check = Number.of(space.get("clean_ratio"))
-        if check.above(1.1) or check.below(0.9):
-            notes.append(
-                f"The clean check gives {check.text(2, '×')} instead of 1: the two halves of the "
-                "clean patches differ, so small differences between ratios mean little."
-            )
-    null = Number.of((summary.get("two_sample_auc") or {}).get("clean_null"))
-    if null.above(0.5) or null.below(0.5):
-        notes.append(
-            f"The check of the classifier, clean against clean, gives AUC {null.text(3)} instead "
-            "of 0.5, so its other scores are slightly off."
-        )
-    leakage = summary.get("leakage") or {}
-    if leakage.get("n_pairs") and not leakage.get("excluded"):
-        notes.append(
-            f"{count(leakage['n_pairs'])} reference images show the content of query images and "
-            "were not excluded: every number here is too optimistic."
-        )
-    return notes
-
-
-def warnings(summary: Summary) -> list[str]:
-    """Caveats, then the run's own warnings that no caveat already covers."""
-    covered = ("single patches", "absolute values are not to be trusted", "NOT excluded")
-    rest = [
-        text[:1].upper() + text[1:]
-        for text in map(str, summary.get("warnings") or [])
-        if not any(part in text for part in covered)
-    ]
-    return [*caveats(summary), *rest]
 
 
 # -- captions -------------------------------------------------------------------------------
@@ -728,14 +673,7 @@ def summary_card(summary: Summary) -> str:
         f"{data.get('title')} ×{summary.get('scale')}: {count(summary.get('n_queries'))} queries, "
         f"{count(summary.get('n_reference_patches'))} reference patches"
     )
-    notes = warnings(summary)
-    warned = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    details = (
-        f'<details style="margin-top:4px"><summary>{_warning_count(notes)}</summary>'
-        f'<ul style="margin:4px 0 0 1.2em;padding:0">{warned}</ul></details>'
-        if notes
-        else ""
-    )
+    told = details(warnings(summary))
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4;'
         "border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:10px 14px;"
@@ -743,12 +681,8 @@ def summary_card(summary: Summary) -> str:
         '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
         f"{rows}</table>"
         '<div style="opacity:.75;margin-top:4px">third column: 95 % intervals</div>'
-        f"{details}</div>"
+        f"{told}</div>"
     )
-
-
-def _warning_count(notes: list[str]) -> str:
-    return f"{len(notes)} warning" + ("" if len(notes) == 1 else "s")
 
 
 def plain_items(values: Any) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ Fact = str | int | float | bool | None | list[str]
 class Notice(msgspec.Struct, frozen=True):
     """One warning about a result.
 
-    Sentences are made from it where it is shown, and programs tell notices by their code.
+    Sentences are made from it where it is shown, and programs distinguish notices by their code.
 
     Attributes
     ----------
@@ -25,6 +25,31 @@ class Notice(msgspec.Struct, frozen=True):
     code: str
     facts: Mapping[str, Fact] = {}
 
+    def __str__(self) -> str:
+        """The code and its facts, for readers who have no sentence for it.
+
+        Examples
+        --------
+        >>> str(Notice("few_images", {"n_images": 3, "needed": 5}))
+        'few_images (n_images: 3, needed: 5)'
+        """
+        facts = ", ".join(f"{name}: {value}" for name, value in self.facts.items())
+        return f"{self.code} ({facts})" if facts else self.code
+
 
 Note = Callable[[Notice], None]
 """Where steps report notices to."""
+
+
+class NoticeWarning(UserWarning):
+    """A notice as a Python warning, where the caller of a function takes no notices.
+
+    Attributes
+    ----------
+    notice
+        The notice; the text of the warning is its code with its facts.
+    """
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice)
+        self.notice = notice

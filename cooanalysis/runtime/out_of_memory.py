@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.runtime.notices import Note, Notice
+
 Arrays = dict[str, NDArray[Any]]
-Note = Callable[[str], None]
 
 SMALLEST = 16
 """Rows of a batch below which there is no point in trying again."""
@@ -40,7 +41,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def in_batches(
     compute: Callable[[slice], Arrays],
     n: int,
-    what: str,
+    step: str,
     note: Note,
     fall_back: Callable[[], bool] = lambda: False,
 ) -> Arrays:
@@ -52,13 +53,13 @@ def in_batches(
         Arrays of some rows; a row's values must not depend on the rows beside it.
     n
         Number of rows.
-    what
-        What is computed, for the note: "measuring groups".
+    step
+        What is computed, a code for the notice: ``"measuring_groups"``.
     note
-        Called with a sentence whenever batches shrink.
+        Told of every reduction of the batch size.
     fall_back
         Called when batches cannot shrink further; if it is true, something that needs less memory
-        has taken over and all rows are computed anew.
+        has taken over and all rows are computed again.
 
     Returns
     -------
@@ -71,14 +72,14 @@ def in_batches(
         What ``compute`` raises, where it is not about memory or batches cannot shrink further.
     """
     try:
-        return _shrinking(compute, n, what, note)
+        return _shrinking(compute, n, step, note)
     except Exception as error:
         if not is_out_of_memory(error) or not fall_back():
             raise
-    return _shrinking(compute, n, what, note)
+    return _shrinking(compute, n, step, note)
 
 
-def _shrinking(compute: Callable[[slice], Arrays], n: int, what: str, note: Note) -> Arrays:
+def _shrinking(compute: Callable[[slice], Arrays], n: int, step: str, note: Note) -> Arrays:
     size = max(n, 1)
     parts: list[Arrays] = []
     start = 0
@@ -93,7 +94,7 @@ def _shrinking(compute: Callable[[slice], Arrays], n: int, what: str, note: Note
             start += size
             continue
         # Outside the handler: until here the error keeps the arrays of the failed try alive.
-        note(f"memory ran out while {what}; went on with batches of {size}")
+        note(Notice("out_of_memory_smaller_batches", {"step": step, "batch_size": size}))
     if len(parts) == 1:
         return parts[0]
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

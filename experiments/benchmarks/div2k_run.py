@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from cooanalysis.report.notices import warnings
 from experiments.benchmarks.contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 from experiments.benchmarks.options import DataRoot, Out
 
@@ -84,7 +85,7 @@ def main(
         f"{summary['engine']['index']}, effort {summary['engine']['effort']}; images decoded "
         f"{'by this run' if fresh_cache else 'possibly by an earlier run'}. Peak memory by "
         f"sampling; the run itself reports {(summary['peak_rss_bytes'] or 0) / GIB:.2f} GiB.",
-        *(f"Warning of the run: {warning}" for warning in summary["warnings"]),
+        *(f"Warning of the run: {warning}" for warning in warnings(summary)),
     ]
     publish("div2k", "A run of DIV2K's size", rows, ratios, notes, out)
 

@@ -34,6 +34,11 @@ SMALL = {
 }
 
 
+def codes(result: coo.Result) -> list[str]:
+    """Codes of the warnings."""
+    return [notice["code"] for notice in result.summary["warnings"]]
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six small crops of real photographs."""
@@ -76,7 +81,7 @@ def test_a_ceiling_that_the_center_beats_is_not_trusted(result: coo.Result) -> N
     summary = result.summary
     assert summary["psnr_center_db"]["value"] > 10
     assert not summary["psnr_ceiling_db"]["trusted"]
-    assert any("PSNR ceiling" in warning for warning in summary["warnings"])
+    assert "ceiling_unreliable" in codes(result)
 
 
 def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo.Result) -> None:
@@ -147,9 +152,21 @@ def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None
     skipped = {item["name"]: item["reason"] for item in result.summary["skipped"]}
     assert set(skipped) == expected
     assert "too small" in skipped["tiny"]
-    assert any("skipped" in warning for warning in result.summary["warnings"])
+    skipped_notice = {"code": "images_skipped", "facts": {"n_files": len(expected)}}
+    assert skipped_notice in result.summary["warnings"]
     with pytest.raises(ImageError, match="cannot"):
         coo.analyze(folder, **SMALL, strict=True)
+
+
+def test_few_images_are_warned_of_wherever_a_result_is_shown(photos: Path, tmp_path: Path) -> None:
+    for path in sorted(photos.iterdir())[:2]:
+        (tmp_path / path.name).symlink_to(path)
+    found = coo.analyze(tmp_path, **SMALL | {"queries": 5000, "map_images": 0})
+    facts = {"n_images": 2, "needed": 5, "compared": False}
+    assert {"code": "few_images", "facts": facts} in found.summary["warnings"]
+    assert "only 2 images" in found._repr_html_()
+    fewer = {"n_queries": found.summary["n_queries"], "wanted": 5000}
+    assert {"code": "fewer_queries", "facts": fewer} in found.summary["warnings"]
 
 
 def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) -> None:
@@ -170,7 +187,7 @@ def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) ->
     found = {(pair["query"], pair["reference"]) for pair in leakage["pairs"]}
     assert (stolen.stem, "copy") in found
     assert any(reference_name == "crop" for _, reference_name in found)
-    assert any("show the same content" in warning for warning in clean.summary["warnings"])
+    assert "leaks_excluded" in codes(clean) and "leaks_included" not in codes(clean)
 
     leaky = coo.analyze(photos, reference=reference, **SMALL, exclude_leaks=False)
     # The truth among the members: the shell around it is closer than it honestly is.
@@ -179,7 +196,7 @@ def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) ->
         leaky.groups.loc[mine, "manifold_subbands_clean"].mean()
         < clean.groups.loc[mine, "manifold_subbands_clean"].mean()
     )
-    assert any("NOT excluded" in warning for warning in leaky.summary["warnings"])
+    assert "leaks_included" in codes(leaky) and "leaks_excluded" not in codes(leaky)
 
 
 def test_interrupted_runs_resume_to_the_same_result(

@@ -17,9 +17,11 @@ from cooanalysis.errors import ModelError, RunDirectoryError
 pytest.importorskip("torch")  # a comparison imports it
 
 from cooanalysis.comparison.cache import OutputCache, default_folder  # noqa: E402
-from cooanalysis.models.sources import Bicubic, Function, Note, Source, Truth  # noqa: E402
+from cooanalysis.models.sources import Bicubic, Function, Source, Truth  # noqa: E402
+from cooanalysis.runtime.notices import Note, Notice  # noqa: E402
 
 Image = NDArray[np.uint8]
+ASKED = Notice("asked")
 
 
 @dataclasses.dataclass
@@ -34,7 +36,7 @@ class Counting:
 
     def answer(self, pair: LoadedPair, note: Note) -> Image:
         self.asked += 1
-        note("asked")
+        note(ASKED)
         seed = [len(self.key or ""), *(self.key or "").encode(), int(pair.lr.sum())]
         shape = pair.hr.shape
         return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
@@ -139,9 +141,9 @@ def test_the_default_folder_is_the_users() -> None:
 
 
 def test_notes_and_errors_of_a_model_pass(tmp_path: Path) -> None:
-    notes: list[str] = []
+    notes: list[Notice] = []
     OutputCache(tmp_path).answer(Counting(), pair(), notes.append)
-    assert notes == ["asked"]
+    assert notes == [ASKED]
 
     class Failing(Counting):
         def answer(self, pair: LoadedPair, note: Note) -> Image:

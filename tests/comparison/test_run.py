@@ -103,7 +103,9 @@ def test_the_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
 
 def test_a_ceiling_that_is_not_trusted_is_warned_of(comparison: coo.Comparison) -> None:
     ceiling = comparison.summary["psnr_ceiling_db"]
-    warned = any("PSNR ceiling" in note for note in comparison.summary["warnings"])
+    warned = any(
+        notice["code"] == "ceiling_unreliable" for notice in comparison.summary["warnings"]
+    )
     assert warned == (not ceiling["trusted"])
 
 

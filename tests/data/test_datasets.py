@@ -17,6 +17,7 @@ from cooanalysis.data.images import read_image
 from cooanalysis.data.registry import DATASETS
 from cooanalysis.data.sample import sample_pairs
 from cooanalysis.errors import ConfigError, DatasetNotFoundError, MissingDependencyError
+from cooanalysis.runtime.notices import Notice, NoticeWarning
 from tests.helpers import ROOT
 
 
@@ -68,8 +69,23 @@ def test_other_folder_names_of_a_set_are_known(tmp_path: Path) -> None:
 
 def test_an_incomplete_set_warns(tmp_path: Path) -> None:
     make_set5(tmp_path, 3)
-    with pytest.warns(UserWarning, match="3 of the 5 images of Set5"):
+    expected = Notice(
+        "dataset_incomplete",
+        {"dataset": "Set5", "folder": str(tmp_path / "Set5"), "n_images": 3, "expected": 5},
+    )
+    with pytest.warns(NoticeWarning, match="dataset_incomplete") as caught:
         resolve("set5", scale=4, data_root=tmp_path)
+    assert caught[0].filename == __file__, "points at the caller"
+    assert [warning.message.notice for warning in caught] == [expected]  # type: ignore[union-attr]
+
+
+def test_a_caller_who_takes_notices_gets_no_python_warning(tmp_path: Path) -> None:
+    make_set5(tmp_path, 3)
+    notices: list[Notice] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resolve("set5", scale=4, data_root=tmp_path, note=notices.append)
+    assert [notice.code for notice in notices] == ["dataset_incomplete"]
 
 
 def test_an_empty_folder_does_not_hide_a_full_one(tmp_path: Path) -> None:

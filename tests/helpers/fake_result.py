@@ -134,7 +134,7 @@ def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
             ],
         },
         "skipped": [{"name": "broken.png", "path": "fake/broken.png", "reason": "not an image"}],
-        "warnings": ["1 image files were skipped; the summary lists them with the reason"],
+        "warnings": [{"code": "images_skipped", "facts": {"n_files": 1}}],
         "timings_s": {"load": 0.5, "search": 2.25, "total": 3.0},
         "peak_rss_bytes": 512 * 2**20,
         "config": config.as_dict(),

@@ -32,6 +32,7 @@ from cooanalysis.models.sources import (  # noqa: E402
     open_source,
     parse,
 )
+from cooanalysis.runtime.notices import Note, Notice  # noqa: E402
 
 Image = NDArray[np.uint8]
 
@@ -55,8 +56,8 @@ def pair() -> LoadedPair:
     return LoadedPair("baby", hr, picture(6, 7, seed=1), upsampled, "made")
 
 
-def silent(line: str) -> None:
-    del line
+def silent(notice: Notice) -> None:
+    del notice
 
 
 def answer(source: Source, pair: LoadedPair) -> Image:
@@ -180,6 +181,22 @@ def test_our_own_weights(tmp_path: Path, pair: LoadedPair) -> None:
     with torch.no_grad():
         wanted = models.load_weights(path)(batch)[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(output - np.clip(wanted, 0, 255)).max() <= 0.51
+
+
+def test_notices_of_a_network_name_it(
+    tmp_path: Path, pair: LoadedPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cooanalysis.models import tiling
+
+    def upscale(*arguments: Any, image: str, note: Note, **options: Any) -> Image:
+        note(Notice("half_precision_failed", {"model": options["name"], "image": image}))
+        return pair.hr
+
+    monkeypatch.setattr(tiling, "upscale", upscale)
+    notices: list[Notice] = []
+    source = open_source("ours", own(tmp_path / "weights.safetensors"), [], scale=SCALE)
+    source.answer(pair, notices.append)
+    assert notices == [Notice("half_precision_failed", {"model": "ours", "image": "baby"})]
 
 
 def test_the_key_follows_the_content_and_not_the_name(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from cooanalysis.models.tiling import (  # noqa: E402
     uint8_to_torch,
     upscale,
 )
+from cooanalysis.runtime.notices import Notice  # noqa: E402
 
 SCALE = 2
 
@@ -161,12 +162,13 @@ def test_tiles_of_a_model_without_bound_are_blended_with_a_note() -> None:
 
     whole = upscale(Pooled(), lr, scale=SCALE, output="float")
     tiled = upscale(Pooled(), lr, scale=SCALE, tile=40, output="float", note=notes.append)
-    assert len(notes) == 1 and "blended over 20 pixels" in notes[0]
+    facts = {"model": "the model", "image": "the image", "tile": 40, "blended_over": 20}
+    assert notes == [Notice("tiles_blended", facts)]
     assert 1e-4 < np.abs(tiled - whole).max() < 0.3
     # No seam: the gain varies slowly where hard cuts make it jump.
     smooth, hard = gain_jump(tile=40, note=notes.append), gain_jump(tile=40, overlap=10)
     assert smooth < 0.25 * hard
-    with pytest.warns(InferenceWarning, match="blended"):
+    with pytest.warns(InferenceWarning, match="tiles_blended"):
         upscale(Pooled(), lr, scale=SCALE, tile=40)
 
 
@@ -309,9 +311,9 @@ def test_running_out_of_memory_halves_the_tile_with_a_note() -> None:
     watched = Watched(model, limit=64)
     found = upscale(watched, lr, scale=SCALE, output="float", note=notes.append, image="baby")
     np.testing.assert_allclose(found, wanted, atol=1e-6)
-    assert [note.split("with tiles of ")[1] for note in notes] == [
-        "130 pixels for baby; going on with 65",
-        "65 pixels for baby; going on with 32",
+    assert notes == [
+        Notice("smaller_tiles", {"model": "the model", "image": "baby"} | sides)
+        for sides in ({"tile": 130, "smaller_tile": 65}, {"tile": 65, "smaller_tile": 32})
     ]
     with pytest.raises(ModelError, match="out of memory on cpu even with tiles of 32 pixels"):
         upscale(Watched(model, limit=8), lr, scale=SCALE, note=notes.append)
@@ -335,7 +337,7 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
             return nearest(self.layer(batch) * 1e-5)
 
     for model, kept in ((network(), True), (Large(), False)):
-        notes: list[str] = []
+        notes: list[Notice] = []
         run = inference._Runner(
             model, torch.device("cpu"), True, SCALE, "net", "baby", notes.append
         )
@@ -344,10 +346,10 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
         np.testing.assert_allclose(answer, wanted, atol=5e-3)
         assert run.half is kept
         assert (answer != wanted).any() == kept
-        assert notes == ([] if kept else [notes[0]])
+        failed = Notice("half_precision_failed", {"model": "net", "image": "baby"})
+        assert notes == ([] if kept else [failed])
         run(photo())
-        assert len(notes) == (0 if kept else 1)
-    assert "NaN or infinite values in half precision" in notes[0] and "baby" in notes[0]
+        assert notes == ([] if kept else [failed])
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -443,11 +445,11 @@ def test_on_a_gpu() -> None:
     np.testing.assert_allclose(single, wanted, atol=2e-3)  # TensorFloat-32
     np.testing.assert_allclose(half, wanted, atol=1e-2)
     assert (half != single).any()
-    notes: list[str] = []
+    notes: list[Notice] = []
     tiled = upscale(model, lr, scale=SCALE, tile=64, half=False, output="float", note=notes.append)
     np.testing.assert_allclose(tiled, single, atol=2e-3)
     assert not notes
     overflow = nn.Conv2d(3, 3, 1)
     nn.init.constant_(overflow.weight, 1e5)
     upscale(overflow, lr, scale=1, note=notes.append)
-    assert len(notes) == 1 and "half precision" in notes[0]
+    assert [notice.code for notice in notes] == ["half_precision_failed"]

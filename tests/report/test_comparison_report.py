@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter
 
 import cooanalysis as coo
-from cooanalysis.data import upsample
+from cooanalysis.data import sample_pairs, upsample
 from cooanalysis.plots.comparison import FIGURES, save_figures, unavailable
 from cooanalysis.report.comparison import captions, card, render_report
 
@@ -214,3 +215,18 @@ def test_the_table_sorts_by_numbers_and_not_by_texts(comparison: coo.Comparison,
     expected = comparison.table().to_numpy(np.float64).ravel()
     assert np.array_equal([float(value) for value in values], expected, equal_nan=True)
     assert isinstance(comparison.table(), pd.DataFrame)
+
+
+def test_few_images_are_warned_of_wherever_a_comparison_is_shown(tmp_path: Path) -> None:
+    for pair in sample_pairs()[:2]:
+        crop = Pillow.open(pair.hr_path).convert("RGB").crop((0, 0, 160, 160))
+        crop.save(tmp_path / f"{pair.name}.png")
+    found = coo.compare(
+        tmp_path, ["bicubic", "hr"], metrics=["psnr_y"], queries=100, k=32,
+        manifold_reference=400, map_images=0, crops=1, features=("sparsity",), cache=False,
+    )  # fmt: skip
+    facts = {"n_images": 2, "needed": 5, "compared": True}
+    assert {"code": "few_images", "facts": facts} in found.summary["warnings"]
+    for text in (render_report(found, {}), card(found)):
+        assert "only 2 images" in text and "Tests over that few images say little." in text
+        assert "compared: True" not in text

@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'")
 
 import cooanalysis as coo
-from cooanalysis.analysis import grouping, measure
+from cooanalysis.analysis import grouping
+from cooanalysis.analysis import measure as measuring
 from cooanalysis.runtime.out_of_memory import SMALLEST, in_batches, is_out_of_memory
 
 SMALL: dict[str, Any] = {
@@ -25,8 +26,10 @@ def undisturbed() -> coo.Result:
     return coo.analyze("sample", **SMALL)
 
 
-def told(result: coo.Result, words: str) -> list[str]:
-    return [warning for warning in result.summary["warnings"] if words in warning]
+def notices(result: coo.Result, code: str) -> list[dict[str, Any]]:
+    """Facts of the notices of one code."""
+    found = result.summary["warnings"]
+    return [notice["facts"] for notice in found if notice["code"] == code]
 
 
 def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
@@ -42,7 +45,7 @@ def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
 def test_batches_shrink_and_the_analysis_goes_on(
     undisturbed: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured, members = measure._measure, grouping.NearestGroups.members
+    measured, members = measuring._measure, grouping.NearestGroups.members
 
     def short(run: Any, reference: Any, queries: Any, *more: Any) -> Any:
         if len(queries) > 90:
@@ -54,13 +57,14 @@ def test_batches_shrink_and_the_analysis_goes_on(
             raise MemoryError("of the search")
         return members(self, queries, excluded)
 
-    monkeypatch.setattr(measure, "_measure", short)
+    monkeypatch.setattr(measuring, "_measure", short)
     monkeypatch.setattr(grouping.NearestGroups, "members", short_search)
     found = coo.analyze("sample", **SMALL)
     assert_equal(found, undisturbed)
-    assert told(found, "memory ran out while measuring groups; went on with batches of 75")
-    assert told(found, "memory ran out while searching neighbors")
-    assert not told(undisturbed, "memory ran out")
+    shrunk = notices(found, "out_of_memory_smaller_batches")
+    assert {"step": "measuring_groups", "batch_size": 75} in shrunk
+    assert "searching_neighbors" in [facts["step"] for facts in shrunk]
+    assert not notices(undisturbed, "out_of_memory_smaller_batches")
 
 
 @pytest.mark.slow
@@ -92,7 +96,8 @@ def test_a_full_gpu_hands_over_to_the_cpu(
             lambda build, engine, device, note: build(engine="faiss-cpu", device="cpu"),
         )
     found = coo.analyze("sample", **(SMALL | {"engine": "torch"}))
-    assert told(found, "the GPU ran out of memory; neighbors were searched on the CPU")
+    expected = {"step": "searching_neighbors", "engine": "faiss-cpu"}
+    assert expected in notices(found, "gpu_out_of_memory")
     assert found.summary["engine"]["engine"] == "faiss-cpu"
     assert_equal(found, undisturbed)
 
@@ -180,5 +185,6 @@ def test_a_full_gpu_leaves_groups_to_the_cpu(
 
     monkeypatch.setattr(context, "choose_kernels", lambda *_: Gpu())
     found = coo.analyze("sample", **SMALL)
-    assert told(found, "groups were measured on the CPU")
+    expected = {"step": "measuring_groups", "engine": "cpu"}
+    assert notices(found, "gpu_out_of_memory") == [expected]
     assert_equal(found, undisturbed)
