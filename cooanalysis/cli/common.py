@@ -56,7 +56,7 @@ def _say_interrupted(name: str) -> None:
     _TOLD.append(name)
 
 
-def default_out(dataset: str, prefix: str, scale: int) -> Path:
+def default_out(dataset: str | Path, prefix: str, scale: int) -> Path:
     """Run directory of a data set where none was named, ``runs/PREFIXNAME-xSCALE``."""
     try:
         name = Path(dataset).resolve().name
