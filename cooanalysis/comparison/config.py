@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig, AnalysisOptions
+from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions
 from cooanalysis.errors import ConfigError
 from cooanalysis.runtime.options import about, documented, like, option, validate
 
@@ -16,7 +16,12 @@ from cooanalysis.runtime.options import about, documented, like, option, validat
 class ComparedOptions(AnalysisOptions):
     """How images are analyzed when models are compared on them: only defaults differ."""
 
-    estimators: tuple[str, ...] = like(AnalysisOptions, "estimators", ESTIMATOR_NAMES[:1])
+    estimators: tuple[str, ...] = like(
+        AnalysisOptions,
+        "estimators",
+        AnalysisOptions.estimators[:1],
+        help="Entropy estimators: {choices}. A comparison uses the first one.",
+    )
     features: tuple[str, ...] = like(
         AnalysisOptions,
         "features",

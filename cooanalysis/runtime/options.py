@@ -162,9 +162,10 @@ class Declared:
 def declared(owner: type) -> tuple[Declared, ...]:
     """Options of a dataclass: its own first, then those that it inherits.
 
-    Fields without :class:`Option` metadata are none.
+    Fields without :class:`Option` metadata are none. Where a class only inherits, the fields of
+    its nearest base come first.
     """
-    own = inspect.get_annotations(owner)
+    own = next(found for base in owner.__mro__ if (found := inspect.get_annotations(base)))
     hints = get_type_hints(owner)
     fields = sorted(dataclasses.fields(owner), key=lambda f: f.name not in own)
     return tuple(
@@ -326,9 +327,9 @@ def takes(arguments: Callable[P, C]) -> Callable[[Callable[[C], R]], Callable[P,
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             refuse_unknown(kwargs, signature.parameters)
             bound = signature.bind(*args, **kwargs)
-            return function(arguments(**bound.arguments))
+            return function(cast(Callable[..., C], arguments)(**bound.arguments))
 
-        del call.__wrapped__  # type: ignore[attr-defined]
+        del call.__wrapped__
         call.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         call.__annotations__["return"] = returned
         call.__signature__ = signature  # type: ignore[attr-defined]
