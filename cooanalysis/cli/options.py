@@ -143,6 +143,7 @@ def _parameters(known: Declared) -> list[inspect.Parameter]:
     shown = typer.Option(
         *flags,
         help=_help(known),
+        show_default=default not in (None, "", MISSING),
         rich_help_panel=about.panel,
         autocompletion=completer(about, several=kind is tuple and not about.repeat),
     )
