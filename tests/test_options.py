@@ -60,7 +60,7 @@ def test_every_field_of_a_configuration_is_declared(config: type) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class More(AnalyzeArguments):
-    """Arguments with a field that somebody just added."""
+    """Arguments with fields that were just added."""
 
     sharpness: int = option(3, panel="Measures", help="Sharpness: {choices}.", choices=(3, 5))
     blur: float | None = option(

@@ -40,7 +40,7 @@ Panel = Literal[
 Values = Literal["", "dataset", "model", "metric", "file", "folder"]
 
 UNBOUNDED = 10**9
-"""Upper bounds from here on are there to catch nonsense, and are not shown."""
+"""Upper bounds from here on are there to catch nonsense, and are not shown in help."""
 
 _KEY = "option"
 _INDENT = "    "
@@ -162,7 +162,7 @@ class Declared:
 def declared(owner: type) -> tuple[Declared, ...]:
     """Options of a dataclass: its own first, then those that it inherits.
 
-    Fields without :class:`Option` metadata are none. Where a class only inherits, the fields of
+    Fields without :class:`Option` metadata are skipped. Where a class only inherits, the fields of
     its nearest base come first.
     """
     own = next(found for base in owner.__mro__ if (found := inspect.get_annotations(base)))
