@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mkdocs.exceptions import PluginError
 
@@ -13,6 +15,7 @@ GENERATED = DOCS / "generated"
 REQUIRED = (
     "coo_picture", "entropy_vs_center_distance", "detail_energy_vs_entropy", "manifold_vs_entropy",
 )  # fmt: skip
+OTHERS = "Options"
 COMMANDS = ("analyze", "compare", "train")
 
 
@@ -33,23 +36,67 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def command_line() -> str:
-    """Options of every command, taken from the commands themselves."""
+    """Every command with its options, from the commands themselves."""
     import importlib
 
     import typer
-    from typer.cli import get_docs_for_click
 
     parts = []
     for name in COMMANDS:
         module = importlib.import_module(f"cooanalysis.cli.{name}")
         command = typer.main.get_command(module.app)
-        context = typer.Context(command, info_name=f"coo-{name}")
-        text = get_docs_for_click(obj=command, ctx=context, name=f"coo-{name}", indent=1)
-        # The help text is written for terminals, with rich's markup.
-        for mark in ("[bold]", "[/bold]"):
-            text = text.replace(mark, "**")
-        parts.append(text)
+        types = _types(getattr(module, name))
+        options = _options(command, types)
+        parts += [f"## coo-{name}", command.help, options, _terminal(command.epilog)]
     return "\n\n".join(parts)
+
+
+def _types(function: Any) -> dict[str, str]:
+    """Types of a command's values by the name of the parameter."""
+    hints = {
+        name: get_args(parameter.annotation)[0]
+        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
+    }
+    names = {bool: "switch", int: "integer", float: "number", str: "text", Path: "path"}
+    return {
+        name: next(word for kind, word in names.items() if kind.__name__ in str(hint))
+        for name, hint in hints.items()
+    }
+
+
+def _options(command: Any, types: dict[str, str]) -> str:
+    """Tables of options, one per panel of ``--help``."""
+    panels: dict[str, list[str]] = {}
+    for parameter in command.params:
+        panel = getattr(parameter, "rich_help_panel", None) or OTHERS
+        row = _row(parameter, types.get(parameter.name, "switch"))
+        panels.setdefault(panel, []).append(row)
+    ordered = sorted(panels.items(), key=lambda item: item[0] == OTHERS)
+    head = "| Option | Type | Default | Meaning |\n|---|---|---|---|\n"
+    return "\n\n".join(f"**{title}**\n\n{head}" + "\n".join(rows) for title, rows in ordered)
+
+
+def _row(parameter: Any, kind: str) -> str:
+    names = parameter.metavar or ", ".join([*parameter.opts, *parameter.secondary_opts])
+    default = parameter.default
+    if parameter.required:
+        shown = "required"
+    elif isinstance(default, bool):
+        shown = "on" if default else "off"
+    else:
+        shown = "" if default in (None, "") else f"`{default}`"
+    cells = (f"`{names}`", kind, shown, " ".join((parameter.help or "").split()))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _terminal(text: str) -> str:
+    """Help written for terminals, with rich's markup, as Markdown: command lines become code."""
+    text = text.strip().replace("[bold]", "**").replace("[/bold]", "**")
+    blocks = text.split("\n\n")
+    return "\n\n".join(
+        f"```sh\n{textwrap.dedent(block)}\n```" if block.startswith("  coo-") else block.strip()
+        for block in blocks
+    )
 
 
 def figures() -> str:

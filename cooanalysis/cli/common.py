@@ -91,7 +91,7 @@ def notices_as_lines(name: str, *, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def default_out(dataset: str, prefix: str, scale: int) -> Path:
+def default_out(dataset: str | Path, prefix: str, scale: int) -> Path:
     """Run directory of a data set where none was named, ``runs/PREFIXNAME-xSCALE``."""
     try:
         name = Path(dataset).resolve().name

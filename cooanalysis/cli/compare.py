@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cooanalysis.analysis import config
-from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
+from cooanalysis.cli.common import default_out, interruptible, printable, run
+from cooanalysis.cli.options import Printing, command_of, shows_progress
+from cooanalysis.comparison.arguments import CompareArguments
+from cooanalysis.models.shipped import shipped
 
 if TYPE_CHECKING:
     from cooanalysis.results import Comparison
@@ -26,12 +29,15 @@ _HELP = (
     "models.parquet, patches.parquet, tables, figures and report.html."
 )
 
-_EPILOG = """
+_EPILOG = f"""
 [bold]Models[/bold]
 
-  NAME=WHAT, where WHAT is a checkpoint (.safetensors, .pth, .pt, .ckpt) of coo-train or of any
-  architecture that spandrel knows, a folder of images, bicubic, hr, or one of the shipped
-  edsr-small-x4-l1, edsr-small-x4-l1-decloss, edsr-small-x4-ragan, edsr-small-x4-ragan-decloss.
+  NAME=WHAT, where WHAT is a checkpoint (.safetensors, .pth, .pt, .ckpt) of
+  coo-train or of any architecture that spandrel knows, a folder of images,
+  bicubic, hr, or the name of shipped weights:
+
+  {", ".join(shipped())}.
+
   Without NAME=, the file is the name.
 
 [bold]Examples[/bold]
@@ -40,187 +46,32 @@ _EPILOG = """
               --model edsr-small-x4-l1-decloss
 
   coo-compare --dataset bsd100 --reference path/to/BSDS400 --baseline L1 \\
-              --model L1=runs/l1/weights.safetensors --model SwinIR=results/SwinIR/BSD100
+              --model L1=runs/l1/weights.safetensors \\
+              --model SwinIR=results/SwinIR/BSD100
 
 [bold]Exit codes[/bold]
 
-  0 done, 1 other error, 2 wrong option or value, 3 data set not found, 4 images unusable,
-  5 a package is missing, 6 output directory cannot be used, 7 a model cannot be used,
+  0 done, 1 other error, 2 wrong option or value, 3 data set not found,
+  4 images unusable, 5 a package is missing, 6 output directory cannot be
+  used, 7 a model cannot be used, 8 workers cannot be reached or used,
   130 interrupted (resumes).
 """
 
-_DATA, _MODELS, _PATCHES, _OUTPUT = "Data", "Models and metrics", "Patches and groups", "Output"
 
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-_DEFAULT = config.AnalysisConfig(dataset="sample")
-
-
-def compare(
-    model: Annotated[
-        list[str],
-        typer.Option(
-            "--model", "-m", help="NAME=WHAT or WHAT, see below; may be repeated.",
-            rich_help_panel=_MODELS,
-        ),
-    ],
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="Images to compare on: a name that coo-analyze takes, or a folder.",
-            rich_help_panel=_DATA,
-        ),
-    ] = "sample",
-    reference: Annotated[
-        Optional[str],  # noqa: UP045 - typer evaluates annotations on Python 3.10
-        typer.Option(
-            help="Data set or folder whose patches form the index. Default: the data set itself, "
-            "never the query's own image.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    data_root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            help="Folder that holds the data sets.", envvar="COO_DATA_HOME", rich_help_panel=_DATA
-        ),
-    ] = None,
-    download: Annotated[
-        bool,
-        typer.Option(help="Download a named data set that is not found.", rich_help_panel=_DATA),
-    ] = True,
-    scale: Annotated[
-        int, typer.Option(help=f"Upscaling factor: {', '.join(map(str, config.SCALES))}.",
-                          rich_help_panel=_DATA),
-    ] = _DEFAULT.scale,
-    baseline: Annotated[
-        str,
-        typer.Option(
-            help="Name of the model that the others are tested against. Default: the first.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = "",
-    metrics: Annotated[
-        str,
-        typer.Option(
-            help="Comma-separated: psnr_y, ssim_y, psnr_rgb, ssim_rgb, st-lpips, lpips-alex, "
-            "lpips-vgg, dists, pyiqa:NAME, or auto: PSNR-Y, SSIM-Y and every learned metric that "
-            "can be computed here.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = "auto",
-    features: Annotated[
-        str,
-        typer.Option(
-            help="Feature spaces of the manifold ratio, comma-separated; the first one judges: "
-            f"{', '.join(config.FEATURE_SPACE_NAMES)}.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = "sparsity,subbands",
-    cache: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            help="Folder in which outputs of checkpoints are kept. Default: the user's cache.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Keep no outputs.", rich_help_panel=_MODELS)
-    ] = False,
-    patch_width: Annotated[
-        int, typer.Option(help="Width of an LR patch in LR pixels.", rich_help_panel=_PATCHES)
-    ] = _DEFAULT.patch_width,
-    stride: Annotated[
-        int,
-        typer.Option(help="Step between reference patches in LR pixels.", rich_help_panel=_PATCHES),
-    ] = _DEFAULT.stride,
-    queries: Annotated[
-        int,
-        typer.Option("--queries", "-n", help="Number of query patches.", rich_help_panel=_PATCHES),
-    ] = _DEFAULT.queries,
-    k: Annotated[
-        int, typer.Option("-k", "--k", help="Members of a group.", rich_help_panel=_PATCHES)
-    ] = _DEFAULT.k,
-    strata: Annotated[
-        int, typer.Option(help="Entropy quantiles to split by.", rich_help_panel=_PATCHES)
-    ] = 4,
-    crops: Annotated[
-        int, typer.Option(help="Places shown side by side.", rich_help_panel=_PATCHES)
-    ] = 6,
-    map_images: Annotated[
-        int, typer.Option(help="Images that get a dense map.", rich_help_panel=_PATCHES)
-    ] = _DEFAULT.map_images,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MODELS)
-    ] = _DEFAULT.device,
-    seed: Annotated[
-        int, typer.Option(help="Seed of everything that is drawn.", rich_help_panel=_PATCHES)
-    ] = _DEFAULT.seed,
-    out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--out", "-o", help="Run directory to write. Default: runs/compare-DATASET-xSCALE.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace a run of another configuration.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=_OUTPUT),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print summary.json on standard output, and nothing else.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=show_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
-) -> None:  # fmt: skip
+@command_of(
+    CompareArguments,
+    defaults={"dataset": "sample"},
+    otherwise={"out": "runs/compare-DATASET-xSCALE"},
+)
+def compare(call: CompareArguments, printing: Printing) -> None:
     with interruptible("coo-compare"):
-        target = out or default_out(dataset, "compare-", scale)
+        target = Path(call.out or default_out(call.dataset, "compare-", call.scale))
         from cooanalysis.api import compare as comparison
 
-        result = comparison(
-            dataset,
-            model,
-            reference=reference,
-            baseline=baseline,
-            metrics=_names(metrics),
-            strata=strata,
-            crops=crops,
-            out=target,
-            cache=False if no_cache else cache or True,
-            data_root=data_root,
-            download=download,
-            overwrite=overwrite,
-            progress=not (quiet or as_json) and sys.stderr.isatty(),
-            scale=scale,
-            patch_width=patch_width,
-            stride=stride,
-            k=k,
-            queries=queries,
-            features=_names(features),
-            map_images=map_images,
-            device=device,
-            seed=seed,
-        )
-        if as_json:
+        result = comparison(**vars(replace(call, out=target, progress=shows_progress(printing))))
+        if printing.as_json:
             typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
-        elif not quiet:
+        elif not printing.quiet:
             _print_result(result, target)
 
 

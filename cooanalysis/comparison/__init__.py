@@ -11,9 +11,23 @@ in patches), :mod:`~cooanalysis.comparison.statistics` (intervals and tests),
 
 from __future__ import annotations
 
-from cooanalysis.comparison.groups import QueryGroups, find_query_groups
-from cooanalysis.comparison.measures import collapse_terms, group_spread, residual_entropy
-from cooanalysis.comparison.outputs import with_outputs
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cooanalysis.comparison.groups import QueryGroups, find_query_groups
+    from cooanalysis.comparison.measures import collapse_terms, group_spread, residual_entropy
+    from cooanalysis.comparison.outputs import with_outputs
+
+# Imported on first use: `coo-compare --help` reads the configuration alone.
+_LAZY = {
+    "QueryGroups": "groups",
+    "collapse_terms": "measures",
+    "find_query_groups": "groups",
+    "group_spread": "measures",
+    "residual_entropy": "measures",
+    "with_outputs": "outputs",
+}
 
 __all__ = [
     "QueryGroups",
@@ -23,3 +37,9 @@ __all__ = [
     "residual_entropy",
     "with_outputs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,49 +4,86 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions
 from cooanalysis.errors import ConfigError
-
-FEATURES = ("sparsity", "subbands")
-"""Feature spaces of the manifold ratio unless others are asked for; the first one leads."""
-QUERIES = 5000
+from cooanalysis.runtime.options import about, documented, like, option, validate
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparedOptions(AnalysisOptions):
+    """How images are analyzed when models are compared on them: only defaults differ."""
+
+    estimators: tuple[str, ...] = like(
+        AnalysisOptions,
+        "estimators",
+        AnalysisOptions.estimators[:1],
+        help="Entropy estimators: {choices}. A comparison uses the first one.",
+    )
+    features: tuple[str, ...] = like(
+        AnalysisOptions,
+        "features",
+        ("sparsity", "subbands"),
+        help="Feature spaces of the distance to clean images: {choices}. The first one decides.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What a comparison adds to the options of an analysis."""
+
+    baseline: str = option(
+        "",
+        panel="Models and metrics",
+        help="Name of the model that the others are tested against.",
+        otherwise="the first model",
+    )
+    strata: int = option(
+        4,
+        panel="Measures",
+        help="Number of entropy quantiles that results are split by.",
+        low=1,
+        high=20,
+    )
+    crops: int = option(
+        6,
+        panel="Measures",
+        help="Number of places shown side by side: where the baseline over-smooths most.",
+        low=1,
+        high=50,
+    )
+
+
+@documented
 @dataclass(frozen=True)
-class CompareConfig:
-    """Configuration of one comparison; every field is an option of ``coo-compare``.
-
-    Attributes
-    ----------
-    analysis
-        Images, patches, groups and feature spaces, as ``coo-analyze`` takes them.
-    models
-        Names of the models, in the order of the tables.
-    baseline
-        Name of the model that the others are tested against.
-    metrics
-        Names of :data:`cooanalysis.metrics.METRICS`, ``pyiqa:NAME``, or ``auto``.
-    strata
-        Number of entropy quantiles that results are split by.
-    crops
-        Number of places shown side by side: where the baseline over-smooths most.
-    """
+class CompareConfig(CompareOptions):
+    """Configuration of one comparison; ``analysis`` holds images, patches and groups."""
 
     analysis: AnalysisConfig
-    models: tuple[str, ...]
-    baseline: str = ""
-    metrics: tuple[str, ...] = ("auto",)
-    strata: int = 4
-    crops: int = 6
+    models: tuple[str, ...] = field(
+        metadata=about(
+            panel="Models and metrics",
+            help="Models to compare, NAME=WHAT or WHAT: bicubic, hr, the name of shipped weights, "
+            "a checkpoint, or a folder of images.",
+            flags=("--model", "-m"),
+            values="model",
+            repeat=True,
+        )
+    )
+    metrics: tuple[str, ...] = option(
+        ("auto",),
+        panel="Models and metrics",
+        help="Metrics of whole images: psnr_y, ssim_y, psnr_rgb, …, pyiqa:NAME, or auto: PSNR-Y, "
+        "SSIM-Y and every learned metric that can be computed here.",
+        values="metric",
+    )
 
     def __post_init__(self) -> None:
+        validate(self)
         if not self.models:
             raise ConfigError("a comparison needs at least one model; add --model NAME=WHAT")
-        if len(set(self.models)) != len(self.models):
-            raise ConfigError(f"models name one thing twice: {', '.join(self.models)}")
         if not self.baseline:
             object.__setattr__(self, "baseline", self.models[0])
         if self.baseline not in self.models:
@@ -56,9 +93,6 @@ class CompareConfig:
             )
         if not self.metrics:
             raise ConfigError("metrics must name at least one metric, or auto")
-        for name, value, high in (("strata", self.strata, 20), ("crops", self.crops, 50)):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-                raise ConfigError(f"{name} must be a whole number from 1 to {high}; got {value!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as written to ``summary.json``."""

@@ -171,9 +171,22 @@ def test_names_are_given_once_and_at_least_one_estimator() -> None:
     assert AnalysisConfig(dataset="a", features=()).features == ()
 
 
-def test_unknown_keys_are_listed() -> None:
-    with pytest.raises(ConfigError, match="unknown configuration keys: b, zeta"):
-        AnalysisConfig.from_dict({"dataset": "a", "zeta": 1, "b": 2})
+@pytest.mark.parametrize(
+    ("unknown", "message"),
+    [
+        (("sclae",), "unknown option 'sclae'; did you mean 'scale'?"),
+        (("colour",), "unknown option 'colour'; did you mean 'color'?"),
+        (("normalise",), "unknown option 'normalise'; did you mean 'normalize'?"),
+        (("zzz",), "unknown option 'zzz'"),
+        (("zzz", "normalise"), "unknown options 'normalise' (did you mean 'normalize'?), 'zzz'"),
+    ],
+)
+def test_unknown_keys_get_one_line_with_the_nearest_name(
+    unknown: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        AnalysisConfig.from_dict({"dataset": "a"} | dict.fromkeys(unknown, 1))
+    assert str(caught.value) == message
 
 
 def test_values_are_checked_when_read_back_too() -> None:

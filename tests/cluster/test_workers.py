@@ -178,6 +178,20 @@ def test_the_command_line_starts_workers(photos: Path, alone: coo.Result, tmp_pa
     pd.testing.assert_frame_equal(found, alone.groups, check_exact=False, rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_comparison_by_two_workers_is_that_of_one_process(photos: Path) -> None:
+    options = {name: value for name, value in OPTIONS.items() if name != "queries"}
+    options |= {"queries": 200, "crops": 2, "metrics": "psnr_y", "cache": False}
+    one, two = (
+        coo.compare(photos, ["bicubic", "hr"], workers=workers, **options) for workers in (None, 2)
+    )
+    for name in ("models", "patches", "totals", "strata", "spectra", "maps"):
+        expected, found = getattr(one, name), getattr(two, name)
+        assert len(expected), name
+        # Another process may use another number of threads in products of matrices.
+        pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-5)
+
+
 def test_no_scheduler_is_one_clear_line(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cooanalysis.cluster import client
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -129,3 +132,45 @@ def test_every_figure_is_named_in_the_readme_of_figures() -> None:
     text = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in NAMES)
     assert all((ROOT / "figures" / f"{name}.py").is_file() for name in NAMES)
+
+
+def _load(name: str) -> Any:
+    """A module of docs/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["analyze", "compare", "train"])
+def test_option_tables_are_those_of_the_command(name: str) -> None:
+    pytest.importorskip("mkdocs")
+    text = _load("hooks").command_line()
+    section = text.partition(f"## coo-{name}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(.+?)` \| (\w+) \| (.*?) \| (.+) \|$", section, re.M)
+    shown = {flag for row in rows for flag in row[0].split(", ") if flag.startswith("-")}
+    flags = {flag for flag in _options(f"coo-{name}") if flag.startswith("-")}
+    assert shown == flags - {"--help"}
+    if name != "train":
+        table = {row[0]: row[1:] for row in rows}
+        assert table["--scale"] == ("integer", "`4`", "Upscaling factor: 2, 3, 4, 8.")
+        assert table["--memory"][:2] == ("number", "")
+        assert table["--normalize, --no-normalize"][:2] == ("switch", "on")
+
+
+def test_the_reference_shows_what_help_shows() -> None:
+    griffe = pytest.importorskip("griffe")
+    extensions = griffe.load_extensions(ROOT / "docs" / "griffe_declared.py")
+    package = griffe.load("cooanalysis", search_paths=[ROOT], extensions=extensions)
+    for name in ("analyze", "compare"):
+        function = getattr(cooanalysis, name)
+        documented = package["api"][name]
+        assert documented.docstring.value == function.__doc__
+        assert [parameter.name for parameter in documented.parameters] == list(
+            inspect.signature(function).parameters
+        )
+        assert documented.parameters["scale"].default == "4"
+    config = package["analysis.config.AnalysisConfig"]
+    assert config.parameters["scale"].default == "4"
+    assert config.docstring.value == cooanalysis.AnalysisConfig.__doc__
