@@ -7,12 +7,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.run import run_analysis
 from cooanalysis.comparison.cache import OutputCache, default_folder
 from cooanalysis.comparison.config import FEATURES, CompareConfig
 from cooanalysis.comparison.run import run_comparison
+from cooanalysis.measures.entropy.registry import ESTIMATORS
+from cooanalysis.metrics import METRICS
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.models.sources import Source, Specification, open_source, parse
 from cooanalysis.results import Comparison, Result, load, load_comparison
@@ -166,7 +168,7 @@ def compare(
     analysis = AnalysisConfig(
         dataset=str(dataset),
         reference=None if reference is None else str(reference),
-        **({"features": FEATURES, "estimators": ESTIMATOR_NAMES[:1]} | options),
+        **({"features": FEATURES, "estimators": ESTIMATORS.builtin[:1]} | options),
     )
     config = CompareConfig(
         analysis, tuple(named), baseline, tuple(chosen), strata=strata, crops=crops
@@ -177,8 +179,9 @@ def compare(
         open_source(name, what, plan.queries.pairs, scale=analysis.scale, device=analysis.device)
         for name, what in named.items()
     ]
+    names = [metric.name for metric in resolved]
     fingerprint = config.fingerprint(
-        plan.fingerprint(), *(metric.name for metric in resolved), *map(_identity, sources)
+        plan.fingerprint(), *names, *METRICS.origins(names), *map(_identity, sources)
     )
     target = None if out is None else Path(out)
     # What a callable does cannot be told from its name, so its results are never reused.

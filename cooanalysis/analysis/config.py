@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cooanalysis.errors import ConfigError
+from cooanalysis.measures.entropy.registry import ESTIMATORS
+from cooanalysis.measures.manifold.registry import FEATURE_SPACES
 
 Grouping = Literal["knn", "kmeans"]
 Color = Literal["y", "rgb"]
 
 SCALES = (2, 3, 4, 8)
-ESTIMATOR_NAMES = ("gaussian", "kozachenko-leonenko", "copula")
-FEATURE_SPACE_NAMES = ("subbands", "sparsity", "pixels", "deep")
 INDEX_NAMES = ("auto", "exact", "ivf", "hnsw", "pq")
 ENGINE_NAMES = ("auto", "faiss-cpu", "faiss-gpu", "torch")
 
@@ -88,7 +88,7 @@ class AnalysisConfig:
     color: Color = "y"
     normalize: bool = True
     subspace_dim: int = 24
-    estimators: tuple[str, ...] = ESTIMATOR_NAMES
+    estimators: tuple[str, ...] = ESTIMATORS.builtin
     features: tuple[str, ...] = ("subbands", "pixels")
     index: str = "auto"
     engine: str = "auto"
@@ -137,9 +137,9 @@ class AnalysisConfig:
         if not self.estimators:
             raise ConfigError("estimators must name at least one entropy estimator")
         for name in self.estimators:
-            _choice("estimators", name, ESTIMATOR_NAMES)
+            ESTIMATORS.require(name)
         for name in self.features:
-            _choice("features", name, FEATURE_SPACE_NAMES)
+            FEATURE_SPACES.require(name)
         for field in ("estimators", "features"):
             names = getattr(self, field)
             if len(set(names)) != len(names):

@@ -16,6 +16,8 @@ import typer
 
 from cooanalysis.analysis import config
 from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
+from cooanalysis.measures.entropy.registry import ESTIMATORS
+from cooanalysis.measures.manifold.registry import FEATURE_SPACES
 
 if TYPE_CHECKING:
     from cooanalysis.results import Result
@@ -189,7 +191,7 @@ def analyze(
     estimators: Annotated[
         str,
         typer.Option(
-            help=f"Entropy estimators, comma-separated: {_joined(config.ESTIMATOR_NAMES)}. The "
+            help=f"Entropy estimators, comma-separated: {_joined(ESTIMATORS.builtin)}. The "
             "first one ranks.",
             rich_help_panel=_MEASURES,
         ),
@@ -204,7 +206,7 @@ def analyze(
         str,
         typer.Option(
             help="Feature spaces of the manifold distance, comma-separated: "
-            f"{_joined(config.FEATURE_SPACE_NAMES)}.",
+            f"{_joined(FEATURE_SPACES.builtin)}.",
             rich_help_panel=_MEASURES,
         ),
     ] = ",".join(_DEFAULT.features),

@@ -14,6 +14,9 @@ import typer
 
 from cooanalysis.analysis import config
 from cooanalysis.cli.common import default_out, interruptible, printable, run, show_version
+from cooanalysis.measures.manifold.registry import FEATURE_SPACES
+from cooanalysis.metrics.registry import METRICS
+from cooanalysis.models.shipped import WEIGHTS
 
 if TYPE_CHECKING:
     from cooanalysis.results import Comparison
@@ -26,12 +29,12 @@ _HELP = (
     "models.parquet, patches.parquet, tables, figures and report.html."
 )
 
-_EPILOG = """
+_EPILOG = f"""
 [bold]Models[/bold]
 
   NAME=WHAT, where WHAT is a checkpoint (.safetensors, .pth, .pt, .ckpt) of coo-train or of any
   architecture that spandrel knows, a folder of images, bicubic, hr, or one of the shipped
-  edsr-small-x4-l1, edsr-small-x4-l1-decloss, edsr-small-x4-ragan, edsr-small-x4-ragan-decloss.
+  {", ".join(WEIGHTS.builtin)}.
   Without NAME=, the file is the name.
 
 [bold]Examples[/bold]
@@ -106,8 +109,8 @@ def compare(
     metrics: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: psnr_y, ssim_y, psnr_rgb, ssim_rgb, st-lpips, lpips-alex, "
-            "lpips-vgg, dists, pyiqa:NAME, or auto: PSNR-Y, SSIM-Y and every learned metric that "
+            help=f"Comma-separated: {', '.join(METRICS.builtin)}, "
+            "pyiqa:NAME, or auto: PSNR-Y, SSIM-Y and every learned metric that "
             "can be computed here.",
             rich_help_panel=_MODELS,
         ),
@@ -116,7 +119,7 @@ def compare(
         str,
         typer.Option(
             help="Feature spaces of the manifold ratio, comma-separated; the first one judges: "
-            f"{', '.join(config.FEATURE_SPACE_NAMES)}.",
+            f"{', '.join(FEATURE_SPACES.builtin)}.",
             rich_help_panel=_MODELS,
         ),
     ] = "sparsity,subbands",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from cooanalysis.measures.entropy.registry import estimator_title
+
 NOT_AVAILABLE = "not available"
 STRONG = 0.5
 """A rank correlation whose whole interval lies above this is called a law that holds."""
@@ -382,17 +384,6 @@ def warnings(summary: Summary) -> list[str]:
 
 
 # -- captions -------------------------------------------------------------------------------
-
-_TITLES = {
-    "gaussian": "Gaussian fit",
-    "kozachenko-leonenko": "Kozachenko–Leonenko",
-    "copula": "Gaussian copula",
-}
-
-
-def estimator_title(name: str) -> str:
-    """Name of an estimator as printed."""
-    return _TITLES.get(name, name)
 
 
 def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None) -> str:
