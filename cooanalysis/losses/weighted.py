@@ -44,6 +44,8 @@ def build(spec: Mapping[str, Any]) -> WeightedLoss:
     options = dict(spec)
     name = options.pop("type", None)
     weight = options.pop("loss_weight", 1.0)
+    if name is None:
+        raise ConfigError(f"a loss needs a type; known ones: {', '.join(LOSSES)}")
     loss = LOSSES.find(name)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not weight >= 0:
         raise ConfigError(f"{name}: loss_weight must be a number >= 0; got {weight!r}")

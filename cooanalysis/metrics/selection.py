@@ -50,7 +50,7 @@ def resolve(names: str | Iterable[str] = AUTO) -> list[Metric]:
         elif name.startswith(PYIQA):
             chosen = [_pyiqa_metric(name)]
         else:
-            chosen = [METRICS.find(name)]
+            chosen = [METRICS.find(name, also=(AUTO, f"{PYIQA}NAME"))]
         found |= {metric.name: metric for metric in chosen}
     lacking = [(m.name, reason) for m in found.values() if (reason := m.missing()) is not None]
     if lacking:

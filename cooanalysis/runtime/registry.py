@@ -117,7 +117,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"start with a letter or digit; got {name!r}"
             )
         if name in self and not replace:
-            raise ConfigError(f"there is already a {self.kind} named {name!r}; use replace=True")
+            raise ConfigError(f"{self.kind} {name!r} exists already; replace=True takes its place")
         if self._check is not None:
             self._check(name, thing)
         self._registered[name] = thing
@@ -163,8 +163,15 @@ class Registry(Mapping[str, T], Generic[T]):
                 found.append(f"{self.group}:{name}={self._package(name)}")
         return found
 
-    def find(self, name: str) -> T:
+    def find(self, name: str, *, also: Sequence[str] = ()) -> T:
         """What ``name`` stands for.
+
+        Parameters
+        ----------
+        name
+            A name of this registry.
+        also
+            What the message lists beside the names: other values that an option takes.
 
         Raises
         ------
@@ -172,16 +179,17 @@ class Registry(Mapping[str, T], Generic[T]):
             If nothing has this name; the message lists the nearest one and all others. Also if
             another package announces it and it cannot be loaded or used.
         """
-        self.require(name)
+        self.require(name, also=also)
         return self[name]
 
-    def require(self, name: str) -> None:
+    def require(self, name: str, *, also: Sequence[str] = ()) -> None:
         """Refuse an unknown name like :meth:`find`, but load nothing."""
         if name in self:
             return
-        near = difflib.get_close_matches(str(name), list(self), n=1)
+        known = [*self, *also]
+        near = difflib.get_close_matches(str(name), known, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"unknown {self.kind} {name!r};{hint} known ones: {', '.join(self)}")
+        raise ConfigError(f"unknown {self.kind} {name!r};{hint} known ones: {', '.join(known)}")
 
     def __getitem__(self, name: str) -> T:
         if name in self._registered:

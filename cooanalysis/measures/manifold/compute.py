@@ -29,10 +29,13 @@ def features(patches: ArrayLike, space: str | FeatureSpace) -> Floats:
     Raises
     ------
     ConfigError
-        Unknown space, or one whose result has the wrong shape or is not finite.
+        Unknown space, patches that are not finite, or a space whose result has the wrong shape or
+        is not finite.
     """
     space = feature_space(space) if isinstance(space, str) else space
     given = np.asarray(patches, np.float32)
+    if not np.isfinite(given).all():
+        raise ConfigError("patches must be finite, but hold NaN or infinite values")
     found = np.asarray(space.function(given), np.float32)
     if found.ndim != 2 or len(found) != len(given) or found.shape[1] < 1:
         raise ConfigError(
