@@ -298,7 +298,7 @@ def test_the_page_names_every_group_of_entry_points(registry: Registry[Any]) -> 
 
 # -- Announced by another package -------------------------------------------------------------
 
-PACKAGE = '''
+PACKAGE = """
 import numpy as np
 from cooanalysis.measures.entropy import Estimator
 from cooanalysis.measures.manifold import FeatureSpace
@@ -311,7 +311,7 @@ def moments(patches):
 
 MINE = Estimator("mine", "my estimator", box, min_samples=lambda d: 2)
 MOMENTS = FeatureSpace("moments", "mean and contrast", moments)
-'''
+"""
 
 
 @pytest.fixture
@@ -337,8 +337,8 @@ def test_the_command_line_knows_what_other_packages_announce(
     announced: dict[str, str], tmp_path: Path
 ) -> None:
     words = [
-        sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()", "--dataset", "sample",
-        "--estimators", "mine,gaussian", "--features", "moments", "--queries", "200", "-k", "32",
+        sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()",
+        "--dataset", "sample", "--estimators", "mine,gaussian", "--features", "moments", "--queries", "200", "-k", "32",
         "--stride", "4", "--subspace-dim", "4", "--ceiling-queries", "0", "--map-images", "0",
         "--manifold-reference", "400", "--out", str(tmp_path / "run"), "--json",
     ]  # fmt: skip

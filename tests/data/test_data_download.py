@@ -17,10 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from cooanalysis.data import datasets, download
+from cooanalysis.data import DATASETS, Archive, DatasetSpec, datasets, download, register_dataset
 from cooanalysis.data.datasets import resolve
 from cooanalysis.data.download import fetch, fetch_and_unpack, unpack
-from cooanalysis.data import DATASETS, Archive, DatasetSpec, register_dataset
 from cooanalysis.errors import DatasetNotFoundError, DownloadError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB

@@ -78,7 +78,10 @@ def test_discriminator_is_one_lipschitz_a_layer() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: build("swinir", scale=4), "unknown network 'swinir'; known ones: edsr, srresnet, rrdb"),
+        (
+            lambda: build("swinir", scale=4),
+            "unknown network 'swinir'; known ones: edsr, srresnet, rrdb",
+        ),
         (lambda: build("edsr", scale=5), "scale must be one of 2, 3, 4, 8; got 5"),
         (lambda: build("edsr", scale=4, width=3), "network 'edsr' has no option width; it has"),
         (lambda: build("edsr", scale=4, features="many"), "cannot be built"),

@@ -60,7 +60,9 @@ def test_other_packages_cannot_change_what_a_built_in_name_means(plugins: str) -
 
 def test_a_registered_entry_replaces_a_built_in_one_until_it_is_taken_back() -> None:
     registry = numbers()
-    with pytest.raises(ConfigError, match="number 'pi' exists already; replace=True takes its place"):
+    with pytest.raises(
+        ConfigError, match="number 'pi' exists already; replace=True takes its place"
+    ):
         registry.register("pi", 3.0)
     registry.register("pi", 3.0, replace=True)
     assert registry["pi"] == 3.0 and registry.is_registered("pi")
@@ -82,9 +84,7 @@ def test_what_is_registered_is_checked() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError) as caught:
         numbers().find("pie")
-    assert str(caught.value) == (
-        "unknown number 'pie'; did you mean 'pi'? known ones: pi, broken"
-    )
+    assert str(caught.value) == ("unknown number 'pie'; did you mean 'pi'? known ones: pi, broken")
     with pytest.raises(ConfigError, match="unknown number 'zzz'; known ones: pi, broken"):
         numbers().require("zzz")
 

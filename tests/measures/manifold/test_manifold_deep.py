@@ -59,9 +59,7 @@ def test_features_do_not_depend_on_brightness_contrast_or_batch(cache: Path, siz
     np.testing.assert_allclose(
         deep.deep_features(images * 0.5 + 0.2), features, rtol=1e-3, atol=1e-3
     )
-    np.testing.assert_allclose(
-        deep.deep_features(images[510:515]), features[510:515], atol=1e-4
-    )
+    np.testing.assert_allclose(deep.deep_features(images[510:515]), features[510:515], atol=1e-4)
 
 
 class Harmful:
