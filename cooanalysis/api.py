@@ -15,6 +15,7 @@ from cooanalysis.comparison.arguments import CompareArguments
 from cooanalysis.comparison.cache import OutputCache, default_folder
 from cooanalysis.comparison.config import CompareConfig, CompareOptions
 from cooanalysis.comparison.run import run_comparison
+from cooanalysis.metrics import METRICS
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.models.sources import Source, open_source, parse
 from cooanalysis.results import Comparison, Result, load, load_comparison
@@ -102,8 +103,9 @@ def compare(call: CompareArguments) -> Comparison:
         open_source(name, what, plan.queries.pairs, scale=analysis.scale, device=analysis.device)
         for name, what in named.items()
     ]
+    names = [metric.name for metric in resolved]
     fingerprint = config.fingerprint(
-        plan.fingerprint(), *(metric.name for metric in resolved), *map(_identity, sources)
+        plan.fingerprint(), *names, *METRICS.origins(names), *map(_identity, sources)
     )
     target = None if call.out is None else Path(call.out)
     # What a callable does cannot be told from its name, so its results are never reused.

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from cooanalysis.data import Dataset, LoadedPair, iter_pairs, resolve
 from cooanalysis.errors import DatasetNotFoundError
 from cooanalysis.measures.bootstrap import ImageBootstrap
-from cooanalysis.metrics import Metric
+from cooanalysis.metrics import METRICS, Metric, available
 from cooanalysis.metrics import resolve as resolve_metrics
-from cooanalysis.metrics.registry import METRICS, available
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs
 

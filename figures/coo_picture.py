@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.explore import MEMBERS, as_pictures, member_pictures
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.data.images import rgb_to_y
-from cooanalysis.measures.entropy import entropy
+from cooanalysis.measures.entropy import ESTIMATORS, entropy
 from cooanalysis.plots import analysis as plotting
 from cooanalysis.report.sentences import count
 from cooanalysis.runtime.progress import Silent
@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 def data(inputs: Inputs) -> Data:
     """Groups of a few patches, and what the models answer in their place."""
     config = AnalysisConfig(
-        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
+        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATORS.builtin[:1],
         queries=min(inputs.queries, QUERIES), seed=inputs.seed,
     )  # fmt: skip
     plan = Plan.make(config, data_root=inputs.data_root)
@@ -125,7 +125,7 @@ def _one(
     subspace = groups.reference.projected(members)
     facts = {
         "image": store.names[number], "y": y, "x": x, "lr_std": float(one.std[0]),
-        **{f"entropy {name}": float(entropy(subspace, name)) for name in ESTIMATOR_NAMES},
+        **{f"entropy {name}": float(entropy(subspace, name)) for name in ESTIMATORS.builtin},
         "center_rms": rms,
         "nearest_member": float(spread.min()),
         "energy_retained_by_center": float(np.sum(center**2) / np.sum((detail / std) ** 2)),

@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from cooanalysis.analysis.summary import entropy_column
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.measures.center import center_rms_distance
-from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
+from cooanalysis.measures.entropy import (
+    GAUSSIAN_UNIT_ENTROPY,
+    entropy,
+    entropy_power,
+    estimator_title,
+)
 from cooanalysis.measures.known_answers import known_distributions
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count, estimator_title, leading_estimator
+from cooanalysis.report.sentences import Number, count, leading_estimator
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 

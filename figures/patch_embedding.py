@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.explore import as_pictures, member_pictures
 from cooanalysis.analysis.load import square
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.entropy import ESTIMATORS
 from cooanalysis.measures.manifold import (
     CleanManifold,
     FeatureSpace,
@@ -56,7 +57,7 @@ SPACE = FeatureSpace("both", "log subband energies, energy and its sparsity", _f
 def data(inputs: Inputs) -> Data:
     """Features of clean patches, members, centers and answers, and their place in a plane."""
     config = AnalysisConfig(
-        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATOR_NAMES[:1],
+        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATORS.builtin[:1],
         queries=min(inputs.queries, QUERIES), seed=inputs.seed,
     )  # fmt: skip
     plan = Plan.make(config, data_root=inputs.data_root)

@@ -13,7 +13,12 @@ from cooanalysis.analysis.load import square
 from cooanalysis.analysis.patches import QueryPatches
 from cooanalysis.analysis.summary import FeatureSpaceDistances, LabeledScores
 from cooanalysis.data.patches import PEAK
-from cooanalysis.measures.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.measures.manifold import (
+    CleanManifold,
+    feature_space,
+    features,
+    two_sample_auc,
+)
 from cooanalysis.neighbors.fallback import with_fallback
 from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Arrays
@@ -107,9 +112,8 @@ def _two_sample(
     if len(np.unique(image)) < 2:
         run.note(Notice("two_sample_test_left_out", {"n_images": len(np.unique(image))}))
         return {}
-    features = {
-        kind: feature_space("subbands").function(_in_unit(run, levels[chosen]))
-        for kind, levels in sets.items()
+    described = {
+        kind: features(_in_unit(run, levels[chosen]), "subbands") for kind, levels in sets.items()
     }
     # Halves balanced within every image: otherwise the folds' class shares give images away.
     shuffled = np.lexsort((rng.random(size), image))
@@ -124,7 +128,7 @@ def _two_sample(
     tests = {}
     for name, (kind, first, second) in pairs.items():
         test = two_sample_auc(
-            features["clean"][first], features[kind][second], image[first], image[second],
+            described["clean"][first], described[kind][second], image[first], image[second],
             n_folds=3, seed=run.config.seed,
         )  # fmt: skip
         images = np.concatenate([image[first], image[second]])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from cooanalysis.errors import ConfigError
+from cooanalysis.measures.entropy.registry import ESTIMATORS
+from cooanalysis.measures.manifold.registry import FEATURE_SPACES
 from cooanalysis.runtime.options import (
     about,
     declared,
@@ -21,21 +23,9 @@ Grouping = Literal["knn", "kmeans"]
 Color = Literal["y", "rgb"]
 
 SCALES = (2, 3, 4, 8)
-ESTIMATOR_NAMES = ("gaussian", "kozachenko-leonenko", "copula")
-FEATURE_SPACE_NAMES = ("subbands", "sparsity", "pixels", "deep")
 INDEX_NAMES = ("auto", "exact", "ivf", "hnsw", "pq")
 ENGINE_NAMES = ("auto", "faiss-cpu", "faiss-gpu", "torch")
 DEVICE_NAMES = ("auto", "cpu", "cuda")
-
-
-def estimator_names() -> tuple[str, ...]:
-    """Entropy estimators that can be asked for."""
-    return ESTIMATOR_NAMES
-
-
-def feature_space_names() -> tuple[str, ...]:
-    """Feature spaces that can be asked for."""
-    return FEATURE_SPACE_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +103,10 @@ class AnalysisOptions:
         help="Compare patches after removing their LR mean and contrast.",
     )
     estimators: tuple[str, ...] = option(
-        ESTIMATOR_NAMES,
+        ESTIMATORS.builtin,
         panel="Measures",
         help="Entropy estimators: {choices}. The first one is used for bins, maps and rankings.",
-        choices=estimator_names,
+        choices=ESTIMATORS,
     )
     subspace_dim: int = option(
         24,
@@ -129,7 +119,7 @@ class AnalysisOptions:
         ("subbands", "pixels"),
         panel="Measures",
         help="Feature spaces of the distance to clean images: {choices}.",
-        choices=feature_space_names,
+        choices=FEATURE_SPACES,
     )
     manifold_reference: int = option(
         10_000,

@@ -9,6 +9,8 @@ from typing import Any
 from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.data import Dataset, resolve
 from cooanalysis.errors import ConfigError
+from cooanalysis.measures.entropy.registry import ESTIMATORS
+from cooanalysis.measures.manifold.registry import FEATURE_SPACES
 from cooanalysis.neighbors import available_engine
 from cooanalysis.runtime.environment import versions
 from cooanalysis.runtime.notices import Notice
@@ -77,7 +79,7 @@ class Plan:
         return self.reference is self.queries
 
     def fingerprint(self) -> str:
-        """Hash of the configuration and of the files (names, sizes, times of change)."""
+        """Hash of the configuration, the files (names, sizes, times of change) and plug-ins."""
         contents = []
         for dataset in (self.queries, self.reference):
             for pair in dataset.pairs:
@@ -85,6 +87,8 @@ class Plan:
                     if path is not None and path.exists():
                         state = path.stat()
                         contents.append(f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}")
+        contents += ESTIMATORS.origins(self.config.estimators)
+        contents += FEATURE_SPACES.origins(self.config.features)
         installed = versions()
         return self.config.fingerprint(
             installed.get("cooanalysis", ""), str(SCHEMA_VERSION), *contents
@@ -92,12 +96,10 @@ class Plan:
 
 
 def _check_group_size(config: AnalysisConfig) -> None:
-    from cooanalysis.measures.entropy import ESTIMATORS
-
     channels = 1 if config.color == "y" else 3
     dim = min(config.subspace_dim, (config.scale * config.patch_width) ** 2 * channels)
     for name in config.estimators:
-        needed = ESTIMATORS[name].min_samples(dim)
+        needed = ESTIMATORS.find(name).min_samples(dim)
         if config.k < needed:
             raise ConfigError(
                 f"k = {config.k} members are too few for the {name} entropy in {dim} dimensions; "

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
-from cooanalysis.measures.center import energy_by_chance, psnr
+from cooanalysis.measures.center import energy_by_chance
 from cooanalysis.measures.entropy import Reliability, entropy_power
+from cooanalysis.metrics.decibels import mse_to_psnr
 from cooanalysis.neighbors import Recall
 
 CONTRAST_UNITS = "contrast units (LR standard deviations)"
@@ -180,7 +181,7 @@ def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> dict[s
         "spearman_center_distance": bootstrap.spearman(values, table["center_rms"]),
         "entropy_power": bootstrap.mean(power),
         "mmse_floor": floor,
-        "psnr_ceiling_db": floor.transform(psnr),
+        "psnr_ceiling_db": floor.transform(mse_to_psnr),
         "reliability": {
             "bias": reliability.bias,
             "standard_deviation": reliability.standard_deviation,
@@ -227,8 +228,8 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     floor = bootstrap.mean(floors)
     center = bootstrap.mean(table["center_error"].astype(np.float64) ** 2 * unit * chosen)
     bicubic = bootstrap.mean(table["truth_energy"].astype(np.float64) * unit * chosen)
-    half = bootstrap.mean(table["mmse_floor_half_k"]).transform(psnr)
-    ceiling = floor.transform(psnr)
+    half = bootstrap.mean(table["mmse_floor_half_k"]).transform(mse_to_psnr)
+    ceiling = floor.transform(mse_to_psnr)
     error = table["center_error"].astype(np.float64) ** 2 * unit
     trusted, reason = ceiling_trust(error, floors, bootstrap)
     method = (
@@ -246,8 +247,8 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
             "trusted": trusted,
             "reason": reason,
         },
-        "psnr_center_db": center.transform(psnr),
-        "psnr_bicubic_db": bicubic.transform(psnr),
+        "psnr_center_db": center.transform(mse_to_psnr),
+        "psnr_bicubic_db": bicubic.transform(mse_to_psnr),
     }
 
 

@@ -16,7 +16,7 @@ from cooanalysis.data.patches import (
     GroupMoments,
     PatchStore,
 )
-from cooanalysis.measures import entropy_torch
+from cooanalysis.measures.entropy.tensors import entropy_of_tensors
 from cooanalysis.runtime.precision import single_precision
 
 BATCH_BYTES = 2**30
@@ -137,7 +137,7 @@ class TorchKernels:
 
     def entropy(self, projected: torch.Tensor, method: str) -> NDArray[np.float64]:
         """See :class:`cooanalysis.analysis.kernels.Kernels`."""
-        return entropy_torch.entropy(projected, method)
+        return entropy_of_tensors(projected, method)
 
     def spread(self, projected: torch.Tensor) -> NDArray[np.float32]:
         """See :class:`cooanalysis.analysis.kernels.Kernels`."""

@@ -16,7 +16,7 @@ import typer
 from cooanalysis.cli.common import default_out, interruptible, printable, run
 from cooanalysis.cli.options import Printing, command_of, shows_progress
 from cooanalysis.comparison.arguments import CompareArguments
-from cooanalysis.models.shipped import shipped
+from cooanalysis.models.shipped import WEIGHTS
 
 if TYPE_CHECKING:
     from cooanalysis.results import Comparison
@@ -36,7 +36,7 @@ _EPILOG = f"""
   coo-train or of any architecture that spandrel knows, a folder of images,
   bicubic, hr, or the name of shipped weights:
 
-  {", ".join(shipped())}.
+  {", ".join(WEIGHTS.builtin)}.
 
   Without NAME=, the file is the name.
 

@@ -44,10 +44,10 @@ def _datasets(incomplete: str) -> Iterable[str]:
 
 
 def _models(incomplete: str) -> Iterable[str]:
-    from cooanalysis.models import shipped
+    from cooanalysis.models.shipped import WEIGHTS
 
     name, equals, what = incomplete.rpartition("=")
-    values = ["bicubic", "hr", *shipped(), *_files(what)]
+    values = ["bicubic", "hr", *WEIGHTS, *_files(what)]
     return [name + equals + value for value in values]
 
 

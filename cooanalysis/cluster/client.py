@@ -17,6 +17,7 @@ from cooanalysis.analysis.workers import Job, Shard
 from cooanalysis.cluster import tasks
 from cooanalysis.data.patches import Patches
 from cooanalysis.errors import ClusterError, ConfigError, MissingDependencyError
+from cooanalysis.measures.entropy.registry import ESTIMATORS
 from cooanalysis.neighbors import Neighbors
 from cooanalysis.runtime.memory import MemoryBudget
 from cooanalysis.runtime.run_directory import Arrays
@@ -193,7 +194,8 @@ def open_cluster(
     Raises
     ------
     ConfigError
-        If both were asked for, or ``workers`` is not positive.
+        If both were asked for, ``workers`` is not positive, or an estimator was registered in this
+        process only.
     ClusterError
         If there is no scheduler, or none of its workers can be used.
     MissingDependencyError
@@ -204,6 +206,7 @@ def open_cluster(
         return
     if workers is not None and address is not None:
         raise ConfigError("--workers starts workers here and --cluster uses others; take one")
+    ESTIMATORS.require_shared(config.estimators)
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ConfigError(f"workers must be a whole number of at least 1; got {workers!r}")
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions
 from cooanalysis.errors import ConfigError
+from cooanalysis.metrics.registry import METRICS
 from cooanalysis.runtime.options import about, documented, like, option, validate
 
 
@@ -75,7 +76,7 @@ class CompareConfig(CompareOptions):
     metrics: tuple[str, ...] = option(
         ("auto",),
         panel="Models and metrics",
-        help="Metrics of whole images: psnr_y, ssim_y, psnr_rgb, …, pyiqa:NAME, or auto: PSNR-Y, "
+        help=f"Metrics of whole images: {', '.join(METRICS.builtin)}, pyiqa:NAME, or auto: PSNR-Y, "
         "SSIM-Y and every learned metric that can be computed here.",
         values="metric",
     )

@@ -15,7 +15,12 @@ from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.measures import collapse_terms
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.data.patches import PatchStore
-from cooanalysis.measures.manifold import CleanManifold, feature_space, two_sample_auc
+from cooanalysis.measures.manifold import (
+    CleanManifold,
+    feature_space,
+    features,
+    two_sample_auc,
+)
 from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Arrays
 
@@ -140,7 +145,7 @@ def _two_sample(groups: QueryGroups, store: PatchStore) -> Arrays:
         return {"scores": empty, "labels": empty.astype(np.int8), "score_image": image[:0]}
     first, second = (
         np.hstack(
-            [feature_space(space).function(square(run, each.hr_patches(patches)))
+            [features(square(run, each.hr_patches(patches)), space)
              for space in AUC_SPACES]
         )
         for each in (groups.store, store)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.summary import ceiling_trust
 from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
-from cooanalysis.measures.center import psnr
-from cooanalysis.metrics.registry import Metric
+from cooanalysis.metrics.decibels import decibels, mse_to_psnr
+from cooanalysis.metrics.metric import Metric
 
 Floats = NDArray[np.float64]
 Direction = Literal["lower", "higher", "one"]
@@ -70,16 +70,10 @@ class Measure:
         return f"{self.title} [{self.unit}]" if self.unit else self.title
 
 
-def _decibel(ratio: Any) -> Any:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 10.0 * np.log10(ratio)
-
-
 def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure]:
     """All measures of a comparison, in the order of the tables."""
     found = [
-        Measure(m.name, m.title, m.unit, m.direction, "image", m.name,
-                digits=2 if m.unit == "dB" else 4)
+        Measure(m.name, m.title, m.unit, m.direction, "image", m.name, digits=m.digits)
         for m in metrics
     ]  # fmt: skip
     found += [
@@ -97,7 +91,7 @@ def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure
         Measure("truth_distance", "distance to the truth", "contrast units", "lower", "patch",
                 "model_truth", transform=np.sqrt),
         Measure("below_ceiling", "PSNR below the ceiling", "dB", "lower", "patch",
-                "model_error", "mmse_floor", _decibel, 2),
+                "model_error", "mmse_floor", decibels, 2),
     ]  # fmt: skip
     return found
 
@@ -225,7 +219,7 @@ def ceiling_db(patches: pd.DataFrame, seed: int) -> dict[str, Any]:
     unit = patches["lr_std"].to_numpy(np.float64) ** 2
     error = patches["truth_center"].to_numpy(np.float64) * unit
     trusted, reason = ceiling_trust(error, floors, bootstrap)
-    found = bootstrap.mean(floors).transform(psnr)
+    found = bootstrap.mean(floors).transform(mse_to_psnr)
     return {**found.as_dict(), "trusted": trusted, "reason": reason}
 
 

@@ -13,9 +13,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from cooanalysis.data.layouts import ImagePair, child_folder, find_pairs
-from cooanalysis.data.registry import DATASETS, DatasetSpec
-from cooanalysis.data.sample import sample_pairs
+from cooanalysis.data.layouts import child_folder, find_pairs
+from cooanalysis.data.pairs import ImagePair
+from cooanalysis.data.registry import DATASETS
+from cooanalysis.data.spec import DatasetSpec
 from cooanalysis.errors import ConfigError, DatasetNotFoundError, DownloadError
 from cooanalysis.runtime.notices import Note, Notice, NoticeWarning
 
@@ -118,9 +119,11 @@ def resolve(
         raise ConfigError("the name of the data set is empty; give a name or a folder")
     roots = data_roots(data_root)
     if not _is_path(text):
-        spec = DATASETS.get(text.casefold())
-        if spec is not None:
-            return _resolve_registered(spec, scale, roots, download, progress, note or _warn)
+        name = text.casefold()
+        if name in DATASETS:
+            return _resolve_registered(
+                DATASETS[name], scale, roots, download, progress, note or _warn
+            )
     try:
         folder = _find_folder(text, roots)
         pairs = find_pairs(folder, scale)
@@ -179,8 +182,8 @@ def _resolve_registered(
     spec: DatasetSpec, scale: int, roots: tuple[Path, ...], download: bool, progress: bool,
     note: Note,
 ) -> Dataset:  # fmt: skip
-    if spec.name == "sample":
-        return Dataset(spec.name, spec.title, None, scale, sample_pairs())
+    if spec.pairs is not None:
+        return Dataset(spec.name, spec.title, None, scale, _found_pairs(spec))
     dataset = _on_disk(spec, scale, roots)
     if dataset is None and download and spec.archives:
         _download(spec, scale, roots[0], progress)
@@ -204,6 +207,17 @@ def _resolve_registered(
 
 def _warn(notice: Notice) -> None:
     warnings.warn(NoticeWarning(notice), stacklevel=4)  # at the caller of resolve
+
+
+def _found_pairs(spec: DatasetSpec) -> tuple[ImagePair, ...]:
+    assert spec.pairs is not None
+    pairs = tuple(spec.pairs())
+    if not pairs or not all(isinstance(pair, ImagePair) for pair in pairs):
+        raise ConfigError(
+            f"pairs of data set {spec.name!r} must return at least one ImagePair; "
+            f"it returned {pairs!r:.100}"
+        )
+    return pairs
 
 
 def _on_disk(spec: DatasetSpec, scale: int, roots: tuple[Path, ...]) -> Dataset | None:
@@ -236,10 +250,11 @@ def _download(spec: DatasetSpec, scale: int, root: Path, progress: bool) -> None
 
 
 def _how_to_get(spec: DatasetSpec, roots: tuple[Path, ...]) -> str:
+    source = f" from {spec.homepage}" if spec.homepage else ""
+    target = roots[0] / (spec.expected or spec.folders[0])
     return (
         f"the data set {spec.name!r} is in none of {', '.join(str(root) for root in roots)}: get "
-        f"it from {spec.homepage} and put the files at {roots[0] / spec.expected} and so on; "
-        f"{_WITHOUT_DATA}"
+        f"it{source} and put the files at {target} and so on; {_WITHOUT_DATA}"
     )
 
 

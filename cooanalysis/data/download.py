@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from cooanalysis.data.registry import Archive
+from cooanalysis.data.spec import Archive
 from cooanalysis.errors import DownloadError
 
 if TYPE_CHECKING:

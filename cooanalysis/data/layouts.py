@@ -16,13 +16,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from cooanalysis.data.images import IMAGE_SUFFIXES
+from cooanalysis.data.pairs import ImagePair
 from cooanalysis.errors import ConfigError, DatasetNotFoundError
 
-__all__ = ["ImagePair", "child_folder", "find_pairs"]
+__all__ = ["child_folder", "find_pairs"]
 
 # `img_001_SRF_4_HR`: the archives also carry `…_bicubic`, `…_SRCNN` and other methods' results.
 _SRF_IMAGE = re.compile(r"^(?P<name>.+)_SRF_(?P<scale>\d+)_(?P<kind>HR|LR)$", re.IGNORECASE)
@@ -30,25 +30,6 @@ _SRF_FOLDER = re.compile(r"^image_SRF_(?P<scale>\d+)$", re.IGNORECASE)
 
 # How far a folder that holds nothing but one folder is followed (a zip file in its own folder).
 _MAX_NESTING = 3
-
-
-@dataclass(frozen=True)
-class ImagePair:
-    """Where one image lies.
-
-    Attributes
-    ----------
-    name : str
-        Unique within its data set.
-    hr_path : Path
-        The high-resolution image.
-    lr_path : Path or None
-        The data set's own low-resolution image; ``None`` when it has to be made.
-    """
-
-    name: str
-    hr_path: Path
-    lr_path: Path | None
 
 
 def find_pairs(folder: str | Path, scale: int) -> tuple[ImagePair, ...]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cooanalysis.data.datasets import Dataset
 from cooanalysis.data.degradation import downsample, modcrop, upsample
 from cooanalysis.data.images import open_quietly, read_image, rgb_to_y
-from cooanalysis.data.layouts import ImagePair
+from cooanalysis.data.pairs import ImagePair
 from cooanalysis.errors import ConfigError, ImageError
 from cooanalysis.runtime.environment import thread_limit
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from cooanalysis.data.layouts import ImagePair
+from cooanalysis.data.pairs import ImagePair
 from cooanalysis.errors import MissingDependencyError
 
 __all__ = ["SAMPLE_FILES", "sample_pairs"]

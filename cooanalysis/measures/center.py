@@ -174,20 +174,6 @@ def collapse_index(outputs: ArrayLike, centers: ArrayLike, truths: ArrayLike) ->
     return 1.0 - float(np.sum((s - c) ** 2, dtype=np.float64)) / spread
 
 
-def psnr(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of an error in units where the peak is 1.
-
-    Examples
-    --------
-    >>> round(psnr(0.01), 6)
-    20.0
-    """
-    if mean_squared_error < 0:
-        raise ConfigError(f"mean_squared_error must be >= 0, got {mean_squared_error}")
-    with np.errstate(divide="ignore"):
-        return float(-10.0 * np.log10(mean_squared_error))
-
-
 def _members(members: ArrayLike) -> Floats:
     array = np.asarray(members)
     if not np.issubdtype(array.dtype, np.floating):

@@ -24,15 +24,18 @@ result does not depend on how many channels a file has.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.errors import ConfigError, ImageError
+from cooanalysis.metrics.decibels import decibels
+from cooanalysis.metrics.metric import Metric
+from cooanalysis.metrics.pairs import Image, check_pair, three_channels
 
-Image = NDArray[np.uint8]
 Color = Literal["y", "rgb"]
 
 _PEAK = 255.0
@@ -74,7 +77,7 @@ def psnr(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     """
     a, b = _inside(sr, hr, border, color)
     error = float(np.mean((a - b) ** 2))
-    return float("inf") if error == 0.0 else float(10.0 * np.log10(_PEAK**2 / error))
+    return float("inf") if error == 0.0 else float(decibels(_PEAK**2 / error))
 
 
 def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
@@ -121,38 +124,6 @@ def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     return float(np.mean(values))
 
 
-def check_pair(sr: Any, hr: Any) -> tuple[Image, Image]:
-    """Refuse what is no pair of 8-bit images of one size.
-
-    Raises
-    ------
-    ImageError
-        See :func:`psnr`.
-    """
-    images = []
-    for name, values in (("sr", sr), ("hr", hr)):
-        image = np.asarray(values)
-        if image.dtype != np.uint8:
-            bad = image.dtype.kind == "f" and not np.isfinite(image).all()
-            reason = "and holds NaN or infinite values" if bad else "; round and clip it first"
-            raise ImageError(f"{name} must be a uint8 image; it is {image.dtype} {reason}")
-        if image.ndim not in (2, 3) or image.size == 0 or image.shape[2:] not in ((), (1,), (3,)):
-            raise ImageError(
-                f"{name} must be a (H, W), (H, W, 1) or (H, W, 3) image; its shape is {image.shape}"
-            )
-        images.append(image)
-    if images[0].shape[:2] != images[1].shape[:2]:
-        sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in images]
-        raise ImageError(f"sr and hr must have one size; sr is {sizes[0]} and hr {sizes[1]} pixels")
-    return images[0], images[1]
-
-
-def three_channels(image: Image) -> Image:
-    """(H, W), (H, W, 1) or (H, W, 3) to (H, W, 3); gray is repeated."""
-    flat = image if image.ndim == 3 else image[:, :, None]
-    return np.repeat(flat, 3, axis=2) if flat.shape[2] == 1 else flat
-
-
 def _inside(
     sr: Image, hr: Image, border: int, color: Color
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -175,3 +146,13 @@ def _inside(
         for image in (first, second)
     ]
     return values[0].astype(np.float64), values[1].astype(np.float64)
+
+
+def _of(function: Callable[..., float], color: Color) -> Callable[[Image, Image, int], float]:
+    return lambda sr, hr, border: function(sr, hr, border=border, color=color)
+
+
+PSNR_Y = Metric("psnr_y", "PSNR-Y", "higher", "dB", "fidelity", _of(psnr, "y"), digits=2)
+SSIM_Y = Metric("ssim_y", "SSIM-Y", "higher", "", "fidelity", _of(ssim, "y"))
+PSNR_RGB = Metric("psnr_rgb", "PSNR-RGB", "higher", "dB", "fidelity", _of(psnr, "rgb"), digits=2)
+SSIM_RGB = Metric("ssim_rgb", "SSIM-RGB", "higher", "", "fidelity", _of(ssim, "rgb"))

@@ -38,7 +38,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError
-from cooanalysis.metrics.fidelity import Image, check_pair, three_channels
+from cooanalysis.metrics.metric import Metric
+from cooanalysis.metrics.pairs import Image, check_pair, three_channels
 from cooanalysis.runtime.torch_hub import checkpoints_folder
 
 # Values of an input whose features are kept: 2 megapixels, with AlexNet a third of a gigabyte.
@@ -391,3 +392,25 @@ def _no_network() -> Iterator[list[str]]:
         yield refused
     finally:
         socket.getaddrinfo = original
+
+
+# --- the records --------------------------------------------------------------------------------
+
+
+def _record(
+    name: str, title: str, function: Callable[[Image, Image], float],
+    missing: Callable[[], str | None],
+) -> Metric:  # fmt: skip
+    return Metric(name, title, "lower", "", "learned", lambda sr, hr, _: function(sr, hr), missing)
+
+
+ST_LPIPS = _record("st-lpips", "ST-LPIPS", st_lpips, st_lpips_missing)
+LPIPS_ALEX = _record(
+    "lpips-alex", "LPIPS (AlexNet)", lambda sr, hr: lpips(sr, hr, "alex"),
+    lambda: lpips_missing("alex"),
+)  # fmt: skip
+LPIPS_VGG = _record(
+    "lpips-vgg", "LPIPS (VGG-16)", lambda sr, hr: lpips(sr, hr, "vgg"),
+    lambda: lpips_missing("vgg"),
+)  # fmt: skip
+DISTS = _record("dists", "DISTS", dists, dists_missing)

@@ -1,53 +1,53 @@
 """Networks to train, and their weights as safetensors files.
 
-To add a generator, write its module and one line in :data:`GENERATORS`.
+To add a generator, write a file with its module and one line in :data:`GENERATORS`, or see
+:func:`register_network`.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cooanalysis.models.shipped import shipped
+from cooanalysis.models.registry import (
+    DISCRIMINATORS,
+    GENERATORS,
+    register_discriminator,
+    register_network,
+)
+from cooanalysis.models.shipped import WEIGHTS, register_weights, shipped
+from cooanalysis.runtime.lazy import exporter
 
 if TYPE_CHECKING:
-    from cooanalysis.models.registry import (
-        DISCRIMINATORS,
-        GENERATORS,
-        build,
-        build_discriminator,
-        count_parameters,
-    )
+    from cooanalysis.models.construct import build, build_discriminator, count_parameters
     from cooanalysis.models.weights import WeightsInfo, load_weights, read_info, save_weights
-
-# Imported on first use: where the shipped weights lie can be known without torch.
-_LAZY = {
-    "DISCRIMINATORS": "registry",
-    "GENERATORS": "registry",
-    "build": "registry",
-    "build_discriminator": "registry",
-    "count_parameters": "registry",
-    "WeightsInfo": "weights",
-    "load_weights": "weights",
-    "read_info": "weights",
-    "save_weights": "weights",
-}
 
 __all__ = [
     "DISCRIMINATORS",
     "GENERATORS",
+    "WEIGHTS",
     "WeightsInfo",
     "build",
     "build_discriminator",
     "count_parameters",
     "load_weights",
     "read_info",
+    "register_discriminator",
+    "register_network",
+    "register_weights",
     "save_weights",
     "shipped",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Imported on first use: names of networks, and where weights lie, can be known without torch.
+__getattr__ = exporter(
+    __name__,
+    {
+        "WeightsInfo": "weights",
+        "build": "construct",
+        "build_discriminator": "construct",
+        "count_parameters": "construct",
+        "load_weights": "weights",
+        "read_info": "weights",
+        "save_weights": "weights",
+    },
+)

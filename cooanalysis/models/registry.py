@@ -1,102 +1,102 @@
-"""Generators and discriminators by name."""
+"""Generators and discriminators by name. Importing this module imports no torch."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+from cooanalysis.runtime.registry import Registry, check_call
 
-from cooanalysis.errors import ConfigError
-from cooanalysis.models.discriminator import PatchDiscriminator
-from cooanalysis.models.edsr import EDSR
-from cooanalysis.models.rrdb import RRDBNet
-from cooanalysis.models.srresnet import SRResNet
-from cooanalysis.runtime.memory import machine_bytes
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-GENERATORS: Mapping[str, Callable[..., nn.Module]] = {
-    "edsr": EDSR,
-    "srresnet": SRResNet,
-    "rrdb": RRDBNet,
-}
-DISCRIMINATORS: Mapping[str, Callable[..., nn.Module]] = {"patch": PatchDiscriminator}
-
-LARGEST_OPTION = 4096
-"""Blocks, channels and the like; more only costs the time to find out that it does not work."""
+    from torch import nn
 
 
-def build(name: str, *, scale: int, **options: Any) -> nn.Module:
-    """Build a generator with fresh weights.
-
-    Parameters
-    ----------
-    name
-        One of :data:`GENERATORS`.
-    scale
-        Upscaling factor.
-    **options
-        Parameters of the network, see its class.
-
-    Returns
-    -------
-    torch.nn.Module
-        Maps (B, 3, H, W) in [0, 1] to (B, 3, scale·H, scale·W).
+def check_network(name: str, network: Any) -> None:
+    """Refuse what cannot be used as a generator.
 
     Raises
     ------
     ConfigError
-        If the name or an option is unknown, or a value makes no sense.
+        The message names the network.
     """
-    return _construct("model", GENERATORS, name, {"scale": scale, **options})
+    check_call(f"network {name!r}", network, [], ["scale"])
+    if hasattr(network, "forward"):
+        check_call(f"forward of network {name!r}", network.forward, ["self", "lr"])
 
 
-def build_discriminator(name: str = "patch", **options: Any) -> nn.Module:
-    """Build a discriminator with fresh weights: (B, 3, H, W) in [0, 1] to logits (B, 1, h, w)."""
-    return _construct("discriminator", DISCRIMINATORS, name, options)
+def check_discriminator(name: str, network: Any) -> None:
+    """Refuse what cannot be used as a discriminator; raises a :class:`ConfigError`."""
+    check_call(f"discriminator {name!r}", network, [])
+    if hasattr(network, "forward"):
+        check_call(f"forward of discriminator {name!r}", network.forward, ["self", "image"])
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+GENERATORS: Registry[Callable[..., nn.Module]] = Registry(
+    "network",
+    "cooanalysis.networks",
+    {
+        "edsr": "cooanalysis.models.edsr:EDSR",
+        "srresnet": "cooanalysis.models.srresnet:SRResNet",
+        "rrdb": "cooanalysis.models.rrdb:RRDBNet",
+    },
+    check=check_network,
+)
+"""Every generator by its name; other packages add theirs to ``cooanalysis.networks``."""
+
+DISCRIMINATORS: Registry[Callable[..., nn.Module]] = Registry(
+    "discriminator",
+    "cooanalysis.discriminators",
+    {"patch": "cooanalysis.models.discriminator:PatchDiscriminator"},
+    check=check_discriminator,
+)
+"""Every discriminator by its name; other packages add theirs to
+``cooanalysis.discriminators``."""
 
 
-def _construct(
-    what: str,
-    registry: Mapping[str, Callable[..., nn.Module]],
-    name: str,
-    options: dict[str, Any],
-) -> nn.Module:
-    if name not in registry:
-        raise ConfigError(f"{what} must be one of {', '.join(registry)}; got {name!r}")
-    known = inspect.signature(registry[name]).parameters
-    if unknown := sorted(set(options) - set(known)):
-        raise ConfigError(
-            f"{what} {name!r} has no option {', '.join(unknown)}; it has {', '.join(known)}"
-        )
-    for key, value in options.items():
-        if isinstance(value, int) and value > LARGEST_OPTION:
-            raise ConfigError(
-                f"{what} {name!r}: {key} must be at most {LARGEST_OPTION}; got {value}"
-            )
-    try:
-        _check_room(registry[name], options)
-        return registry[name](**options)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(
-            f"{what} {name!r} cannot be built with {str(options):.200}: {error}"
-        ) from error
+def register_network(
+    name: str, network: Callable[..., nn.Module], *, replace: bool = False
+) -> None:
+    """Make a generator usable by its name: in training configurations and weights files.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    network
+        A class (or a function that returns modules) with a parameter ``scale`` and any options.
+        Its modules map (B, 3, H, W) in [0, 1] to (B, 3, scale·H, scale·W).
+    replace
+        Whether it may take the place of another one of the same name.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken or cannot be used, or the network does not accept ``scale``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Nearest(torch.nn.Module):
+    ...     def __init__(self, scale: int) -> None:
+    ...         super().__init__()
+    ...         self.scale = scale
+    ...     def forward(self, lr):
+    ...         return lr.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)
+    >>> register_network("nearest", Nearest)
+    >>> from cooanalysis.models import build
+    >>> build("nearest", scale=2)(torch.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 8, 8])
+    >>> GENERATORS.unregister("nearest")
+    """
+    GENERATORS.register(name, network, replace=replace)
 
 
-def _check_room(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
-    """Refuse a network whose weights would not fit into memory, before room is made for them."""
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        needed = 4 * sum(p.numel() for p in network(**options).parameters())
-    if needed > machine_bytes():
-        raise ConfigError(
-            f"its weights alone need {needed / 2**30:.0f} GiB, and this machine has "
-            f"{machine_bytes() / 2**30:.0f}"
-        )
+def register_discriminator(
+    name: str, network: Callable[..., nn.Module], *, replace: bool = False
+) -> None:
+    """Make a discriminator usable by its name, see :func:`register_network`.
+
+    Its modules map (B, 3, H, W) in [0, 1] to logits (B, 1, h, w).
+    """
+    DISCRIMINATORS.register(name, network, replace=replace)

@@ -23,7 +23,7 @@ from cooanalysis.data.degradation import modcrop
 from cooanalysis.data.images import read_image
 from cooanalysis.errors import ConfigError, ImageError, MissingDependencyError, ModelError
 from cooanalysis.models.folders import match_files
-from cooanalysis.models.shipped import shipped
+from cooanalysis.models.shipped import WEIGHTS
 from cooanalysis.runtime.notices import Note, Notice
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ def open_source(
     if not name.strip() or not text.strip():
         raise ConfigError(f"a model needs a name and a file or folder; got {name!r}: {text!r}")
     try:
-        path = shipped().get(text) or Path(text).expanduser()
+        path = WEIGHTS[text] if text in WEIGHTS else Path(text).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"model {name!r}: {text}: {_first_line(error)}") from error
     try:
@@ -302,8 +302,8 @@ def open_source(
     if not is_file:
         raise ConfigError(
             f"model {name!r}: there is no file or folder {text}; a model is a checkpoint "
-            f"({', '.join(CHECKPOINTS)}), a folder of images, bicubic, hr, or one of the shipped "
-            f"{', '.join(shipped())}"
+            f"({', '.join(CHECKPOINTS)}), a folder of images, bicubic, hr, or one of "
+            f"{', '.join(WEIGHTS)}"
         )
     if path.suffix.lower() not in CHECKPOINTS:
         raise ConfigError(

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from cooanalysis.errors import MissingDependencyError, ModelError
-from cooanalysis.models.registry import build
+from cooanalysis.models.construct import build
 
 _PREFIX = "cooanalysis."
 FORMAT = "1"

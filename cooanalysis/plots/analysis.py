@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import AnalysisRecord, ExampleGroup
 from cooanalysis.analysis.summary import entropy_column
+from cooanalysis.measures.entropy import entropy_power, estimator_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -164,7 +165,7 @@ def _law_panel(
     )  # fmt: skip
     ax.set_xlim(low - margin, high + margin)
     curve = np.linspace(low - margin, high + margin, 100)
-    bound = np.sqrt(np.exp(2.0 * curve) / (2.0 * math.pi * math.e))
+    bound = np.sqrt(entropy_power(curve))
     ax.plot(curve, bound, color="white", lw=2.6)
     ax.plot(curve, bound, color=BLACK, ls="--", lw=1.2)
     quartiles = _binned_quartiles(x, y, n_bins=min(12, max(1, len(x) // 20)))
@@ -175,7 +176,7 @@ def _law_panel(
             middle, median, yerr=spread, color=color, lw=width, elinewidth=width, marker="o",
             ms=3.0 + width / 2, capsize=0, zorder=5,
         )  # fmt: skip
-    ax.set_title(_estimator_title(name))
+    ax.set_title(estimator_title(name))
     note = f"Spearman\n{_interval(entry.get('spearman_center_distance'), '.3f')}"
     if (entry.get("reliability") or {}).get("trusted") is False:
         note += "\nvalues not trusted"
@@ -819,17 +820,6 @@ def plain_log_axis(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=subs))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-_ESTIMATOR_TITLES = {
-    "gaussian": "Gaussian fit",
-    "kozachenko-leonenko": "Kozachenko–Leonenko",
-    "copula": "Gaussian copula",
-}
-
-
-def _estimator_title(name: str) -> str:
-    return _ESTIMATOR_TITLES.get(name, name)
 
 
 def printable(text: str, longest: int) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.analysis.summary import entropy_column
 from cooanalysis.measures.bootstrap import ImageBootstrap
-from cooanalysis.measures.entropy import entropy_power
+from cooanalysis.measures.entropy import entropy_power, estimator_title
+from cooanalysis.metrics.decibels import decibels
 from cooanalysis.report import sentences
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.notices import warnings
@@ -150,7 +151,7 @@ def paired_gaps(result: AnalysisRecord) -> dict[str, Number]:
     for name, error in errors.items():
         ratio = bootstrap.ratio(error, column["mmse_floor"])
         if ratio.value > 0 and ratio.ci_low > 0:
-            gap = ratio.transform(lambda value: float(10.0 * np.log10(value)))
+            gap = ratio.transform(lambda value: float(decibels(value)))
             gaps[name] = Number.of(gap.as_dict())
     return gaps
 
@@ -180,7 +181,7 @@ def _estimator_rows(summary: sentences.Summary) -> list[dict[str, str]]:
         bias = Number.of({"value": reliability.get("bias")})
         rows.append(
             {
-                "name": sentences.estimator_title(name),
+                "name": estimator_title(name),
                 "mean": Number.of(entry.get("mean")).text(2),
                 "unit": str(entry.get("unit") or ""),
                 "subspace": str(entry.get("subspace") or ""),

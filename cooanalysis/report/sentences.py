@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from cooanalysis.measures.entropy.registry import estimator_title
 from cooanalysis.report.notices import details, warnings
 
 NOT_AVAILABLE = "not available"
@@ -327,17 +328,6 @@ def ceiling(summary: Summary, gaps: Mapping[str, Number] | None = None) -> str:
 
 
 # -- captions -------------------------------------------------------------------------------
-
-_TITLES = {
-    "gaussian": "Gaussian fit",
-    "kozachenko-leonenko": "Kozachenko–Leonenko",
-    "copula": "Gaussian copula",
-}
-
-
-def estimator_title(name: str) -> str:
-    """Name of an estimator as printed."""
-    return _TITLES.get(name, name)
 
 
 def law_caption(summary: Summary, below_bound: Mapping[str, float] | None = None) -> str:

@@ -28,6 +28,7 @@ from typing import (
 )
 
 from cooanalysis.errors import ConfigError
+from cooanalysis.runtime.registry import Registry
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -59,7 +60,7 @@ class Option:
     flags
         Spelling on the command line where it is not just ``--name``.
     choices
-        Allowed values, or a function that lists them when they are needed.
+        Allowed values, or the registry of those that can be named.
     low, high
         Bounds of a number, both allowed.
     above
@@ -79,7 +80,7 @@ class Option:
     help: str
     panel: Panel
     flags: tuple[str, ...] = ()
-    choices: tuple[object, ...] | Callable[[], Iterable[object]] = ()
+    choices: tuple[object, ...] | Registry[Any] = ()
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -91,11 +92,12 @@ class Option:
 
     def allowed(self) -> tuple[object, ...]:
         """The allowed values now; empty where any is."""
-        return tuple(self.choices() if callable(self.choices) else self.choices)
+        return tuple(self.choices)
 
     def text(self) -> str:
-        """The help text with its choices filled in."""
-        return self.help.replace("{choices}", ", ".join(map(str, self.allowed())))
+        """The help text with its choices filled in: of a registry, what the package ships."""
+        listed = self.choices.builtin if isinstance(self.choices, Registry) else self.choices
+        return self.help.replace("{choices}", ", ".join(map(str, listed)))
 
 
 def option(default: T, **about: Any) -> T:
@@ -244,9 +246,13 @@ def _check_number(known: Declared, value: object) -> None:
 def _check_names(known: Declared, value: object) -> None:
     if not isinstance(value, (tuple, list)):
         raise ConfigError(f"{known.name} must be a list of names; got {value!r}")
-    if allowed := known.option.allowed():
+    choices = known.option.choices
+    if isinstance(choices, Registry):
         for name in value:
-            _check_choice(known.name, name, allowed)
+            choices.require(name)
+    elif choices:
+        for name in value:
+            _check_choice(known.name, name, choices)
     elif not all(isinstance(name, str) for name in value):
         raise ConfigError(f"{known.name} must be a list of names; got {value!r}")
     if len(set(value)) != len(value):

@@ -29,6 +29,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
+from cooanalysis.measures.entropy import entropy_power
+from cooanalysis.metrics.decibels import mse_to_psnr
 from experiments.benchmarks.options import DataRoot
 
 SCALE, WIDTH = 4, 5
@@ -105,8 +107,9 @@ def run(
             # Equal values have no density, and a floor of zero.
             with np.errstate(divide="ignore"):
                 marginal = differential_entropy(projected, axis=0)
-            power = np.exp(2.0 * marginal) / (2.0 * np.pi * math.e)
-            floors.append(power.sum() / details.shape[1] * queries[query]["std"] ** 2)
+            floors.append(
+                entropy_power(marginal).sum() / details.shape[1] * queries[query]["std"] ** 2
+            )
         gaussian.append(gaussian_entropy(subspace))
         nearest.append(kozachenko_leonenko(subspace))
     clock["groups"] = time.perf_counter() - start
@@ -126,7 +129,7 @@ def run(
         "entropy": float(np.median(gaussian)),
         "entropy, nearest neighbors": float(np.median(nearest)),
         "center RMS": float(np.median(rms)),
-        "PSNR ceiling": float(-10.0 * np.log10(np.mean(floors))),
+        "PSNR ceiling": mse_to_psnr(float(np.mean(floors))),
         "center / clean": float(distances[1] / distances[0]),
         "bicubic / clean": float(distances[2] / distances[0]),
     }

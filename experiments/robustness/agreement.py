@@ -35,7 +35,7 @@ BATCHES = {
     "neighbors.vectors.BLOCK_BYTES": (2**16, 2**20),
     "neighbors.vectors.CACHE_BYTES": (2**12, 2**26),
     "analysis.patches._CHUNK": (50, 1000),
-    "measures.manifold._CHUNK": (64, 500),
+    "measures.manifold.distance._CHUNK": (64, 500),
 }
 
 

@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
 
 from cooanalysis.analysis import torch_kernels  # noqa: E402
 from cooanalysis.analysis.torch_kernels import TorchKernels  # noqa: E402
-from cooanalysis.measures import entropy_torch  # noqa: E402
+from cooanalysis.measures.entropy.tensors import entropy_of_tensors  # noqa: E402
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -44,7 +44,7 @@ def test_estimators_agree(device: str, method: str, n: int, d: int) -> None:
     samples = groups(n, d)
     if n < arrays.ESTIMATORS[method].min_samples(d):
         pytest.skip("too few points for this estimator")
-    found = entropy_torch.entropy(torch.from_numpy(samples).to(device), method)
+    found = entropy_of_tensors(torch.from_numpy(samples).to(device), method)
     expected = arrays.entropy(samples, method)
     assert found.dtype == np.float64
     # Nearest neighbors are found in single precision in many dimensions.
@@ -58,7 +58,7 @@ def test_groups_without_a_density(device: str, method: str) -> None:
     samples[0, :, 2] = 7.0  # constant
     samples[1, :, 3] = samples[1, :, 0]  # dependent
     samples[2, 10:20] = samples[2, 0]  # repeated points
-    found = entropy_torch.entropy(torch.from_numpy(samples).to(device), method)
+    found = entropy_of_tensors(torch.from_numpy(samples).to(device), method)
     expected = arrays.entropy(samples, method)
     assert np.isneginf(found[:2]).all() and np.isneginf(expected[:2]).all()
     # Repeated points may be ranked in any order.
@@ -68,14 +68,14 @@ def test_groups_without_a_density(device: str, method: str) -> None:
 
 def test_bad_samples_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"\(G, n, d\)"):
-        entropy_torch.entropy(torch.zeros(3, 4))
+        entropy_of_tensors(torch.zeros(3, 4))
     with pytest.raises(ConfigError, match="finite"):
-        entropy_torch.entropy(torch.full((1, 64, 2), torch.nan))
-    with pytest.raises(ConfigError, match="method"):
-        entropy_torch.entropy(torch.zeros(1, 64, 2), "unknown")
+        entropy_of_tensors(torch.full((1, 64, 2), torch.nan))
+    with pytest.raises(ConfigError, match="unknown entropy estimator"):
+        entropy_of_tensors(torch.zeros(1, 64, 2), "unknown")
     with pytest.raises(NotEnoughDataError):
-        entropy_torch.entropy(torch.rand(1, 3, 5), "copula")
-    assert entropy_torch.entropy(torch.zeros(0, 64, 2)).shape == (0,)
+        entropy_of_tensors(torch.rand(1, 3, 5), "copula")
+    assert entropy_of_tensors(torch.zeros(0, 64, 2)).shape == (0,)
 
 
 @pytest.fixture(scope="module", params=["y", "rgb"])

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from cooanalysis.data import datasets, download
+from cooanalysis.data import DATASETS, Archive, DatasetSpec, datasets, download, register_dataset
 from cooanalysis.data.datasets import resolve
 from cooanalysis.data.download import fetch, fetch_and_unpack, unpack
-from cooanalysis.data.registry import DATASETS, Archive, DatasetSpec
 from cooanalysis.errors import DatasetNotFoundError, DownloadError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
@@ -327,7 +326,7 @@ def test_damaged_archives(tmp_path: Path, target: Path) -> None:
 
 
 @pytest.fixture
-def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetSpec:
+def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetSpec]:
     files = {f"Toy/HR/{n}.png": b"x" for n in "ab"} | {"Toy/LR_bicubic/X4/ax4.png": b"x"}
     server.content = make_zip(tmp_path / "toy.zip", files).read_bytes()
     spec = DatasetSpec(
@@ -341,10 +340,11 @@ def toy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Data
         expected="Toy/HR/a.png",
         archives=(server.archive("toy.zip"),),
     )
-    monkeypatch.setitem(DATASETS, "toy", spec)
+    register_dataset(spec)
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("COO_DATA_HOME", raising=False)
-    return spec
+    yield spec
+    DATASETS.unregister("toy")
 
 
 def test_a_data_set_is_downloaded_once(toy: DatasetSpec, server: Server, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cooanalysis.analysis.config import ESTIMATOR_NAMES, AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.record import ExampleGroup
 from cooanalysis.analysis.summary import (
     FeatureSpaceDistances,
@@ -16,7 +16,7 @@ from cooanalysis.analysis.summary import (
     Measured,
     summarize,
 )
-from cooanalysis.measures.entropy import Reliability
+from cooanalysis.measures.entropy import ESTIMATORS, Reliability
 from cooanalysis.neighbors import Recall
 from cooanalysis.results import Result
 
@@ -27,7 +27,7 @@ PIXEL_WARNING = "pixel distances call blur clean; shown for comparison only"
 
 def fake_result(
     *,
-    estimators: tuple[str, ...] = ESTIMATOR_NAMES,
+    estimators: tuple[str, ...] = ESTIMATORS.builtin,
     spaces: tuple[str, ...] = ("subbands", "pixels"),
     missing_spaces: tuple[str, ...] = (),
     names: tuple[str, ...] = IMAGES,

@@ -18,7 +18,6 @@ from cooanalysis.measures.center import (
     collapse_index,
     detail_energy_retained,
     energy_by_chance,
-    psnr,
 )
 from cooanalysis.measures.entropy import entropy, entropy_power
 
@@ -181,11 +180,6 @@ def test_sums_of_single_precision_do_not_drift() -> None:
     assert detail_energy_retained(truth, truth.astype(np.float64)) == pytest.approx(1.0, abs=1e-9)
 
 
-@pytest.mark.parametrize(("error", "decibel"), [(1.0, 0.0), (1e-4, 40.0), (0.0, math.inf)])
-def test_psnr(error: float, decibel: float) -> None:
-    assert psnr(error) == pytest.approx(decibel)
-
-
 # -- Refusals --------------------------------------------------------------------------------
 
 
@@ -205,11 +199,6 @@ def test_shapes_that_do_not_match() -> None:
         collapse_index(a, b, b)
     with pytest.raises(ConfigError, match=r"truths and centers .* got \(3, 4\) and \(2, 4\)"):
         collapse_index(b, b, a)
-
-
-def test_a_negative_error_has_no_psnr() -> None:
-    with pytest.raises(ConfigError, match=r"mean_squared_error must be >= 0, got -0\.5"):
-        psnr(-0.5)
 
 
 def test_the_energy_that_a_center_has_by_chance() -> None:

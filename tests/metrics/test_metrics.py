@@ -218,7 +218,9 @@ def test_every_metric_is_described() -> None:
 def test_resolve_by_name() -> None:
     assert [m.name for m in resolve_metrics(["ssim_y", "psnr_y", "ssim_y"])] == ["ssim_y", "psnr_y"]
     assert [m.name for m in resolve_metrics("psnr_rgb")] == ["psnr_rgb"]
-    with pytest.raises(ConfigError, match="metric must be auto, one of psnr_y, .*; got 'vmaf'"):
+    with pytest.raises(
+        ConfigError, match="unknown metric 'vmaf'; known ones: psnr_y, .*, auto, pyiqa:NAME"
+    ):
         resolve_metrics(["psnr_y", "vmaf"])
 
 

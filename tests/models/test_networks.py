@@ -78,11 +78,14 @@ def test_discriminator_is_one_lipschitz_a_layer() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: build("swinir", scale=4), "model must be one of edsr, srresnet, rrdb; got 'swin"),
+        (
+            lambda: build("swinir", scale=4),
+            "unknown network 'swinir'; known ones: edsr, srresnet, rrdb",
+        ),
         (lambda: build("edsr", scale=5), "scale must be one of 2, 3, 4, 8; got 5"),
-        (lambda: build("edsr", scale=4, width=3), "model 'edsr' has no option width; it has"),
+        (lambda: build("edsr", scale=4, width=3), "network 'edsr' has no option width; it has"),
         (lambda: build("edsr", scale=4, features="many"), "cannot be built"),
-        (lambda: build_discriminator("unet"), "discriminator must be one of patch"),
+        (lambda: build_discriminator("unet"), "unknown discriminator 'unet'; known ones: patch"),
     ],
 )
 def test_wrong_arguments_are_named(call, message: str) -> None:  # type: ignore[no-untyped-def]

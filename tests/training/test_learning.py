@@ -290,7 +290,7 @@ def test_missing_data_and_images_that_are_too_small(photos: Path, tmp_path: Path
         ({"losses": [{"type": "L3Loss"}]}, {}, "L1Loss, .*got 'L3Loss'"),
         ({"model": {"name": "edrs"}}, {}, "edsr, .*got 'edrs'"),
         ({"model": {"options": {"widht": 3}}}, {}, "no option widht; it has scale, features"),
-        ({"gan": {"name": "x"}}, {}, "discriminator must be one of patch; got 'x'"),
+        ({"gan": {"name": "x"}}, {}, "unknown discriminator 'x'; known ones: patch"),
         ({"gan": {"options": {"depth": 3}}}, {}, "no option depth; it has features, layers"),
     ],
 )

