@@ -374,7 +374,11 @@ def _with_section(doc: str, title: str, owner: type) -> str:
     entries: list[str] = []
     for known in declared(owner):
         text = textwrap.wrap(
-            described(known), 96, initial_indent=_INDENT, subsequent_indent=_INDENT
+            described(known),
+            96,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_on_hyphens=False,
         )
         entries += [f"{known.name} : {_type_text(known)}", *text]
     before, after = lines[:place], lines[place:]
