@@ -15,8 +15,7 @@ from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.runtime.run_directory import FIGURES_FOLDER, REPORT_FILE, write_whole
 
 if TYPE_CHECKING:
-    from cooanalysis.plots.analysis import Plots as AnalysisPlots
-    from cooanalysis.plots.comparison import Plots as ComparisonPlots
+    from cooanalysis.plots import Plots
     from cooanalysis.report.explorer import Explorer
 
 TABLES_FOLDER = "tables"
@@ -29,9 +28,9 @@ class Result(AnalysisRecord):
     """
 
     @cached_property
-    def plot(self) -> AnalysisPlots:
+    def plot(self) -> Plots[AnalysisRecord]:
         """Figures of this result: ``result.plot.entropy_vs_center_distance()`` and so on."""
-        from cooanalysis.plots.analysis import Plots
+        from cooanalysis.plots import Plots
 
         return Plots(self)
 
@@ -48,7 +47,7 @@ class Result(AnalysisRecord):
         RunDirectoryError
             If the directory holds something else or cannot be written.
         """
-        from cooanalysis.plots.analysis import save_figures
+        from cooanalysis.plots import save_figures
         from cooanalysis.report.analysis import write_report
 
         def fill(building: Path) -> None:
@@ -92,9 +91,9 @@ class Comparison(ComparisonRecord):
     """
 
     @cached_property
-    def plot(self) -> ComparisonPlots:
+    def plot(self) -> Plots[ComparisonRecord]:
         """Figures: ``comparison.plot.perception_distortion()`` and so on."""
-        from cooanalysis.plots.comparison import Plots
+        from cooanalysis.plots import Plots
 
         return Plots(self)
 
@@ -106,7 +105,7 @@ class Comparison(ComparisonRecord):
         RunDirectoryError
             If the directory holds something else or cannot be written.
         """
-        from cooanalysis.plots.comparison import save_figures
+        from cooanalysis.plots import save_figures
         from cooanalysis.report.comparison import write_report
         from cooanalysis.report.tables import write_tables
 

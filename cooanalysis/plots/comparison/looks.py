@@ -1,0 +1,99 @@
+"""What the figures of a comparison share: the marks of models, legends, and the numbers of totals.
+
+A model keeps its color, marker and line in all figures. A model NAME-decloss has the color of NAME,
+with hollow markers and dashed lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.plots.numbers import has_value
+from cooanalysis.plots.style import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WIDTH,
+    printable,
+)
+
+DECLOSS = "-decloss"
+"""NAME-decloss is the model NAME trained with DECLoss added."""
+
+LONGEST_NAME = 20
+
+COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "v", "P", "X", "h")
+
+Rows = dict[str, dict[str, Any]]
+"""Name of a model to its row of a frame: ``value``, ``ci_low``, ``ci_high``."""
+
+
+def kinds_of(comparison: ComparisonRecord) -> dict[str, str]:
+    """Name of each model to its kind: ``hr``, ``bicubic``, …"""
+    return {str(model["name"]): str(model["kind"]) for model in comparison.summary["models"]}
+
+
+def looks_of(comparison: ComparisonRecord) -> dict[str, dict[str, Any]]:
+    """Color, marker and line of every model but the ground truth, which is black in all figures."""
+    kinds = kinds_of(comparison)
+    looks: dict[str, dict[str, Any]] = {}
+    number = 0
+    for name, kind in kinds.items():
+        if kind == "bicubic":
+            looks[name] = {"color": GRAY, "marker": "D", "ls": ":"}
+        elif kind != "hr" and name.removesuffix(DECLOSS) not in kinds.keys() - {name}:
+            looks[name] = {
+                "color": COLORS[number % len(COLORS)],
+                "marker": MARKERS[number % len(MARKERS)],
+                "ls": "-" if number < len(COLORS) else "-.",
+            }
+            number += 1
+    for name, kind in kinds.items():
+        if kind != "hr" and name not in looks:
+            single = looks.get(name.removesuffix(DECLOSS), {"color": GREEN, "marker": "d"})
+            looks[name] = single | {"ls": "--", "markerfacecolor": "white"}
+    return {name: looks[name] for name in kinds if name in looks}
+
+
+def truth_line(width: float = 1.2) -> Line2D:
+    """The entry of the ground truth in a legend."""
+    return Line2D([], [], color=BLACK, lw=width, label="truth")
+
+
+def legend_above(fig: Figure, looks: Mapping[str, dict[str, Any]], *more: Line2D) -> None:
+    """A legend of models above the axes, in as many columns as fit."""
+    handles = [Line2D([], [], label=shown_name(name), **look) for name, look in looks.items()]
+    handles = [*more, *handles]
+    widest = max(len(str(handle.get_label())) for handle in handles)
+    fitting = max(1, int(72.0 * WIDTH / (44.0 + 4.5 * widest)))
+    columns = math.ceil(len(handles) / math.ceil(len(handles) / fitting))
+    fig.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def totals_of(comparison: ComparisonRecord, measure: str) -> Rows:
+    """Rows of the totals of a measure by model; only those with a finite value."""
+    table = comparison.totals[comparison.totals["measure"] == measure]
+    rows: Iterable[dict[Any, Any]] = table.to_dict("records")
+    return {str(row["model"]): row for row in rows if has_value(row)}
+
+
+def title_of(comparison: ComparisonRecord, measure: str) -> str:
+    """How a measure is called in figures."""
+    return str(next(m["title"] for m in comparison.summary["measures"] if m["name"] == measure))
+
+
+def shown_name(name: str) -> str:
+    """A name that a font can draw, not too long."""
+    return printable(name, LONGEST_NAME)
