@@ -37,7 +37,7 @@ def result() -> Result:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds and have their own tests; here only the files' fate matters."""
-    monkeypatch.setattr("cooanalysis.plots.analysis.save_figures", lambda *_: [])
+    monkeypatch.setattr("cooanalysis.plots.save_figures", lambda *_: [])
     monkeypatch.setattr(
         "cooanalysis.report.write_report", lambda _, path, pictures: path.write_text("report")
     )

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.errors import ConfigError
 from cooanalysis.plots.plot import Plot, always_there
 from cooanalysis.plots.style import png_bytes, save_figure
 from cooanalysis.runtime.registry import Registry
@@ -96,8 +97,10 @@ def register_figure(
     Raises
     ------
     ConfigError
-        If the name is taken and ``replace`` is False.
+        If the name is not an identifier, or is taken and ``replace`` is False.
     """
+    if not name.isidentifier():
+        raise ConfigError(f"a figure is called by its name, which must be an identifier: {name!r}")
     heading = name.replace("_", " ").capitalize() if title is None else title
     plot = Plot(draw, heading, missing or always_there, caption)
     figures: Any = {"analysis": ANALYSIS_FIGURES, "comparison": COMPARISON_FIGURES}[of]

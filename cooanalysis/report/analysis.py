@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.analysis.summary import entropy_column
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.measures.entropy import entropy_power
+from cooanalysis.plots import ANALYSIS_FIGURES, Plot, png_figures, unavailable
 from cooanalysis.report import sentences
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.pages import Script, environment, without_surrogates
 from cooanalysis.report.sentences import Number
+
+R = TypeVar("R")
 
 LISTED = 50
 """Rows of a list (skipped files, leaks) that are shown; the summary holds them all."""
@@ -30,7 +33,7 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
     result
         The run.
     figures
-        PNG files by figure name, as :func:`cooanalysis.plots.analysis.png_figures` makes them; they
+        PNG files by figure name, as :func:`cooanalysis.plots.png_figures` makes them; they
         are drawn if not given. A figure that is missing is left out with the reason.
 
     Returns
@@ -39,8 +42,6 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
         One page that needs nothing else. Text that comes from files (names, reasons) is
         escaped.
     """
-    from cooanalysis.plots.analysis import png_figures, unavailable
-
     if figures is None:
         figures = png_figures(result)
     summary = result.summary
@@ -54,15 +55,9 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
         "example_groups": sentences.examples_caption(summary),
     }
     sections = [
-        {
-            "name": name,
-            "heading": sentences.HEADINGS[name],
-            "caption": caption,
-            "alt": sentences.alt_text(name, summary),
-            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
-            "missing": missing.get(name, "The figure was not drawn."),
-        }
-        for name, caption in captions.items()
+        figure_section(name, plot, result, figures, missing, captions)
+        | {"alt": sentences.alt_text(name, summary)}
+        for name, plot in ANALYSIS_FIGURES.items()
     ]
     page = (
         environment()
@@ -86,6 +81,37 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
         )
     )
     return without_surrogates(page)
+
+
+def figure_section(
+    name: str,
+    plot: Plot[R],
+    record: R,
+    figures: Mapping[str, bytes],
+    missing: Mapping[str, str],
+    captions: Mapping[str, str],
+) -> dict[str, Any]:
+    """A section of a report with a figure, or with the reason why there is none.
+
+    Parameters
+    ----------
+    name, plot, record
+        What the figure shows.
+    figures, missing
+        PNG files and reasons, by name of the figure.
+    captions
+        Those that the report writes; a figure without one brings its own.
+    """
+    caption = captions.get(name)
+    if caption is None and plot.caption is not None and name not in missing:
+        caption = plot.caption(record)
+    return {
+        "name": name,
+        "heading": plot.title,
+        "caption": caption or "",
+        "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
+        "missing": missing.get(name, "The figure was not drawn."),
+    }
 
 
 def write_report(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -12,22 +11,13 @@ import numpy as np
 
 from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
-from cooanalysis.plots.comparison import FIGURES, unavailable
+from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.report import sentences
-from cooanalysis.report.analysis import LISTED
+from cooanalysis.report.analysis import LISTED, figure_section
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 from cooanalysis.report.sentences import Number
 from cooanalysis.report.tables import differences, headline
-
-HEADINGS = {
-    "perception_distortion": "What sharpness costs in fidelity",
-    "collapse_manifold": "Over-smooth, or merely noisy?",
-    "against_entropy": "Where it happens: by entropy",
-    "power_spectra": "Which frequencies are missing",
-    "crops": "The most over-smoothed places",
-    "maps": "Where in the image",
-}
 
 
 def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> str:
@@ -38,7 +28,7 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
     comparison
         The comparison.
     figures
-        PNG files by the names of :data:`cooanalysis.plots.comparison.FIGURES`. A figure that is
+        PNG files by the names of :data:`cooanalysis.plots.COMPARISON_FIGURES`. A figure that is
         missing is left out with the reason.
 
     Returns
@@ -204,16 +194,10 @@ def _together(names: list[str]) -> str:
 
 
 def _sections(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    missing, told = unavailable(comparison), captions(comparison)
+    missing, written = unavailable(comparison), captions(comparison)
     return [
-        {
-            "name": name,
-            "heading": HEADINGS[name],
-            "caption": told[name],
-            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
-            "missing": missing.get(name, "The figure was not drawn."),
-        }
-        for name in FIGURES
+        figure_section(name, plot, comparison, figures, missing, written)
+        for name, plot in COMPARISON_FIGURES.items()
     ]
 
 

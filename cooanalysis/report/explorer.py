@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import Explored
 from cooanalysis.errors import CooError
-from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots.images import map_grid
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 
 if TYPE_CHECKING:
@@ -148,10 +147,8 @@ def _image(
 def _map(
     name: str, summary: Mapping[str, Any], config: Mapping[str, Any], rows: pd.DataFrame
 ) -> dict[str, Any]:
-    view: Any = SimpleNamespace(
-        summary={"scale": summary["scale"], "config": config}, maps=rows
-    )  # the shared helper reads no more of a result
-    grid, (left, right, bottom, top) = plotting.map_grid(view, name)
+    scale, patch = float(summary["scale"]), float(config["patch_width"])
+    grid, (left, right, bottom, top) = map_grid(rows, scale, patch, name)
     finite = grid[np.isfinite(grid)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
     shade = np.clip((grid - low) / max(high - low, 1e-9), 0.0, 1.0)

@@ -551,15 +551,6 @@ def examples_caption(summary: Summary) -> str:
     )
 
 
-HEADINGS = {
-    "entropy_vs_center_distance": "The law: does ambiguity drive the average away?",
-    "detail_energy": "Detail that the average keeps",
-    "manifold_distances": "Distance from clean patches",
-    "psnr_ceiling": "The PSNR ceiling",
-    "entropy_maps": "Where the images are ambiguous",
-    "example_groups": "Example groups",
-}
-
 ALT_TEXTS = {
     "entropy_vs_center_distance": "Density plot: distance of the center against entropy",
     "detail_energy": "Bar and line chart: detail energy kept by the center, by entropy decile",
