@@ -9,17 +9,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cooanalysis.analysis.summary import entropy_column
-from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap
 from cooanalysis.measures.center import center_rms_distance
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
 from cooanalysis.measures.known_answers import known_distributions
-from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots.style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    Look,
+    laid_out,
+    new_figure,
+    plain_log_axis,
+)
 from cooanalysis.report.sentences import Number, count, estimator_title, leading_estimator
-from figures import style
+from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
+from figures.text import intervals, listed
 
 TITLE = "Entropy and center distance"
 
@@ -84,9 +95,7 @@ def data(inputs: Inputs) -> Data:
     bootstrap = ImageBootstrap(np.unique(frame["image"], return_inverse=True)[1], seed=inputs.seed)
     medians = [
         {"entropy": middle, **median.as_dict()}
-        for middle, median in style.binned_medians(
-            frame["entropy"], frame["distance"], BINS, bootstrap
-        )
+        for middle, median in binned_medians(frame["entropy"], frame["distance"], BINS, bootstrap)
     ]
     ratio = np.exp(np.log(frame["distance"]) - 0.5 * np.log(entropy_power(frame["entropy"])))
     d = int(summary["entropy"][method]["reliability"]["d"])
@@ -101,7 +110,7 @@ def data(inputs: Inputs) -> Data:
         "spearman": bootstrap.spearman(frame["entropy"], frame["distance"]).as_dict(),
         "median_over_bound": float(np.median(ratio)),
         "share_below_bound": _below(groups, methods),
-        "intervals": style.intervals(bootstrap),
+        "intervals": intervals(bootstrap),
         "trusted": bool(summary["entropy"][method]["reliability"]["trusted"]),
     }
     known = measure_known(k, d, methods, inputs.seed)
@@ -120,6 +129,31 @@ def _below(groups: pd.DataFrame, methods: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
+def binned_medians(
+    x: ArrayLike, y: ArrayLike, n_bins: int, bootstrap: ImageBootstrap
+) -> list[tuple[float, Estimate]]:
+    """Median of ``y`` in bins of equally many values of ``x``, each with its interval.
+
+    Returns
+    -------
+    list of (float, Estimate)
+        Median of ``x`` and of ``y``, by bin.
+    """
+    first, second = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    # The resamples of the bootstrap as weights of patches, so that whole images are drawn.
+    weights = bootstrap.weights
+    found = []
+    for rows in np.array_split(np.argsort(first, kind="stable"), n_bins):
+        ordered = rows[np.argsort(second[rows], kind="stable")]
+        filled = np.cumsum(weights[:, ordered], axis=1)
+        total = filled[:, -1]
+        place = (filled < total[:, None] / 2.0).sum(axis=1).clip(max=len(ordered) - 1)
+        medians = np.where(total > 0, second[ordered][place], np.nan)
+        middle = float(np.median(second[ordered]))
+        found.append((float(np.median(first[rows])), bootstrap.interval(middle, medians)))
+    return found
+
+
 # -- drawing --------------------------------------------------------------------------------
 
 
@@ -132,24 +166,24 @@ def draw(data: Data) -> Figure:
     left, right = max(low, 2.0 * tenth - high) - 0.15, high + 0.15
     bottom = float(np.sqrt(entropy_power(left)))
     top = max(float(np.quantile(y, 0.999)) * 1.25, float(np.sqrt(entropy_power(right))))
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 3.1)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 3.1)
         real, exact = fig.subplots(1, 2, sharey=True, width_ratios=(1.0, 1.25))
         _real(real, data, (x >= left) & (x <= right))
         placed = place_known(known, bottom, top)
         _known(exact, placed, list(data.facts["estimators"]))
         for ax in (real, exact):
             curve = np.linspace(left - 2.0, right + 2.0, 50)
-            ax.plot(curve, np.sqrt(entropy_power(curve)), color=plotting.BLACK, ls="--", lw=1.1)
+            ax.plot(curve, np.sqrt(entropy_power(curve)), color=BLACK, ls="--", lw=1.1)
             ax.set_xlabel("entropy (nats per dimension)")
         real.set(xlim=(left, right), ylim=(bottom, top))
         # Room for the names on the right.
         exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(placed["x_bound"].max()) + 2.2)
-        plotting.plain_log_axis(real)
+        plain_log_axis(real)
         real.set_ylabel("distance of the center to the members\n(RMS per dimension, log scale)")
-        style.letter(real, "a", "Groups of real patches")
-        style.letter(exact, "b", "Groups of known entropy")
-        return style.laid_out(fig)
+        paper.letter(real, "a", "Groups of real patches")
+        paper.letter(exact, "b", "Groups of known entropy")
+        return laid_out(fig)
 
 
 def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
@@ -162,16 +196,16 @@ def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
     # Half of the scale, so that the darkest cell is still lighter than lines.
     highest = float(np.asarray(density.get_array()).max())
     density.set_norm(LogNorm(0.5, 12.0 * max(2.0, highest)))
-    for color, width in (("white", 2.8), (plotting.VERMILLION, 1.2)):
+    for color, width in (("white", 2.8), (VERMILLION, 1.2)):
         ax.errorbar(
-            medians["entropy"], medians["value"], yerr=style.errorbars(medians), color=color,
+            medians["entropy"], medians["value"], yerr=paper.errorbars(medians), color=color,
             lw=width, elinewidth=width, capsize=0 if color == "white" else 2.0, marker="o",
             ms=2.6 + width / 2, zorder=5,
         )  # fmt: skip
     ax.legend(
         handles=[
-            style.handle("median and its interval", color=plotting.VERMILLION, marker="o"),
-            style.handle("bound √(entropy power)", color=plotting.BLACK, ls="--"),
+            paper.handle("median and its interval", color=VERMILLION, marker="o"),
+            paper.handle("bound √(entropy power)", color=BLACK, ls="--"),
         ],
         loc="upper left", handlelength=2.4,
     )  # fmt: skip
@@ -201,10 +235,10 @@ def place_known(known: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
     return placed
 
 
-MARKS: tuple[style.Look, ...] = (
-    {"marker": "s", "color": plotting.BLUE},
-    {"marker": "^", "color": plotting.PURPLE},
-    {"marker": "o", "color": plotting.ORANGE},
+MARKS: tuple[Look, ...] = (
+    {"marker": "s", "color": BLUE},
+    {"marker": "^", "color": PURPLE},
+    {"marker": "o", "color": ORANGE},
 )
 """Of the estimators, in their order."""
 
@@ -218,14 +252,14 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
             markerfacecolor="white", zorder=4 + number, **look,
         )  # fmt: skip
     ax.plot(placed["x_exact"], placed["y_exact"], ls="", marker="D", ms=5.5, zorder=3,
-            color=plotting.BLACK)  # fmt: skip
+            color=BLACK)  # fmt: skip
     reach = placed[[name for name in placed if str(name).startswith("x_")]].max(axis=1)
     for x, y, title in zip(reach, placed["y_exact"], placed["distribution"], strict=True):
         ax.text(x + 0.12, y, title, va="center", fontsize=6.5)
-    handles = [style.handle("exact", color=plotting.BLACK, marker="D", ls="")]
+    handles = [paper.handle("exact", color=BLACK, marker="D", ls="")]
     for number, method in enumerate(methods):
         look = MARKS[number % len(MARKS)]
-        handles.append(style.handle(estimator_title(method), ls="", markerfacecolor="white",
+        handles.append(paper.handle(estimator_title(method), ls="", markerfacecolor="white",
                                     **look))  # fmt: skip
     ax.legend(handles=handles, loc="upper left", handletextpad=0.2)
 
@@ -244,7 +278,7 @@ def caption(data: Data) -> str:
     else:
         law = "no relation can be told from chance"
     method = str(facts["estimator"])
-    errors = style.listed(_worst(known, name) for name in facts["estimators"])
+    errors = listed(_worst(known, name) for name in facts["estimators"])
     doubt = "" if facts["trusted"] else " (its absolute values are not to be trusted here)"
     share = 100.0 * float(facts["share_below_bound"][method])
     bound = (

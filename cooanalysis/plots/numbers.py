@@ -46,15 +46,13 @@ def ends_of(estimate: Any) -> list[float]:
 
 def bars_of(estimates: Sequence[Any], factor: float = 1.0) -> Floats:
     """(2, n) lengths of the error bars of estimates; see :func:`bar_lengths`."""
-    columns = (
+    value, low, high = (
         [_number(estimate, key) for estimate in estimates] for key in ("value", "ci_low", "ci_high")
     )
-    return bar_lengths(*columns, factor=factor)
+    return bar_lengths(value, low, high, factor)
 
 
-def bar_lengths(
-    value: ArrayLike, low: ArrayLike, high: ArrayLike, factor: float = 1.0
-) -> Floats:
+def bar_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike, factor: float = 1.0) -> Floats:
     """Lengths of error bars below and above values.
 
     Parameters

@@ -54,9 +54,7 @@ COMPARISON_FIGURES: Registry[Plot[ComparisonRecord]] = Registry(
 
 def figures_of(record: R) -> Registry[Plot[R]]:
     """The figures of a kind of record: of an analysis or of a comparison."""
-    figures: Any = (
-        COMPARISON_FIGURES if isinstance(record, ComparisonRecord) else ANALYSIS_FIGURES
-    )
+    figures: Any = COMPARISON_FIGURES if isinstance(record, ComparisonRecord) else ANALYSIS_FIGURES
     return figures
 
 
@@ -73,8 +71,8 @@ def register_figure(
     """Add a figure for as long as this process runs.
 
     It is written with each run, has its section in the report, and can be drawn as
-    ``result.plot.NAME()``. Packages announce a :class:`~cooanalysis.plots.Plot` in the
-    entry-point group ``cooanalysis.analysis_figures`` or ``cooanalysis.comparison_figures`` instead.
+    ``result.plot.NAME()``. Packages instead announce a :class:`~cooanalysis.plots.Plot` in the
+    entry-point group ``cooanalysis.analysis_figures`` or ``cooanalysis.comparison_figures``.
 
     Parameters
     ----------
@@ -117,7 +115,7 @@ class Plots(Generic[R]):
     """
 
     def __init__(self, record: R) -> None:
-        self._record = record
+        self._record: R = record
 
     def __getattr__(self, name: str) -> Callable[..., Figure]:
         figures = figures_of(self._record)

@@ -183,7 +183,7 @@ def image_axes(ax: Axes, height: float, width: float) -> None:
 def color_bar(bar: Colorbar, label: str) -> None:
     """Label a color bar and remove its frame."""
     bar.set_label(label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 # -- text -----------------------------------------------------------------------------------

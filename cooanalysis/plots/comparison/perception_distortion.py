@@ -44,8 +44,12 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
 def missing(comparison: ComparisonRecord) -> str | None:
     """Why there is nothing to show, or None."""
     across, up = axes_of(comparison)
-    if across and up and (
-        totals_of(comparison, across["name"]).keys() & totals_of(comparison, up["name"]).keys()
+    if (
+        across
+        and up
+        and (
+            totals_of(comparison, across["name"]).keys() & totals_of(comparison, up["name"]).keys()
+        )
     ):
         return None
     return "No model has both a PSNR and a perceptual measure."

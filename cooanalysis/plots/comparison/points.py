@@ -85,7 +85,7 @@ def label_points(ax: Axes, points: Sequence[Point]) -> None:
 
 
 def _taken(ax: Axes, places: Floats, pixel: float) -> list[Floats]:
-    """Boxes in display pixels that points, bars, texts and arrows cover; texts count three times."""
+    """Boxes in display pixels that points, bars, texts and arrows cover; texts three times."""
     arrows = [a for a in ax.texts if isinstance(a, Annotation) and a.arrow_patch is not None]
     taken = [np.concatenate([p - 4.0 * pixel, p + 4.0 * pixel]) for p in places]
     for bar in itertools.chain.from_iterable(c.get_segments() for c in ax.collections):  # type: ignore[attr-defined]
