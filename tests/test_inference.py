@@ -400,7 +400,7 @@ def test_a_model_that_fails_is_named_with_the_piece() -> None:
     [
         (photo()[:, :, :2], r"the image must have the shape .* not \(60, 75, 2\)"),
         (photo()[:0], "the image must have the shape"),
-        (photo().astype(np.int64), "must contain 8-bit values \(uint8\) or floating-point values"),
+        (photo().astype(np.int64), r"must contain 8-bit values \(uint8\) or floating-point values"),
         (photo().astype(np.float32), r"must be in \[0, 1\]; its values run from 0 to 255"),
         (np.full((4, 4, 3), np.nan), r"must be in \[0, 1\]"),
     ],
