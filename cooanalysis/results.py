@@ -80,8 +80,8 @@ class Result(AnalysisRecord):
     def __repr__(self) -> str:
         s = self.summary
         return (
-            f"<Result {s['dataset']['name']} x{s['scale']}: {s['n_queries']} queries, "
-            f"PSNR ceiling {s['psnr_ceiling_db']['value']:.2f} dB>"
+            f"<Result {s.dataset.name} x{s.scale}: {s.n_queries} queries, "
+            f"PSNR ceiling {Number.of(s.psnr_ceiling_db).plain(2, ' dB')}>"
         )
 
 
@@ -138,7 +138,7 @@ class Comparison(ComparisonRecord):
 
     def __repr__(self) -> str:
         return (
-            f"<Comparison on {self.summary['dataset']['name']} x{self.summary['scale']}: "
+            f"<Comparison on {self.summary.dataset.name} x{self.summary.scale}: "
             f"{', '.join(self.names)}>"
         )
 
