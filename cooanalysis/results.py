@@ -73,11 +73,13 @@ class Result(AnalysisRecord):
         return explore(self)
 
     def _repr_html_(self) -> str:
-        from cooanalysis.report.sentences import summary_card
+        from cooanalysis.report.card import summary_card
 
         return summary_card(self.summary)
 
     def __repr__(self) -> str:
+        from cooanalysis.report.numbers import Number
+
         s = self.summary
         return (
             f"<Result {s.dataset.name} x{s.scale}: {s.n_queries} queries, "

@@ -19,7 +19,7 @@ from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.measures.entropy import entropy
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style

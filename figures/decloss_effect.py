@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from cooanalysis.measures.bootstrap import Estimate
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from figures import measured, style
 from figures.contract import SHIPPED, Data, Inputs
 

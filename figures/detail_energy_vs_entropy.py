@@ -24,7 +24,7 @@ from cooanalysis.measures.center import energy_by_chance
 from cooanalysis.measures.entropy import entropy
 from cooanalysis.neighbors import build_index, search_excluding
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style

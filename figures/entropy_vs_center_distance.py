@@ -17,7 +17,8 @@ from cooanalysis.measures.center import center_rms_distance
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY, entropy, entropy_power
 from cooanalysis.measures.known_answers import known_distributions
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count, estimator_title, leading_estimator
+from cooanalysis.report.numbers import Number, count
+from cooanalysis.report.verdict import estimator_title
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 
@@ -67,7 +68,7 @@ def data(inputs: Inputs) -> Data:
     """Entropy and center distance of the groups of a run, and of groups of known entropy."""
     result = inputs.analysis()
     summary, groups = result.summary, result.groups
-    method = str(leading_estimator(summary))
+    method = str(summary.leading_estimator)
     frame = pd.DataFrame(
         {
             "image": groups["image"],

@@ -13,7 +13,7 @@ from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.measures.entropy import ESTIMATORS, TOLERANCE, entropy
 from cooanalysis.measures.known_answers import Known, known_distributions
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import estimator_title
+from cooanalysis.report.verdict import estimator_title
 from figures import style
 from figures.contract import Data, Inputs, generator
 

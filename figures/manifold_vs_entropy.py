@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from figures import style
 from figures.contract import Data, Inputs, MissingData, generator
 

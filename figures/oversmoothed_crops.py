@@ -11,7 +11,7 @@ from cooanalysis.comparison.crops import SIDE
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.metrics import psnr
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.plots import analysis as plotting
 from cooanalysis.plots import comparison as comparison_plots
-from cooanalysis.report.sentences import Number
+from cooanalysis.report.numbers import Number
 from figures import style
 from figures.contract import Data, Inputs, MissingData
 

@@ -28,7 +28,7 @@ from cooanalysis.measures.manifold import (
     subband_features,
 )
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import style

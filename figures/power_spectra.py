@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from figures import style
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 

@@ -22,7 +22,7 @@ from cooanalysis.data import Dataset
 from cooanalysis.errors import ConfigError, ModelError
 from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap
 from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number
+from cooanalysis.report.numbers import Number
 from figures.contract import SHIPPED, Inputs, MissingData
 
 if TYPE_CHECKING:

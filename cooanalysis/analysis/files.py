@@ -28,6 +28,7 @@ MAPS_FILE = "maps.parquet"
 EXAMPLES_FILE = "examples.npz"
 EXPLORED_FILE = "explored.npz"
 
+
 def write_files(record: AnalysisRecord, folder: Path) -> None:
     """Write everything but figures and report."""
     write_summary(folder, record.summary)

@@ -227,9 +227,7 @@ class DetailDecile(Record, frozen=True, kw_only=True):
         float | None, Meta(description="Highest entropy in it, nats per dimension.")
     ]
     retained: Annotated[Interval, Meta(description="Share of the true detail energy kept.")]
-    by_chance: Annotated[
-        float | None, Meta(description="The part of it that is there by chance.")
-    ]
+    by_chance: Annotated[float | None, Meta(description="The part of it that is there by chance.")]
     n: Annotated[Count, Meta(description="Query patches in it.")]
 
 
@@ -308,9 +306,7 @@ class Findings(Record, frozen=True, kw_only=True):
     entropy: Annotated[
         dict[str, EntropySummary], Meta(min_length=1, description="By estimator; the first ranks.")
     ]
-    mmse_floor: Annotated[
-        Interval, Meta(description="Floor of the mean squared error, peak = 1.")
-    ]
+    mmse_floor: Annotated[Interval, Meta(description="Floor of the mean squared error, peak = 1.")]
     psnr_ceiling_db: Annotated[
         Ceiling,
         Meta(
@@ -400,9 +396,7 @@ class AnalysisSummary(Findings, frozen=True, kw_only=True):
     leakage: Annotated[
         Leakage, Meta(description="Search for content that query and reference images share.")
     ]
-    skipped: Annotated[
-        tuple[SkippedFile, ...], Meta(description="Files that could not be used.")
-    ]
+    skipped: Annotated[tuple[SkippedFile, ...], Meta(description="Files that could not be used.")]
     warnings: Annotated[
         tuple[Notice, ...],
         Meta(description="What a reader should know, as codes with their facts."),

@@ -122,7 +122,9 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     ]
     psnr_ceiling_db: Annotated[
         CheckedCeiling,
-        Meta(description="PSNR that no model seeing only the LR patch can exceed, by estimate, dB."),
+        Meta(
+            description="PSNR that no model seeing only the LR patch can exceed, by estimate, dB."
+        ),
     ]
     protocol: Annotated[str, Meta(description="How PSNR and SSIM were measured.")]
     resampled: Annotated[
@@ -135,9 +137,7 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     cached_outputs: Annotated[
         Count, Meta(description="Outputs of models that were taken from the cache.")
     ]
-    skipped: Annotated[
-        tuple[SkippedFile, ...], Meta(description="Files that could not be used.")
-    ]
+    skipped: Annotated[tuple[SkippedFile, ...], Meta(description="Files that could not be used.")]
     warnings: Annotated[
         tuple[Notice, ...],
         Meta(description="What a reader should know, as codes with their facts."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -75,21 +74,20 @@ def models_shown(explored: Explored | None) -> str:
 
 
 def explorer_data(
-    explored: Explored | None, summary: Mapping[str, Any], config: Mapping[str, Any],
-    maps: pd.DataFrame,
-) -> dict[str, Any] | None:  # fmt: skip
+    explored: Explored | None, maps: pd.DataFrame, *, scale: int, patch_width: int
+) -> dict[str, Any] | None:
     """What the script draws from, ready for JSON.
 
     Parameters
     ----------
     explored
         Patches with pictures; None gives None.
-    summary
-        ``scale`` of it is used.
-    config
-        Of the analysis: ``patch_width``.
     maps
-        A row a patch of the densely measured images: ``image``, ``y``, ``x``, ``entropy``.
+        One row per patch of the densely measured images: ``image``, ``y``, ``x``, ``entropy``.
+    scale
+        Upscaling factor.
+    patch_width
+        Width of an LR patch in LR pixels.
     """
     if explored is None or not len(explored.table):
         return None
@@ -105,15 +103,15 @@ def explorer_data(
     low, high = _stretch(tiles)
     sheet = _sheet(_stretched(tiles, low, high).reshape(n * parts, *tiles.shape[2:]))
     return {
-        "scale": summary["scale"],
-        "width": config["patch_width"],
+        "scale": scale,
+        "width": patch_width,
         "points": {
             "image": [number[name] for name in table["image"]],
             "y": table["y"].astype(int).tolist(),
             "x": table["x"].astype(int).tolist(),
         }
         | columns,
-        "images": [_image(explored, name, summary, config, maps) for name in names],
+        "images": [_image(explored, name, maps, scale, patch_width) for name in names],
         "tiles": {
             "url": data_url(sheet),
             "size": tiles.shape[2],
@@ -131,9 +129,8 @@ def explorer_data(
 
 
 def _image(
-    explored: Explored, name: str, summary: Mapping[str, Any], config: Mapping[str, Any],
-    maps: pd.DataFrame,
-) -> dict[str, Any]:  # fmt: skip
+    explored: Explored, name: str, maps: pd.DataFrame, scale: int, patch_width: int
+) -> dict[str, Any]:
     height, width = explored.sizes[name]
     rows = maps[maps["image"] == name]
     return {
@@ -141,15 +138,13 @@ def _image(
         "url": data_url(explored.thumbnails[name], "jpeg"),
         "height": height,
         "width": width,
-        "map": _map(name, summary, config, rows) if len(rows) else None,
+        "map": _map(name, rows, scale, patch_width) if len(rows) else None,
     }
 
 
-def _map(
-    name: str, summary: Mapping[str, Any], config: Mapping[str, Any], rows: pd.DataFrame
-) -> dict[str, Any]:
+def _map(name: str, rows: pd.DataFrame, scale: int, patch_width: int) -> dict[str, Any]:
     view: Any = SimpleNamespace(
-        summary={"scale": summary["scale"], "config": config}, maps=rows
+        summary={"scale": scale, "config": {"patch_width": patch_width}}, maps=rows
     )  # the shared helper reads no more of a result
     grid, (left, right, bottom, top) = plotting.map_grid(view, name)
     finite = grid[np.isfinite(grid)]
