@@ -160,9 +160,9 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
     bars = " Bars are 95 % intervals over images."
     return {
         "perception_distortion": (
-            "Each mark is a model: fidelity to the ground truth across, likeness to it up. No model "
-            "can have the best of both (the perception-distortion tradeoff, Blau and Michaeli, CVPR "
-            f"2018).{_only(arrows, comparison)}{bars}"
+            "Each mark is a model: fidelity to the ground truth across, likeness to it up. No "
+            "model can have the best of both (the perception-distortion tradeoff, Blau and "
+            f"Michaeli, CVPR 2018).{_only(arrows, comparison)}{bars}"
         ),
         "collapse_manifold": (
             "Across: the collapse index, 0 where a model keeps as far from the center of the group "
