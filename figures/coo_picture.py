@@ -18,7 +18,7 @@ from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.measures.entropy import entropy
 from cooanalysis.plots.style import BLACK, VERMILLION, laid_out, minus, new_figure, printable
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import paper, shipped

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from cooanalysis.measures.bootstrap import Estimate
 from cooanalysis.plots.style import BLACK, GRAY, laid_out, minus, new_figure
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import count
 from figures import measured, paper, shipped
 from figures.contract import SHIPPED, Data, Inputs
 from figures.text import as_number, listed
@@ -36,7 +36,7 @@ def data(inputs: Inputs) -> Data:
     log = measured.training()
     curves = training_cost(log)
     comparison = shipped.comparison(inputs)
-    lead = str(comparison.summary["lead"])
+    lead = comparison.summary.lead
     strata = comparison.strata
     deciles = strata[strata["measure"].isin([COLLAPSE, lead]) & strata["model"].isin(SHIPPED)]
     small = table[table["experiment"] == "small"]
@@ -52,9 +52,9 @@ def data(inputs: Inputs) -> Data:
     origin = [run for name, run in measured.provenance().items() if name.startswith("small/")]
     facts = {
         "lead": lead,
-        "lead_title": next(m["title"] for m in comparison.summary["measures"] if m["name"] == lead),
-        "dataset": str(comparison.summary["dataset"]["title"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "lead_title": next(m.title for m in comparison.summary.measures if m.name == lead),
+        "dataset": comparison.summary.dataset.title,
+        "n_images": comparison.summary.dataset.n_images,
         "seeds": int(claim["seed"].nunique()),
         "iterations": int(curves["iteration"].max()),
         "parameters": int(origin[0]["parameters"]),
@@ -259,7 +259,7 @@ def _pair(data: Data, measure: str, name: str, digits: int, unit: str = "") -> s
     told = []
     for twin, variant in TWINS.items():
         row = table[(table["measure"] == measure) & (table["variant"] == variant)].iloc[0]
-        change = Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
+        change = as_number(row)
         sure = change.above(0.0) or change.below(0.0)
         text = f"{_signed(row, digits)}{unit} for {twin}"
         told.append(text if sure else f"{text}, not surely")

@@ -37,7 +37,7 @@ from cooanalysis.plots.style import (
     new_figure,
     plain_log_axis,
 )
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import paper
@@ -100,7 +100,7 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
             "set, or one with larger images"
         ) from error
     table = result.groups
-    k = int(result.summary["config"]["k"])
+    k = result.summary.config.k
     bootstrap = ImageBootstrap(np.unique(table["image"], return_inverse=True)[1], seed=inputs.seed)
     values = table[f"entropy_{METHOD}"].to_numpy(np.float64)
     energy = _without_chance(table["center_energy"], table["center_rms"], k)
@@ -110,7 +110,7 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
     whole = {
         "scale": scale,
         "n_queries": len(table),
-        "n_reference": int(result.summary["n_reference_patches"]),
+        "n_reference": result.summary.n_reference_patches,
         **bootstrap.ratio(energy, truth).as_dict(),
         "raw": raw.value,
         "mean_entropy": float(np.mean(values[np.isfinite(values)])),
@@ -474,8 +474,7 @@ def _context_words(whole: pd.DataFrame) -> str:
 
 
 def _change(row: Any, name: str) -> Number:
-    ends = {"value": row[name], "ci_low": row[f"{name}_low"], "ci_high": row[f"{name}_high"]}
-    return Number.of({key: float(value) for key, value in ends.items()})
+    return as_number(row, (name, f"{name}_low", f"{name}_high"))
 
 
 def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:

@@ -27,10 +27,11 @@ from cooanalysis.plots.style import (
     new_figure,
     plain_log_axis,
 )
-from cooanalysis.report.sentences import Number, count, estimator_title, leading_estimator
+from cooanalysis.report.numbers import count
+from cooanalysis.report.verdict import estimator_title
 from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
-from figures.text import intervals, listed
+from figures.text import as_number, intervals, listed
 
 TITLE = "Entropy and center distance"
 
@@ -78,7 +79,7 @@ def data(inputs: Inputs) -> Data:
     """Entropy and center distance of the groups of a run, and of groups of known entropy."""
     result = inputs.analysis()
     summary, groups = result.summary, result.groups
-    method = str(leading_estimator(summary))
+    method = summary.leading_estimator
     frame = pd.DataFrame(
         {
             "image": groups["image"],
@@ -98,9 +99,9 @@ def data(inputs: Inputs) -> Data:
         for middle, median in binned_medians(frame["entropy"], frame["distance"], BINS, bootstrap)
     ]
     ratio = np.exp(np.log(frame["distance"]) - 0.5 * np.log(entropy_power(frame["entropy"])))
-    d = int(summary["entropy"][method]["reliability"]["d"])
-    methods = tuple(summary["entropy"])
-    k = int(summary["config"]["k"])
+    d = summary.entropy[method].reliability.d
+    methods = tuple(summary.entropy)
+    k = summary.config.k
     facts = {
         "estimator": method,
         "estimators": list(methods),
@@ -111,7 +112,7 @@ def data(inputs: Inputs) -> Data:
         "median_over_bound": float(np.median(ratio)),
         "share_below_bound": _below(groups, methods),
         "intervals": intervals(bootstrap),
-        "trusted": bool(summary["entropy"][method]["reliability"]["trusted"]),
+        "reliable": summary.entropy[method].reliability.reliable,
     }
     known = measure_known(k, d, methods, inputs.seed)
     return Data({"patches": frame, "medians": pd.DataFrame(medians), "known": known}, facts=facts)
@@ -209,7 +210,7 @@ def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
         ],
         loc="upper left", handlelength=2.4,
     )  # fmt: skip
-    spearman = Number.of(data.facts["spearman"])
+    spearman = as_number(data.facts["spearman"])
     ax.text(0.97, 0.04, f"rank correlation\n{spearman.text(3)}", transform=ax.transAxes,
             ha="right", va="bottom", fontsize=7.0)  # fmt: skip
 
@@ -270,7 +271,7 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
 def caption(data: Data) -> str:
     """Say whether the law holds, and what the bound means."""
     facts, known = data.facts, data.frames["known"]
-    spearman = Number.of(facts["spearman"])
+    spearman = as_number(facts["spearman"])
     if spearman.above(0.0):
         law = "the more uncertain the true patch is, the farther the average answer lies from it"
     elif spearman.below(0.0):
@@ -279,7 +280,7 @@ def caption(data: Data) -> str:
         law = "no relation can be told from chance"
     method = str(facts["estimator"])
     errors = listed(_worst(known, name) for name in facts["estimators"])
-    doubt = "" if facts["trusted"] else " (its absolute values are not to be trusted here)"
+    doubt = "" if facts["reliable"] else " (its absolute values are not to be trusted here)"
     share = 100.0 * float(facts["share_below_bound"][method])
     bound = (
         "A Gaussian fit, which estimates the entropy here, cannot put a group below the line but "

@@ -22,7 +22,7 @@ from cooanalysis.plots.style import (
     minus,
     new_figure,
 )
-from cooanalysis.report.sentences import estimator_title
+from cooanalysis.report.verdict import estimator_title
 from figures import paper
 from figures.contract import Data, Inputs, generator
 from figures.text import listed

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.plots.style import BICUBIC, BLACK, CENTER, CLEAN, GRAY, Look, laid_out, new_figure
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
 from figures.text import as_number, intervals, listed
@@ -44,10 +44,10 @@ def data(inputs: Inputs) -> Data:
         queries=min(inputs.queries, QUERIES), estimators=(METHOD,), features=SPACES,
         manifold_reference=6000, map_images=0, ceiling_queries=0,
     )  # fmt: skip
-    table, spaces = result.groups, result.summary["manifold"]
+    table, spaces = result.groups, result.summary.manifold
     measured = [name for name in SPACES if f"manifold_{name}_center" in table]
     if not set(measured) - {NAIVE}:
-        missing = [str(spaces[name]["missing"]) for name in spaces if "missing" in spaces[name]]
+        missing = [space.missing for space in spaces.values() if space.missing is not None]
         raise MissingData(f"no feature space that can tell blur was measured: {'; '.join(missing)}")
     image = np.unique(table["image"], return_inverse=True)[1]
     bootstrap = ImageBootstrap(image, seed=inputs.seed)
@@ -63,9 +63,9 @@ def data(inputs: Inputs) -> Data:
                 found = _ratio(table, name, kind, half, mask, bootstrap)
                 rows.append(key | {"decile": number + 1} | found)
     facts = {
-        "titles": {name: str(spaces[name]["title"]) for name in measured},
-        "warnings": {name: spaces[name].get("warning") for name in measured},
-        "missing": {name: str(spaces[name]["missing"]) for name in spaces if name not in measured},
+        "titles": {name: spaces[name].title for name in measured},
+        "warnings": {name: spaces[name].warning for name in measured},
+        "missing": {name: str(s.missing) for name, s in spaces.items() if name not in measured},
         "n_queries": len(table),
         "intervals": intervals(bootstrap),
         "spearman": {name: _trend(table, name, bootstrap) for name in measured},

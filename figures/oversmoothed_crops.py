@@ -11,7 +11,7 @@ from cooanalysis.comparison.crops import SIDE
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.metrics import psnr
 from cooanalysis.plots.style import GRAY, laid_out, new_figure, printable
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 from figures.text import listed
@@ -45,9 +45,9 @@ def data(inputs: Inputs) -> Data:
     facts = {
         "rule": RULE,
         "side": SIDE,
-        "scale": int(comparison.summary["scale"]),
-        "baseline": str(comparison.summary["baseline"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "scale": comparison.summary.scale,
+        "baseline": comparison.summary.baseline,
+        "n_images": comparison.summary.dataset.n_images,
     }
     return Data({"crops": pd.DataFrame(rows)}, arrays, facts)
 

@@ -15,7 +15,6 @@ from cooanalysis.plots.comparison.looks import DECLOSS
 from cooanalysis.plots.comparison.maps import color_limits, entropy_grid, loss_grid, mapped
 from cooanalysis.plots.images import averaged_down
 from cooanalysis.plots.style import color_bar, image_axes, laid_out, minus, new_figure, printable
-from cooanalysis.report.sentences import Number
 from figures import paper, shipped
 from figures.contract import Data, Inputs, MissingData
 from figures.text import as_number, listed
@@ -54,7 +53,7 @@ def data(inputs: Inputs) -> Data:
         "models": models,
         "intervals": "95 % intervals over "
         + ("images" if by_image else "single patches (too few images)"),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "n_images": comparison.summary.dataset.n_images,
     }
     return Data(frames, arrays, facts)
 
@@ -174,9 +173,10 @@ def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
     """What DECLoss changes, from differences on the same patches."""
     words = []
     for row in rows:
-        change = Number.of({"value": row.get("change"), "ci_low": row.get("change_low"),
-                            "ci_high": row.get("change_high")})  # fmt: skip
-        if change.value is None or not np.isfinite(change.value):
+        if "change" not in row:
+            continue
+        change = as_number(row, ("change", "change_low", "change_high"))
+        if change.value is None:
             continue
         twin = str(row["model"]).removesuffix(DECLOSS)
         how = "less" if change.below(0.0) else "more" if change.above(0.0) else "no sure change"

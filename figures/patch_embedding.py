@@ -26,7 +26,7 @@ from cooanalysis.measures.manifold import (
     subband_features,
 )
 from cooanalysis.plots.style import BLACK, BLUE, CENTER, CLEAN, GREEN, Look, laid_out, new_figure
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
 from figures import paper, shipped
@@ -274,8 +274,7 @@ def caption(data: Data) -> str:
 
 
 def _inside(row: Any) -> Number:
-    return Number.of({"value": float(row["inside"]), "ci_low": float(row["inside_low"]),
-                      "ci_high": float(row["inside_high"])})  # fmt: skip
+    return as_number(row, ("inside", "inside_low", "inside_high"))
 
 
 def _verdict(inside: Mapping[str, Number]) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cooanalysis.plots.style import BLACK, GRAY, laid_out, minus, new_figure, plain_log_axis
-from cooanalysis.report.sentences import count
+from cooanalysis.report.numbers import count
 from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 from figures.text import listed
@@ -28,10 +28,10 @@ def data(inputs: Inputs) -> Data:
         raise MissingData(
             "the images are too small for a power spectrum; take some of at least 128 pixels a side"
         )
-    scale = int(comparison.summary["scale"])
+    scale = comparison.summary.scale
     facts = {
-        "dataset": str(comparison.summary["dataset"]["title"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "dataset": comparison.summary.dataset.title,
+        "n_images": comparison.summary.dataset.n_images,
         "scale": scale,
         "nyquist": 0.5 / scale,
         "missing": missing_power(table, 0.5 / scale),

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from cooanalysis.measures.bootstrap import ImageBootstrap
-from cooanalysis.report.sentences import Number
+from cooanalysis.report.numbers import Number
 
 
-def as_number(row: Any) -> Number:
-    """A row with ``value``, ``ci_low`` and ``ci_high`` as words take it."""
-    return Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
+def as_number(row: Any, keys: tuple[str, str, str] = ("value", "ci_low", "ci_high")) -> Number:
+    """A row of a frame, or a fact, with a value and the ends of its interval as a number."""
+    value, low, high = (None if row[key] is None else float(row[key]) for key in keys)
+    return Number.finite(value, low, high)
 
 
 def listed(words: Iterable[str]) -> str:

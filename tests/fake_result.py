@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -16,10 +18,13 @@ from cooanalysis.analysis.summary import (
     Recall,
     summarize,
 )
+from cooanalysis.analysis.summary_record import AnalysisSummary
 from cooanalysis.measures.entropy import Reliability
 from cooanalysis.results import Result
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION
 
 SCALE, WIDTH = 4, 5
+SKIPPED = "1 image files were skipped; the summary lists them with the reason"
 PIXEL_WARNING = "pixel distances call blur clean; shown for comparison only"
 
 
@@ -85,7 +90,16 @@ def fake_result(
         for name, shift in (("center", 4.0), ("bicubic", 6.0), ("clean_null", 0.0))
     }
     reliability = {
-        name: Reliability(name, 128, 24, 0.01 * i, 0.02, i != 1, "a made-up reason")
+        name: Reliability(
+            name,
+            128,
+            24,
+            0.05 * (i % 2),
+            0.02,
+            i != 1,
+            "a made-up reason",
+            "bias_beyond_tolerance" if i == 1 else "bias_within_tolerance",
+        )
         for i, name in enumerate(estimators)
     }
     config = AnalysisConfig(
@@ -95,15 +109,28 @@ def fake_result(
     measured = Measured(
         config, table, manifold, tests, reliability, Recall(0.985, 0.98, 0.99, 512), 24, 400
     )
-    summary = summarize(measured) | _fake_provenance(config, len(names))
+    summary = msgspec.convert(
+        msgspec.to_builtins(summarize(measured)) | _fake_provenance(config, len(names)),
+        AnalysisSummary,
+    )
     groups = pd.DataFrame(table | {"image": np.array(names, object)[image]})
     maps, images = _fake_maps(rng, names[:n_maps], channels)
     return Result(summary, groups, maps, _fake_examples(rng, n_examples, channels), images)
 
 
+Summary = TypeVar("Summary", bound=msgspec.Struct)
+
+
+def edited(summary: Summary, edit: Callable[[dict[str, Any]], object]) -> Summary:
+    """The same summary after ``edit`` has changed its plain values in place."""
+    plain = msgspec.to_builtins(summary)
+    edit(plain)
+    return msgspec.convert(plain, type(summary))
+
+
 def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "fingerprint": "0123456789abcdef",
         "created": "2024-01-01T00:00:00+00:00",
         "dataset": {
@@ -117,7 +144,8 @@ def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
         },
         "scale": config.scale,
         "n_reference_patches": 100_000,
-        "engine": {"engine": "faiss-cpu", "index": "ivf", "effort": 32, "grouping": "knn"},
+        "engine": {"engine": "faiss-cpu", "index": "ivf", "effort": 32, "grouping": "knn",
+                   "workers": None},
         "leakage": {
             "checked": True,
             "excluded": True,
@@ -132,7 +160,7 @@ def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
             ],
         },
         "skipped": [{"name": "broken.png", "path": "fake/broken.png", "reason": "not an image"}],
-        "warnings": ["1 image files were skipped; the summary lists them with the reason"],
+        "warnings": [{"code": "text", "facts": {"text": SKIPPED}}],
         "timings_s": {"load": 0.5, "search": 2.25, "total": 3.0},
         "peak_rss_bytes": 512 * 2**20,
         "config": config.as_dict(),

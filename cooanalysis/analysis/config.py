@@ -21,8 +21,11 @@ ENGINE_NAMES = ("auto", "faiss-cpu", "faiss-gpu", "torch")
 
 
 @dataclass(frozen=True)
-class AnalysisConfig:
-    """Configuration of one analysis; every field is an option of ``coo-analyze``.
+class AnalysisSettings:
+    """The options of an analysis, as its summary records them.
+
+    Nothing is checked but types, so that runs open where what they used (an estimator of another
+    package, say) is not installed; :class:`AnalysisConfig` checks what is asked.
 
     Attributes
     ----------
@@ -101,6 +104,21 @@ class AnalysisConfig:
     exclude_leaks: bool = True
     strict: bool = False
     seed: int = 0
+
+    # TRANSITION: see cooanalysis.analysis.summary_record.Record.
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return getattr(self, key, default)
+
+
+@dataclass(frozen=True)
+class AnalysisConfig(AnalysisSettings):
+    """Configuration of one analysis; every field is an option of ``coo-analyze``.
+
+    The fields are those of :class:`AnalysisSettings`.
+    """
 
     def __post_init__(self) -> None:
         if not isinstance(self.dataset, str):

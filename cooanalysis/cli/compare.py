@@ -5,7 +5,6 @@ Exit codes: those of ``coo-analyze``, and 7 for a model that cannot be used.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -219,7 +218,9 @@ def compare(
             seed=seed,
         )
         if as_json:
-            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+            from cooanalysis.runtime.run_directory import summary_text
+
+            typer.echo(summary_text(result.summary))
         elif not quiet:
             _print_result(result, target)
 
@@ -237,10 +238,10 @@ def _print_result(result: Comparison, target: Path) -> None:
 
     summary = result.summary
     shown, best = headline(result)
-    dataset = summary["dataset"]
+    dataset = summary.dataset
     title = escape(
-        f"{dataset['title']} x{summary['scale']}: {dataset['n_images']} images, "
-        f"{summary['n_queries']:,} patches (± half of the 95 % interval)"
+        f"{dataset.title} x{summary.scale}: {dataset.n_images} images, "
+        f"{summary.n_queries:,} patches (± half of the 95 % interval)"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("measure")
@@ -254,13 +255,13 @@ def _print_result(result: Comparison, target: Path) -> None:
         table.add_row(escape(title), *cells)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    for model in summary["models"]:
-        first, second = model["verdict"]
-        console.print(f"[bold]{escape(model['name'])}[/]: {escape(first)}")
+    for model in summary.models:
+        first, second = model.verdict
+        console.print(f"[bold]{escape(model.name)}[/]: {escape(first)}")
         console.print(f"    {escape(second)}")
     errors: Any = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
-    for warning in summary["warnings"]:
-        errors.print(f"[yellow]warning:[/] {escape(warning)}")
+    for notice in summary.warnings:
+        errors.print(f"[yellow]warning:[/] {escape(str(notice.facts['text']))}")
     console.print(f"Report: {printable(str(target / 'report.html'))}", markup=False, soft_wrap=True)
 
 

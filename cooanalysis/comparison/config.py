@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cooanalysis.analysis.config import AnalysisConfig
+from cooanalysis.analysis.config import AnalysisConfig, AnalysisSettings
 from cooanalysis.errors import ConfigError
 
 FEATURES = ("sparsity", "subbands")
@@ -16,8 +16,8 @@ QUERIES = 5000
 
 
 @dataclass(frozen=True)
-class CompareConfig:
-    """Configuration of one comparison; every field is an option of ``coo-compare``.
+class CompareSettings:
+    """The options of a comparison, as its summary records them; nothing is checked but types.
 
     Attributes
     ----------
@@ -35,12 +35,29 @@ class CompareConfig:
         Number of places shown side by side: where the baseline over-smooths most.
     """
 
-    analysis: AnalysisConfig
+    analysis: AnalysisSettings
     models: tuple[str, ...]
     baseline: str = ""
     metrics: tuple[str, ...] = ("auto",)
     strata: int = 4
     crops: int = 6
+
+    # TRANSITION: see cooanalysis.analysis.summary_record.Record.
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return getattr(self, key, default)
+
+
+@dataclass(frozen=True)
+class CompareConfig(CompareSettings):
+    """Configuration of one comparison; every field is an option of ``coo-compare``.
+
+    The fields are those of :class:`CompareSettings`.
+    """
+
+    analysis: AnalysisConfig
 
     def __post_init__(self) -> None:
         if not self.models:

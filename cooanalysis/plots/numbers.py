@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cooanalysis.analysis.summary_record import Interval
+
 Floats = NDArray[np.float64]
 
 
-def value_of(estimate: Any) -> float:
-    """The value of an estimate, NaN where it has none.
-
-    Parameters
-    ----------
-    estimate
-        ``value``, ``ci_low`` and ``ci_high``, or None.
-    """
-    return _number(estimate, "value")
+def value_of(estimate: Interval) -> float:
+    """The value of an estimate, NaN where it has none."""
+    return _or_nan(estimate.value)
 
 
-def has_value(estimate: Any) -> bool:
+def has_value(estimate: Interval) -> bool:
     """Whether an estimate has a finite value."""
     return math.isfinite(value_of(estimate))
 
 
-def interval_text(estimate: Any, form: str) -> str:
+def interval_text(estimate: Interval, form: str) -> str:
     """``0.912 (0.905–0.918)``, the value alone without an interval, or ``not available``."""
-    value, low, high = (_number(estimate, key) for key in ("value", "ci_low", "ci_high"))
-    if not math.isfinite(value):
+    if not has_value(estimate):
         return "not available"
-    if math.isnan(low) or math.isnan(high):
-        return f"{value:{form}}"
-    return f"{value:{form}} ({low:{form}}–{high:{form}})"
+    ends = ends_of(estimate)
+    text = f"{estimate.value:{form}}"
+    return f"{text} ({ends[0]:{form}}–{ends[1]:{form}})" if len(ends) == 2 else text
 
 
-def ends_of(estimate: Any) -> list[float]:
+def ends_of(estimate: Interval) -> list[float]:
     """The finite ends of the interval of an estimate."""
-    ends = [_number(estimate, key) for key in ("ci_low", "ci_high")]
-    return [end for end in ends if math.isfinite(end)]
+    return [end for end in map(_or_nan, (estimate.ci_low, estimate.ci_high)) if math.isfinite(end)]
 
 
-def bars_of(estimates: Sequence[Any], factor: float = 1.0) -> Floats:
+def bars_of(estimates: Sequence[Interval], factor: float = 1.0) -> Floats:
     """(2, n) lengths of the error bars of estimates; see :func:`bar_lengths`."""
-    value, low, high = (
-        [_number(estimate, key) for estimate in estimates] for key in ("value", "ci_low", "ci_high")
+    return bar_lengths(
+        [value_of(estimate) for estimate in estimates],
+        [_or_nan(estimate.ci_low) for estimate in estimates],
+        [_or_nan(estimate.ci_high) for estimate in estimates],
+        factor,
     )
-    return bar_lengths(value, low, high, factor)
 
 
 def bar_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike, factor: float = 1.0) -> Floats:
@@ -73,6 +68,5 @@ def bar_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike, factor: float
     return factor * np.where(np.isfinite(lengths), lengths, 0.0)
 
 
-def _number(estimate: Any, key: str) -> float:
-    found = estimate.get(key) if isinstance(estimate, Mapping) else None
-    return math.nan if found is None else float(found)
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)

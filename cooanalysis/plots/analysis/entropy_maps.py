@@ -26,8 +26,7 @@ def draw(result: AnalysisRecord, fig: Figure | None = None) -> Figure:
     entropies = result.maps["entropy"].to_numpy(np.float64)
     finite = entropies[np.isfinite(entropies)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
-    scale = float(result.summary["scale"])
-    patch = float((result.summary.get("config") or {}).get("patch_width") or 1)
+    scale, patch = result.summary.scale, result.summary.config.patch_width
     drawn = None
     for (plain, laid), name in zip(axes, names, strict=True):
         image = result.images[name]
@@ -61,7 +60,7 @@ def missing(result: AnalysisRecord) -> str | None:
     """Why there is nothing to show, or None."""
     if _shown(result):
         return None
-    if (result.summary.get("config") or {}).get("map_images") == 0:
+    if result.summary.config.map_images == 0:
         return "No entropy maps were asked for (map_images is 0)."
     return "No image has enough groups for an entropy map."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.analysis.summary import entropy_column
+from cooanalysis.analysis.summary_record import EntropySummary
 from cooanalysis.measures.entropy import ESTIMATORS, entropy_power
 from cooanalysis.plots.numbers import interval_text
 from cooanalysis.plots.plot import Plot
@@ -46,7 +47,7 @@ def draw(result: AnalysisRecord, fig: Figure | None = None) -> Figure:
     equally many patches, and the lower bound for every distribution, the square root of the
     entropy power.
     """
-    entropies, panels = result.summary["entropy"], points(result)
+    entropies, panels = result.summary.entropy, points(result)
     fig = new_figure(fig, WIDTH if len(panels) > 1 else 4.2, 3.0)
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     drawn = [
@@ -81,7 +82,7 @@ def points(result: AnalysisRecord) -> dict[str, tuple[Floats, Floats]]:
     if "center_rms_subspace" not in groups:
         return found
     distance = groups["center_rms_subspace"].to_numpy(np.float64)
-    for name in result.summary["entropy"]:
+    for name in result.summary.entropy:
         if entropy_column(name) in groups:
             x = groups[entropy_column(name)].to_numpy(np.float64)
             valid = np.isfinite(x) & np.isfinite(distance) & (distance > 0)
@@ -101,7 +102,7 @@ def binned_quartiles(x: Floats, y: Floats, n_bins: int) -> Floats:
     return np.array([[np.median(x[p]), *np.quantile(y[p], [0.25, 0.5, 0.75])] for p in parts])
 
 
-def _panel(ax: Axes, name: str, x: Floats, y: Floats, entry: dict[str, Any]) -> PolyCollection:
+def _panel(ax: Axes, name: str, x: Floats, y: Floats, entry: EntropySummary) -> PolyCollection:
     # Groups of (nearly) equal members have entropies far below all others; drawn to scale they
     # would squeeze the rest into a corner.
     low, tenth, high = np.quantile(x, [0.001, 0.1, 0.999])
@@ -127,9 +128,9 @@ def _panel(ax: Axes, name: str, x: Floats, y: Floats, entry: dict[str, Any]) -> 
             ms=3.0 + width / 2, capsize=0, zorder=5,
         )  # fmt: skip
     ax.set_title(ESTIMATORS[name].title if name in ESTIMATORS else name)
-    note = f"Spearman\n{interval_text(entry.get('spearman_center_distance'), '.3f')}"
-    if (entry.get("reliability") or {}).get("trusted") is False:
-        note += "\nvalues not trusted"
+    note = f"Spearman\n{interval_text(entry.spearman_center_distance, '.3f')}"
+    if not entry.reliability.reliable:
+        note += "\nvalues unreliable"
     if hidden := int((~seen).sum()):
         ax.text(0.98, 0.03, f"{hidden} outside", transform=ax.transAxes, fontsize=6.5, ha="right",
                 color=GRAY)  # fmt: skip
@@ -140,4 +141,4 @@ def _panel(ax: Axes, name: str, x: Floats, y: Floats, entry: dict[str, Any]) -> 
     return density
 
 
-FIGURE = Plot(draw, "The law: does ambiguity drive the average away?", missing)
+FIGURE = Plot(draw, "Does ambiguity drive the average away?", missing)

@@ -96,7 +96,7 @@ def _left_edges(members: int) -> list[float]:
 
 
 def _titles(ax: Axes, columns: list[float], members: int) -> None:
-    titles = ["LR patch", *[""] * members, "center", "truth", "bicubic"]
+    titles = ["LR patch", *[""] * members, "center", "ground truth", "bicubic"]
     for left, title in zip(columns, titles, strict=True):
         bold = "bold" if title == "center" else "normal"
         ax.text(left + 0.5, -0.12, title, ha="center", va="bottom", fontsize=7.5,
@@ -108,7 +108,7 @@ def _titles(ax: Axes, columns: list[float], members: int) -> None:
 
 def _entropy_text(result: AnalysisRecord, example: ExampleGroup) -> str:
     column = next((c for c in result.groups if str(c).startswith("entropy_")), None)
-    names = list(result.summary["entropy"])
+    names = list(result.summary.entropy)
     if names and entropy_column(names[0]) in result.groups:
         column = entropy_column(names[0])
     if column is None or not 0 <= example.row < len(result.groups):

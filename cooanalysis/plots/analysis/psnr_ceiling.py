@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
 from cooanalysis.analysis.record import AnalysisRecord
+from cooanalysis.analysis.summary_record import Interval
 from cooanalysis.plots.numbers import bars_of, ends_of, has_value, value_of
 from cooanalysis.plots.plot import Plot
 from cooanalysis.plots.style import (
@@ -58,22 +57,20 @@ def draw(result: AnalysisRecord, fig: Figure | None = None) -> Figure:
 
 def missing(result: AnalysisRecord) -> str | None:
     """Why there is nothing to show, or None."""
-    if has_value(result.summary.get("psnr_ceiling_db")):
+    if has_value(result.summary.psnr_ceiling_db):
         return None
     return "The PSNR ceiling was not computed."
 
 
-def _rows(result: AnalysisRecord) -> list[tuple[str, Any, Look]]:
+def _rows(result: AnalysisRecord) -> list[tuple[str, Interval, Look]]:
     """Label, estimate and look, from top to bottom."""
     summary = result.summary
-    width = (summary.get("config") or {}).get("patch_width")
-    seen = f"\n(sees {width}×{width} LR pixels)" if width else ""
-    ceiling = summary.get("psnr_ceiling_db") or {}
-    doubt = " (not trusted)" if ceiling.get("trusted") is False else ""
+    width, ceiling = summary.config.patch_width, summary.psnr_ceiling_db
+    doubt = "" if ceiling.reliable else " (unreliable)"
     return [
-        ("ceiling" + doubt + seen, ceiling, CEILING),
-        ("center of the group", summary.get("psnr_center_db"), CENTER),
-        ("bicubic", summary.get("psnr_bicubic_db"), BICUBIC),
+        (f"ceiling{doubt}\n(sees {width}×{width} LR pixels)", ceiling, CEILING),
+        ("center of the group", summary.psnr_center_db, CENTER),
+        ("bicubic", summary.psnr_bicubic_db, BICUBIC),
     ]
 
 

@@ -49,7 +49,7 @@ def missing(comparison: ComparisonRecord) -> str | None:
 def panels_of(comparison: ComparisonRecord) -> dict[str, pd.DataFrame]:
     """Rows with a finite value, by measure."""
     table = comparison.strata
-    wanted = ("collapse_index", "detail_energy", str(comparison.summary["lead"]))
+    wanted = ("collapse_index", "detail_energy", comparison.summary.lead)
     if not len(table):
         return {}
     table = table[np.isfinite(table["value"].to_numpy(np.float64))]

@@ -7,12 +7,13 @@ with hollow markers and dashed lines.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cooanalysis.analysis.summary_record import Interval
 from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.plots.numbers import has_value
 from cooanalysis.plots.style import (
@@ -36,18 +37,10 @@ LONGEST_NAME = 20
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "v", "P", "X", "h")
 
-Rows = dict[str, dict[str, Any]]
-"""Name of a model to its row of a frame: ``value``, ``ci_low``, ``ci_high``."""
-
-
-def kinds_of(comparison: ComparisonRecord) -> dict[str, str]:
-    """Name of each model to its kind: ``hr``, ``bicubic``, …"""
-    return {str(model["name"]): str(model["kind"]) for model in comparison.summary["models"]}
-
 
 def looks_of(comparison: ComparisonRecord) -> dict[str, dict[str, Any]]:
     """Color, marker and line of every model but the ground truth, which is black in all figures."""
-    kinds = kinds_of(comparison)
+    kinds = comparison.summary.kinds
     looks: dict[str, dict[str, Any]] = {}
     number = 0
     for name, kind in kinds.items():
@@ -69,7 +62,7 @@ def looks_of(comparison: ComparisonRecord) -> dict[str, dict[str, Any]]:
 
 def truth_line(width: float = 1.2) -> Line2D:
     """The entry of the ground truth in a legend."""
-    return Line2D([], [], color=BLACK, lw=width, label="truth")
+    return Line2D([], [], color=BLACK, lw=width, label="ground truth")
 
 
 def legend_above(fig: Figure, looks: Mapping[str, dict[str, Any]], *more: Line2D) -> None:
@@ -82,16 +75,21 @@ def legend_above(fig: Figure, looks: Mapping[str, dict[str, Any]], *more: Line2D
     fig.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
-def totals_of(comparison: ComparisonRecord, measure: str) -> Rows:
-    """Rows of the totals of a measure by model; only those with a finite value."""
+def totals_of(comparison: ComparisonRecord, measure: str) -> dict[str, Interval]:
+    """Totals of a measure by model; only those with a finite value."""
     table = comparison.totals[comparison.totals["measure"] == measure]
-    rows: Iterable[dict[Any, Any]] = table.to_dict("records")
-    return {str(row["model"]): row for row in rows if has_value(row)}
+    totals = {
+        str(name): Interval(value=value, ci_low=low, ci_high=high)
+        for name, value, low, high in zip(
+            *(table[key] for key in ("model", "value", "ci_low", "ci_high")), strict=True
+        )
+    }
+    return {name: total for name, total in totals.items() if has_value(total)}
 
 
 def title_of(comparison: ComparisonRecord, measure: str) -> str:
     """How a measure is called in figures."""
-    return str(next(m["title"] for m in comparison.summary["measures"] if m["name"] == measure))
+    return next(m.title for m in comparison.summary.measures if m.name == measure)
 
 
 def shown_name(name: str) -> str:

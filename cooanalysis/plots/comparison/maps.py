@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cooanalysis.comparison.record import ComparisonRecord
-from cooanalysis.plots.comparison.looks import kinds_of, shown_name
+from cooanalysis.plots.comparison.looks import shown_name
 from cooanalysis.plots.images import Extent, averaged_down, map_grid
 from cooanalysis.plots.plot import Plot
 from cooanalysis.plots.style import GRAY, WIDTH, color_bar, image_axes, minus, new_figure
@@ -47,12 +46,12 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
                               interpolation="nearest")  # fmt: skip
         for ax in row:
             image_axes(ax, size[0], size[1])
-    for ax, title in zip(axes[0], ["truth", *map(shown_name, models)], strict=True):
+    for ax, title in zip(axes[0], ["ground truth", *map(shown_name, models)], strict=True):
         ax.set_title(title, loc="center", fontsize=7.5, fontweight="normal")
     if drawn is not None:
         bar = fig.colorbar(drawn, ax=list(axes.ravel()), pad=0.015, aspect=35, extend="max")
         bar.ax.set_ylim(lowest, limit)
-        color_bar(bar, "given up (below 0: added), gray levels squared")
+        color_bar(bar, "lost (below 0: added), 8-bit values squared")
     return fig
 
 
@@ -72,7 +71,7 @@ def mapped(comparison: ComparisonRecord) -> tuple[list[str], list[str]]:
     if not len(comparison.maps):
         return [], []
     measured = {str(name) for name in comparison.maps["image"].unique()}
-    kinds = kinds_of(comparison)
+    kinds = comparison.summary.kinds
     found = set(comparison.maps["model"].unique())
     order = sorted(
         (name for name in comparison.names if name in found),
@@ -125,9 +124,8 @@ def patch_grid(
     comparison: ComparisonRecord, rows: pd.DataFrame, image: str, column: str
 ) -> tuple[Floats, Extent]:
     """:func:`cooanalysis.plots.images.map_grid` with the sizes of the comparison."""
-    settings: Mapping[str, Any] = (comparison.summary.get("config") or {}).get("analysis") or {}
-    patch = float(settings.get("patch_width") or 1)
-    return map_grid(rows, float(comparison.summary["scale"]), patch, image, column)
+    summary = comparison.summary
+    return map_grid(rows, summary.scale, summary.config.analysis.patch_width, image, column)
 
 
 def color_limits(grids: list[Floats], quantile: float) -> tuple[float, float]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.comparison.summary_record import MeasureInfo
 from cooanalysis.metrics.registry import METRICS, PYIQA
-from cooanalysis.plots.comparison.looks import kinds_of, shown_name, totals_of
+from cooanalysis.plots.comparison.looks import shown_name, totals_of
 from cooanalysis.plots.comparison.points import draw_points, label_points
+from cooanalysis.plots.numbers import value_of
 from cooanalysis.plots.plot import Plot
 from cooanalysis.plots.style import BLACK, GRAY, minus, new_figure
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BETTER = {"lower": "← better", "higher": "better →", "one": "better: nearer to 1"}
-Measure = Mapping[str, Any]
 
 
 def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
@@ -31,12 +31,12 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     assert across is not None and up is not None  # see missing()
     fig = new_figure(fig, 5.2, 3.7)
     ax = fig.add_subplot()
-    points = draw_points(comparison, ax, across["name"], up["name"])
+    points = draw_points(comparison, ax, across.name, up.name)
     ax.margins(0.1)
-    unit = f" [{across['unit']}]" if across["unit"] else ""
-    ax.set_xlabel(f"{across['title']}{unit}     better →")
-    ax.set_ylabel(f"{up['title']}     {BETTER[up['direction']]}")
-    _mark_truth(comparison, ax, up["name"])
+    unit = f" [{across.unit}]" if across.unit else ""
+    ax.set_xlabel(f"{across.title}{unit}     better →")
+    ax.set_ylabel(f"{up.title}     {BETTER[up.direction]}")
+    _mark_truth(comparison, ax, up.name)
     label_points(ax, points)
     return fig
 
@@ -47,34 +47,32 @@ def missing(comparison: ComparisonRecord) -> str | None:
     if (
         across
         and up
-        and (
-            totals_of(comparison, across["name"]).keys() & totals_of(comparison, up["name"]).keys()
-        )
+        and (totals_of(comparison, across.name).keys() & totals_of(comparison, up.name).keys())
     ):
         return None
     return "No model has both a PSNR and a perceptual measure."
 
 
-def axes_of(comparison: ComparisonRecord) -> tuple[Measure | None, Measure | None]:
+def axes_of(comparison: ComparisonRecord) -> tuple[MeasureInfo | None, MeasureInfo | None]:
     """The measures of the two axes: across and up."""
-    known = {str(m["name"]): m for m in comparison.summary["measures"]}
+    known = {m.name: m for m in comparison.summary.measures}
     learned = [
         name
         for name in known
         if name.startswith(PYIQA) or (name in METRICS and METRICS[name].kind == "learned")
     ]
-    wanted = ["st-lpips", *learned, str(comparison.summary["lead"])]
+    wanted = ["st-lpips", *learned, comparison.summary.lead]
     across = next((known[name] for name in ("psnr_y", "psnr_rgb") if name in known), None)
     return across, next((known[name] for name in wanted if name in known), None)
 
 
 def _mark_truth(comparison: ComparisonRecord, ax: Axes, measure: str) -> None:
     """A line where the ground truth lies, which has no finite PSNR, or a note about it."""
-    name = next((name for name, kind in kinds_of(comparison).items() if kind == "hr"), "")
+    name = next((name for name, kind in comparison.summary.kinds.items() if kind == "hr"), "")
     row = totals_of(comparison, measure).get(name)
     if row is None:
         return
-    value, (low, high) = float(row["value"]), ax.get_ylim()
+    value, (low, high) = value_of(row), ax.get_ylim()
     # Drawn to scale, a ground truth far away would squeeze the models into a corner.
     far = value < low - (high - low) or value > high + (high - low)
     text = minus(f"{shown_name(name)}: {value:.3g}, at infinite PSNR")

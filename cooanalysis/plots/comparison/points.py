@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.plots.comparison.looks import DECLOSS, looks_of, shown_name, totals_of
-from cooanalysis.plots.numbers import bars_of
+from cooanalysis.plots.numbers import bars_of, value_of
 from cooanalysis.plots.style import any_script
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw_points(comparison: ComparisonRecord, ax: Axes, across: str, up: str) ->
     for name, look in looks_of(comparison).items():
         if name not in xs or name not in ys:
             continue
-        x, y = float(xs[name]["value"]), float(ys[name]["value"])
+        x, y = value_of(xs[name]), value_of(ys[name])
         ax.errorbar(
             [x], [y], xerr=bars_of([xs[name]]), yerr=bars_of([ys[name]]),
             ecolor=to_rgba(look["color"], 0.45), elinewidth=0.8, capsize=0, ms=6.0,

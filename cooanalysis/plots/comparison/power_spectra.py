@@ -33,7 +33,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
         ax.fill_between(x, np.fmax(low, lowest), high, color=look["color"], alpha=0.13, lw=0)
         every = max(1, len(x) // 8)
         ax.plot(x, value, markevery=(number % every, every), **look)
-    nyquist = 0.5 / float(comparison.summary["scale"])
+    nyquist = 0.5 / comparison.summary.scale
     ax.axvline(nyquist, color=GRAY, lw=1.0, ls=(0, (4, 2)))
     ax.annotate(f"LR Nyquist\n{nyquist:.3g}", (nyquist, 0.03), (-4, 0), fontsize=7.0,
                 xycoords=("data", "axes fraction"), textcoords="offset points", ha="right",
@@ -41,7 +41,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     ax.set_xlim(0.0, 1.01 * float(table["frequency"].max()))
     plain_log_axis(ax)
     ax.set_xlabel("frequency (cycles per HR pixel)")
-    ax.set_ylabel("power relative to the truth's (log scale)")
+    ax.set_ylabel("power relative to the ground truth (log scale)")
     legend_above(fig, looks, truth_line())
     return fig
 
