@@ -28,7 +28,7 @@ result
 # resample whole images, because patches of one image resemble each other.
 
 # %%
-result.summary["psnr_ceiling_db"]
+result.summary.psnr_ceiling_db
 
 # %% [markdown]
 # Every query patch is a row of `result.groups`: the entropy of its group of potential high-resolution (HR) patches,

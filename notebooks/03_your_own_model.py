@@ -60,9 +60,8 @@ comparison
 # Every sentence is one that the intervals support.
 
 # %%
-for name in comparison.names:
-    verdict = next(m["verdict"] for m in comparison.summary["models"] if m["name"] == name)
-    print(f"{name}:", *verdict, "\n")
+for model in comparison.summary.models:
+    print(f"{model.name}:", *model.verdict, "\n")
 
 # %% [markdown]
 # ## In numbers

@@ -110,9 +110,10 @@ result = coo.analyze(
     "sample", scale=4, queries=800, features=("sparsity", "subbands", "pixels"), map_images=0
 )
 rows = []
-for name, space in result.summary["manifold"].items():
-    ratio = space["center_ratio"]
-    rows.append({"features": name, **ratio, "warning": space["warning"]})
+for name, space in result.summary.manifold.items():
+    ratio = space.center_ratio
+    interval = {"ratio": ratio.value, "low": ratio.ci_low, "high": ratio.ci_high}
+    rows.append({"features": name, **interval, "warning": space.warning})
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
@@ -120,7 +121,7 @@ pd.DataFrame(rows).round(3)
 #
 # Members of a group share *nearly* the LR patch of the query, not exactly. In a small reference set they differ more,
 # which makes groups too wide and the PSNR ceiling too low. Groups of half the size are nearer; where the ceiling moves
-# much between the two (`half_k_db`), it is not to be trusted, and the summary says whether it is.
+# much between the two (`half_k_db`), it is unreliable, and the summary says so.
 
 # %%
-result.summary["psnr_ceiling_db"]
+result.summary.psnr_ceiling_db

@@ -7,10 +7,11 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from fake_result import fake_result
+from fake_result import edited, fake_result
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -112,15 +113,17 @@ def test_missing_numbers_are_tolerated(result: Result) -> None:
     groups["entropy_copula"] = -np.inf
     maps = result.maps.copy()
     maps.loc[::3, "entropy"] = np.nan
-    summary = dict(result.summary)
     nothing = {"value": None, "ci_low": None, "ci_high": None}
-    summary["psnr_center_db"] = summary["detail_energy"] = nothing
-    rows = [dict(row) for row in summary["detail_energy_by_decile"]]
-    rows[3]["retained"] = nothing
-    rows[4]["retained"] = {"value": 1.4, "ci_low": None, "ci_high": None}
-    summary["detail_energy_by_decile"] = rows
-    summary["manifold"] = {"subbands": summary["manifold"]["subbands"] | {"center_ratio": nothing}}
-    broken = replace(result, groups=groups, maps=maps, summary=summary)
+
+    def spoil(summary: dict[str, Any]) -> None:
+        summary["psnr_center_db"] = summary["detail_energy"] = nothing
+        summary["detail_energy_by_decile"][3]["retained"] = nothing
+        summary["detail_energy_by_decile"][4]["retained"] = nothing | {"value": 1.4}
+        summary["manifold"] = {
+            "subbands": summary["manifold"]["subbands"] | {"center_ratio": nothing}
+        }
+
+    broken = replace(result, groups=groups, maps=maps, summary=edited(result.summary, spoil))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figures = png_figures(broken)

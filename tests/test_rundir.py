@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_result import fake_result
+from msgspec.structs import replace
 
 import cooanalysis as coo
 from cooanalysis.errors import RunDirectoryError
@@ -39,7 +40,8 @@ def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds and have their own tests; here only the files' fate matters."""
     monkeypatch.setattr("cooanalysis.plots.save_figures", lambda *_: [])
     monkeypatch.setattr(
-        "cooanalysis.report.write_report", lambda _, path, pictures: path.write_text("report")
+        "cooanalysis.report.analysis.write_report",
+        lambda _, path, pictures: path.write_text("report"),
     )
 
 
@@ -86,7 +88,11 @@ def fail(*_: object, **__: object) -> None:
 @pytest.mark.parametrize("old", [False, True], ids=["new", "over an old run"])
 @pytest.mark.parametrize(
     "step",
-    ["pandas.DataFrame.to_parquet", "numpy.savez_compressed", "cooanalysis.report.write_report"],
+    [
+        "pandas.DataFrame.to_parquet",
+        "numpy.savez_compressed",
+        "cooanalysis.report.analysis.write_report",
+    ],
 )
 def test_a_failure_in_the_middle_leaves_what_was_there(
     step: str, old: bool, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -108,7 +114,7 @@ def test_an_interruption_leaves_nothing_and_is_passed_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cooanalysis.report.write_report", interrupt)
+    monkeypatch.setattr("cooanalysis.report.analysis.write_report", interrupt)
     with pytest.raises(KeyboardInterrupt):
         result.save(tmp_path / "run")
     assert not list(tmp_path.iterdir())
@@ -137,7 +143,8 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_take_its_place(
 def test_a_summary_that_is_not_json_is_our_bug_and_leaves_nothing(
     result: Result, tmp_path: Path
 ) -> None:
-    broken = Result(result.summary | {"x": float("nan")}, result.groups, result.maps, (), {})
+    summary = replace(result.summary, timings_s={"total": float("nan")})
+    broken = Result(summary, result.groups, result.maps, (), {})
     with pytest.raises(ValueError, match="not JSON compliant"):
         broken.save(tmp_path / "run")
     assert not list(tmp_path.iterdir())
@@ -146,12 +153,12 @@ def test_a_summary_that_is_not_json_is_our_bug_and_leaves_nothing(
 def test_overwriting_replaces_the_whole_run(result: Result, tmp_path: Path) -> None:
     out = result.save(tmp_path / "run")
     (out / "stale.txt").write_text("from the run before")
-    other = Result(result.summary | {"seed": 5}, result.groups, result.maps, (), {})
+    other = Result(replace(result.summary, seed=5), result.groups, result.maps, (), {})
     with pytest.raises(RunDirectoryError, match="another configuration or other data.*--overwrite"):
         other.save(out)
-    assert coo.load(out).summary["seed"] == 0
+    assert coo.load(out).summary.seed == 0
     other.save(out, overwrite=True)
-    assert coo.load(out).summary["seed"] == 5
+    assert coo.load(out).summary.seed == 5
     assert set(contents(out)) == FILES
 
 

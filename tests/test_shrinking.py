@@ -26,7 +26,8 @@ def undisturbed() -> coo.Result:
 
 
 def told(result: coo.Result, words: str) -> list[str]:
-    return [warning for warning in result.summary["warnings"] if words in warning]
+    texts = [str(notice.facts["text"]) for notice in result.summary.warnings]
+    return [text for text in texts if words in text]
 
 
 def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
@@ -93,7 +94,7 @@ def test_a_full_gpu_hands_over_to_the_cpu(
         )
     found = coo.analyze("sample", **(SMALL | {"engine": "torch"}))
     assert told(found, "the GPU ran out of memory; neighbors were searched on the CPU")
-    assert found.summary["engine"]["engine"] == "faiss-cpu"
+    assert found.summary.engine.engine == "faiss-cpu"
     assert_equal(found, undisturbed)
 
 

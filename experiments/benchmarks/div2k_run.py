@@ -8,7 +8,6 @@ count), and holds what it reports against what was asked for.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import Annotated
 import typer
 from contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 from options import DataRoot, Out
+
+from cooanalysis.analysis.files import read_summary
 
 PATCHES, GIBIBYTES, RECALL = 3e7, 8.0, 0.98
 
@@ -60,8 +61,8 @@ def main(
         )
         if reason or process.returncode:
             raise SystemExit(reason or f"coo-analyze ended with exit status {process.returncode}")
-        summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    timings = summary["timings_s"]
+        summary = read_summary(run)
+    timings = summary.timings_s
     split = {stage: seconds for stage, seconds in timings.items() if stage != "total"}
     rows: list[Row] = [{"stage": stage, "seconds": value} for stage, value in split.items()]
     rest = seconds - sum(split.values())
@@ -69,21 +70,22 @@ def main(
         {"stage": "start, figures, report, tables", "seconds": rest},
         {"stage": "**whole command**", "seconds": seconds},
     ]
-    patches = float(summary["n_reference_patches"])
-    recall = summary["recall_at_k"]["value"]
+    patches = float(summary.n_reference_patches)
+    found = summary.recall_at_k
+    recall = float("nan") if found is None or found.value is None else found.value
     ratios = [
         Ratio("reference patches", patches, (">=", PATCHES)),
         Ratio("peak resident memory, GiB", seen / GIB, ("<=", GIBIBYTES)),
         Ratio("recall@k", recall, (">=", RECALL)),
-        Ratio("queries a second", summary["n_queries"] / seconds),
+        Ratio("queries a second", summary.n_queries / seconds),
     ]
     notes = [
-        f"{summary['dataset']['title']}, {summary['dataset']['n_images']} images, "
-        f"{summary['n_queries']:,} queries, k = {k}, --memory {memory:g}, index "
-        f"{summary['engine']['index']}, effort {summary['engine']['effort']}; decoded images "
+        f"{summary.dataset.title}, {summary.dataset.n_images} images, "
+        f"{summary.n_queries:,} queries, k = {k}, --memory {memory:g}, index "
+        f"{summary.engine.index}, effort {summary.engine.effort}; decoded images "
         f"{'made by this run' if fresh_cache else 'perhaps of an earlier run'}. Peak memory by "
-        f"sampling; the run itself reports {(summary['peak_rss_bytes'] or 0) / GIB:.2f} GiB.",
-        *(f"Warning of the run: {warning}" for warning in summary["warnings"]),
+        f"sampling; the run itself reports {(summary.peak_rss_bytes or 0) / GIB:.2f} GiB.",
+        *(f"Warning of the run: {notice.code} {dict(notice.facts)}" for notice in summary.warnings),
     ]
     publish("div2k", "A run of DIV2K's size", rows, ratios, notes, out)
 

@@ -44,7 +44,7 @@ def plan(
     with open_cluster(workers=workers, config=config) as cluster:
         start = time.perf_counter() - started
         result = plan.run(cluster=cluster)
-    seconds = result.summary["timings_s"]
+    seconds = result.summary.timings_s
     measuring = sum(
         value for stage, value in seconds.items()
         if stage.startswith(("centers", "entropy ", "groups, "))

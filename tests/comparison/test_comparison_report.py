@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -108,12 +109,12 @@ def test_names_of_points_lie_beside_the_words_of_the_axes(comparison: coo.Compar
             assert text is word or not overlaps, text.get_text()
 
 
-def test_an_untrusted_ceiling_is_called_so(comparison: coo.Comparison) -> None:
-    ceiling = comparison.summary["psnr_ceiling_db"] | {"trusted": False}
+def test_an_unreliable_ceiling_is_called_so(comparison: coo.Comparison) -> None:
+    ceiling = replace(comparison.summary.psnr_ceiling_db, reliable=False)
     doubtful = dataclasses.replace(
-        comparison, summary=comparison.summary | {"psnr_ceiling_db": ceiling}
+        comparison, summary=replace(comparison.summary, psnr_ceiling_db=ceiling)
     )
-    assert "not to be trusted" in captions(doubtful)["maps"]
+    assert "unreliable" in captions(doubtful)["maps"]
     assert "together" not in captions(comparison)["crops"]
 
 
@@ -183,7 +184,7 @@ def test_the_page_holds_all_pictures_and_verdicts(comparison: coo.Comparison, pa
         ]  # fmt: skip
         assert all(url.startswith("data:image/png;base64,") for _, url in place["pictures"])
     assert 'data-left="net" data-right="net-decloss"' in page
-    sentences = [text for model in comparison.summary["models"] for text in model["verdict"]]
+    sentences = [text for model in comparison.summary.models for text in model.verdict]
     plain = re.sub(r"&[#\w]+;", "'", page)
     for sentence in sentences:
         assert sentence.replace(HOSTILE, "")[:40].replace(">", "'") in plain
@@ -197,8 +198,8 @@ def test_a_page_without_pictures_says_so(comparison: coo.Comparison) -> None:
 
 def test_captions_say_arrows_only_where_there_are_any(comparison: coo.Comparison) -> None:
     assert "An arrow leads" in captions(comparison)["collapse_manifold"]
-    summary = json.loads(json.dumps(comparison.summary))
-    summary["models"] = [m for m in summary["models"] if m["name"] != "net-decloss"]
+    others = tuple(m for m in comparison.summary.models if m.name != "net-decloss")
+    summary = replace(comparison.summary, models=others)
     single = dataclasses.replace(comparison, summary=summary)
     assert "An arrow leads" not in captions(single)["collapse_manifold"]
 
