@@ -14,7 +14,6 @@ from typing import Any, get_args
 import jsonschema
 import msgspec
 import pytest
-from fake_result import edited, fake_result
 from msgspec.structs import replace
 
 from cooanalysis.analysis.summary_record import (
@@ -33,6 +32,7 @@ from cooanalysis.report.numbers import Number, images, seconds, size
 from cooanalysis.report.reasons import ceiling_reason, intervals, reliability_reason
 from cooanalysis.report.sentences import caveats
 from cooanalysis.results import Result, summary_schema
+from tests.helpers.fake_result import edited, fake_result
 
 HOSTILE = "<script>alert(1)</script>.png"
 QUOTES = "\"' onerror='alert(2)' $x^2$ {{ 7*7 }}.png"

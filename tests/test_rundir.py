@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fake_result import fake_result
 from msgspec.structs import replace
 
 import cooanalysis as coo
@@ -26,6 +25,7 @@ from cooanalysis.runtime.run_directory import (
     checkpoints,
     finished_run,
 )
+from tests.helpers.fake_result import fake_result
 
 FILES = {"summary.json", "groups.parquet", "maps.parquet", "examples.npz", "report.html"}
 

@@ -196,6 +196,15 @@ def printable(text: str, longest: int) -> str:
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
 
 
+def shortened(text: str, longest: int) -> str:
+    """Like :func:`printable`, but cut in the middle: ends of names distinguish models."""
+    clean = printable(text, len(text))
+    if len(clean) <= longest:
+        return clean
+    tail = longest // 2
+    return f"{clean[: longest - tail - 1]}…{clean[-tail:]}"
+
+
 def minus(text: str) -> str:
     """The text with minus signs in place of hyphens."""
     return text.replace("-", "\N{MINUS SIGN}")

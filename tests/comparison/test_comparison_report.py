@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 import cooanalysis as coo
 from cooanalysis.data import upsample
-from cooanalysis.plots.comparison import FIGURES, save_figures, unavailable
+from cooanalysis.plots import COMPARISON_FIGURES, save_figures, unavailable
 from cooanalysis.report.comparison import captions, card, render_report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -72,7 +72,7 @@ def test_every_figure_is_drawn_the_same_twice(comparison: coo.Comparison, tmp_pa
     first = save_figures(comparison, tmp_path / "a")
     second = save_figures(comparison, tmp_path / "b")
     assert [path.name for path in first] == [
-        f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
+        f"{name}.{kind}" for name in COMPARISON_FIGURES for kind in ("png", "pdf")
     ]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
@@ -81,7 +81,7 @@ def test_a_figure_without_data_says_so(comparison: coo.Comparison, tmp_path: Pat
     bare = without(comparison)
     assert set(unavailable(bare)) == {"against_entropy", "power_spectra", "crops", "maps"}
     for name, reason in unavailable(bare).items():
-        figure = FIGURES[name](bare, None)
+        figure = COMPARISON_FIGURES[name](bare, None)
         assert reason in "".join(text.get_text() for text in figure.texts)
     names = {path.stem for path in save_figures(bare, tmp_path)}
     assert names == {"perception_distortion", "collapse_manifold"}
@@ -119,7 +119,7 @@ def test_an_unreliable_ceiling_is_called_so(comparison: coo.Comparison) -> None:
 
 
 def test_figures_are_listed_for_completion(comparison: coo.Comparison) -> None:
-    assert set(FIGURES) <= set(dir(comparison.plot))
+    assert set(COMPARISON_FIGURES) <= set(dir(comparison.plot))
     with pytest.raises(AttributeError, match="there are perception_distortion"):
         _ = comparison.plot.nothing
 

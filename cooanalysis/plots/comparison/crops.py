@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.record import ComparisonRecord, Crop
 from cooanalysis.plots.comparison.looks import looks_of, shown_name
 from cooanalysis.plots.plot import Plot
-from cooanalysis.plots.style import BLACK, DPI, GRAY, WIDTH, new_figure, printable
+from cooanalysis.plots.style import BLACK, DPI, GRAY, WIDTH, new_figure, shortened
 
 CROPS_SHOWN = 6
 TILE = 160
@@ -41,7 +41,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     size = 8.0 * max(1.0, width / (WIDTH * DPI))
     looks = looks_of(comparison)
     for number, name in enumerate(columns):
-        title = printable(name, max(6, int(side / (1.25 * size))))
+        title = shortened(name, max(6, int(side / (1.25 * size))))
         ax.text(number * (side + gap) + side / 2, -gap, title, ha="center", va="bottom",
                 fontsize=size, color=looks.get(name, {"color": BLACK})["color"])  # fmt: skip
     for number, crop in enumerate(shown):

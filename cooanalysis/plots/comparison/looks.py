@@ -26,7 +26,7 @@ from cooanalysis.plots.style import (
     SKY,
     VERMILLION,
     WIDTH,
-    printable,
+    shortened,
 )
 
 DECLOSS = "-decloss"
@@ -94,4 +94,4 @@ def title_of(comparison: ComparisonRecord, measure: str) -> str:
 
 def shown_name(name: str) -> str:
     """A name that a font can draw, not too long."""
-    return printable(name, LONGEST_NAME)
+    return shortened(name, LONGEST_NAME)

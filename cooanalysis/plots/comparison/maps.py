@@ -12,7 +12,7 @@ from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.plots.comparison.looks import shown_name
 from cooanalysis.plots.images import Extent, averaged_down, map_grid
 from cooanalysis.plots.plot import Plot
-from cooanalysis.plots.style import GRAY, WIDTH, color_bar, image_axes, minus, new_figure
+from cooanalysis.plots.style import GRAY, WIDTH, color_bar, image_axes, minus, new_figure, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +46,10 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
                               interpolation="nearest")  # fmt: skip
         for ax in row:
             image_axes(ax, size[0], size[1])
-    for ax, title in zip(axes[0], ["ground truth", *map(shown_name, models)], strict=True):
-        ax.set_title(title, loc="center", fontsize=7.5, fontweight="normal")
+    # A character is about 0.6 of the size of the font wide.
+    longest = max(8, int(72.0 * panel / (0.6 * 7.5)))
+    for ax, title in zip(axes[0], ["ground truth", *models], strict=True):
+        ax.set_title(shortened(title, longest), loc="center", fontsize=7.5, fontweight="normal")
     if drawn is not None:
         bar = fig.colorbar(drawn, ax=list(axes.ravel()), pad=0.015, aspect=35, extend="max")
         bar.ax.set_ylim(lowest, limit)
