@@ -2,7 +2,7 @@
 
 >>> import cooanalysis as coo
 >>> result = coo.analyze("sample", scale=4)  # doctest: +SKIP
->>> result.summary["psnr_ceiling_db"]  # doctest: +SKIP
+>>> result.summary.psnr_ceiling_db  # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -4,19 +4,23 @@ reports and files on top.
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from cooanalysis.analysis import files as analysis_files
 from cooanalysis.analysis.record import AnalysisRecord
+from cooanalysis.analysis.summary_record import AnalysisSummary
 from cooanalysis.comparison import files as comparison_files
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.comparison.summary_record import ComparisonSummary
 from cooanalysis.runtime.run_directory import FIGURES_FOLDER, REPORT_FILE, write_whole
 
 if TYPE_CHECKING:
-    from cooanalysis.plots.analysis import Plots as AnalysisPlots
-    from cooanalysis.plots.comparison import Plots as ComparisonPlots
+    from cooanalysis.plots import Plots
     from cooanalysis.report.explorer import Explorer
 
 TABLES_FOLDER = "tables"
@@ -29,9 +33,9 @@ class Result(AnalysisRecord):
     """
 
     @cached_property
-    def plot(self) -> AnalysisPlots:
+    def plot(self) -> Plots[AnalysisRecord]:
         """Figures of this result: ``result.plot.entropy_vs_center_distance()`` and so on."""
-        from cooanalysis.plots.analysis import Plots
+        from cooanalysis.plots import Plots
 
         return Plots(self)
 
@@ -48,7 +52,7 @@ class Result(AnalysisRecord):
         RunDirectoryError
             If the directory holds something else or cannot be written.
         """
-        from cooanalysis.plots.analysis import save_figures
+        from cooanalysis.plots import save_figures
         from cooanalysis.report.analysis import write_report
 
         def fill(building: Path) -> None:
@@ -73,15 +77,17 @@ class Result(AnalysisRecord):
         return explore(self)
 
     def _repr_html_(self) -> str:
-        from cooanalysis.report.sentences import summary_card
+        from cooanalysis.report.card import summary_card
 
         return summary_card(self.summary)
 
     def __repr__(self) -> str:
+        from cooanalysis.report.numbers import Number
+
         s = self.summary
         return (
-            f"<Result {s['dataset']['name']} x{s['scale']}: {s['n_queries']} queries, "
-            f"PSNR ceiling {s['psnr_ceiling_db']['value']:.2f} dB>"
+            f"<Result {s.dataset.name} x{s.scale}: {s.n_queries} queries, "
+            f"PSNR ceiling {Number.of(s.psnr_ceiling_db).plain(2, ' dB')}>"
         )
 
 
@@ -92,9 +98,9 @@ class Comparison(ComparisonRecord):
     """
 
     @cached_property
-    def plot(self) -> ComparisonPlots:
+    def plot(self) -> Plots[ComparisonRecord]:
         """Figures: ``comparison.plot.perception_distortion()`` and so on."""
-        from cooanalysis.plots.comparison import Plots
+        from cooanalysis.plots import Plots
 
         return Plots(self)
 
@@ -106,7 +112,7 @@ class Comparison(ComparisonRecord):
         RunDirectoryError
             If the directory holds something else or cannot be written.
         """
-        from cooanalysis.plots.comparison import save_figures
+        from cooanalysis.plots import save_figures
         from cooanalysis.report.comparison import write_report
         from cooanalysis.report.tables import write_tables
 
@@ -138,9 +144,34 @@ class Comparison(ComparisonRecord):
 
     def __repr__(self) -> str:
         return (
-            f"<Comparison on {self.summary['dataset']['name']} x{self.summary['scale']}: "
+            f"<Comparison on {self.summary.dataset.name} x{self.summary.scale}: "
             f"{', '.join(self.names)}>"
         )
+
+
+def summary_schema(kind: Literal["analysis", "comparison"] = "analysis") -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of ``summary.json``, generated from its record.
+
+    Parameters
+    ----------
+    kind
+        Whose run directory it is in.
+
+    Examples
+    --------
+    >>> summary_schema()["title"]
+    'AnalysisSummary'
+    >>> summary_schema("comparison")["properties"]["scale"]["enum"]
+    [2, 3, 4, 8]
+    """
+    record = ComparisonSummary if kind == "comparison" else AnalysisSummary
+    parts = msgspec.json.schema(record)["$defs"]
+    for part in parts.values():
+        # Fields have descriptions of their own.
+        text, _, _ = inspect.cleandoc(part["description"]).partition("\n\nAttributes\n")
+        part["description"] = " ".join(text.split())
+    whole = parts.pop(record.__name__)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole | {"$defs": parts}
 
 
 def load(directory: str | Path) -> Result:

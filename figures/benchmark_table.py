@@ -15,8 +15,9 @@ from cooanalysis.errors import DatasetNotFoundError
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.metrics import METRICS, Metric, available
 from cooanalysis.metrics import resolve as resolve_metrics
-from figures import style
+from figures import shipped
 from figures.contract import SHIPPED, Data, Inputs
+from figures.text import listed
 
 if TYPE_CHECKING:
     from cooanalysis.models.sources import Source
@@ -70,7 +71,7 @@ def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.Dat
     from cooanalysis.models.sources import open_source
 
     sources: list[Source] = [open_source("bicubic", "bicubic", dataset.pairs, scale=SCALE)]
-    sources += style.open_models(dataset, scale=SCALE)
+    sources += shipped.open_models(dataset, scale=SCALE)
     words = [str(dataset.root), *(pair.name for pair in dataset.pairs)]
     words += [str(source.key) for source in sources] + [metric.name for metric in metrics]
     digest = hashlib.sha256("\n".join(words).encode("utf-8", "backslashreplace")).hexdigest()[:10]
@@ -153,7 +154,7 @@ def caption(data: Data) -> str:
     ]
     sentences = [
         f"Bicubic interpolation and the shipped models ({', '.join(SHIPPED)}) at ×{facts['scale']} "
-        f"on {style.listed(sets)}: means over images ± half of their 95 % interval (bootstrap over "
+        f"on {listed(sets)}: means over images ± half of their 95 % interval (bootstrap over "
         "images); bold: best of the data set. PSNR and SSIM on luma, "
         f"{facts['scale']} border pixels cut off.",
         "The shipped models are small twins that show what a loss changes; they do not compete "
@@ -167,7 +168,7 @@ def caption(data: Data) -> str:
         )
     if facts["missing_metrics"]:
         sentences.append(
-            f"Not computed: {style.listed(facts['missing_metrics'].values())}; "
+            f"Not computed: {listed(facts['missing_metrics'].values())}; "
             "`coo-compare --metrics NAME` says what each needs."
         )
     return " ".join(sentences)
@@ -175,6 +176,4 @@ def caption(data: Data) -> str:
 
 def _ways(missing: dict[str, str]) -> dict[str, str]:
     """One remedy for all names that differ in the name alone."""
-    return {
-        style.listed(missing): next(iter(missing.values())).replace(next(iter(missing)), "NAME")
-    }
+    return {listed(missing): next(iter(missing.values())).replace(next(iter(missing)), "NAME")}

@@ -12,18 +12,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.explore import MEMBERS, as_pictures, member_pictures
-from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.measures.entropy import ESTIMATORS, entropy
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
+from cooanalysis.plots.style import BLACK, VERMILLION, laid_out, minus, new_figure, printable
+from cooanalysis.report.numbers import count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
-from figures import style
+from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
+from figures.text import listed
 
 TITLE = "Center-oriented optimization in one picture"
 
@@ -40,18 +39,13 @@ Floats = NDArray[np.float64]
 
 def data(inputs: Inputs) -> Data:
     """Groups of a few patches, and what the models answer in their place."""
-    config = AnalysisConfig(
-        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATORS.builtin[:1],
-        queries=min(inputs.queries, QUERIES), seed=inputs.seed,
-    )  # fmt: skip
-    plan = Plan.make(config, data_root=inputs.data_root)
-    models = style.open_models(plan.queries, scale=SCALE)
+    plan, models = shipped.plan_and_models(inputs, QUERIES, SCALE)
     groups = groups_of(plan, Silent(), Checkpoints())
     rows = choose(groups.entropy, groups.queries.std, groups.image)
     if not rows:
         raise MissingData("no query patch has a finite entropy; take images with some detail")
     images = {int(groups.image[row]) for row in rows}
-    outputs = style.answers(groups.run, plan.queries, models, images)
+    outputs = shipped.outputs_of(groups.run, plan.queries, models, images)
     arrays: dict[str, NDArray[Any]] = {}
     patches, distances = [], []
     for place, row in enumerate(rows):
@@ -62,7 +56,7 @@ def data(inputs: Inputs) -> Data:
                       for name, value in relative.items()]  # fmt: skip
     ranks = rankdata(groups.entropy) / len(groups.entropy)
     frame = pd.DataFrame(patches).assign(entropy_rank=[float(ranks[row]) for row in rows])
-    shown = {"n_queries": len(groups.queries), "k": config.k, "width": config.patch_width,
+    shown = {"n_queries": len(groups.queries), "k": plan.config.k, "width": plan.config.patch_width,
              "models": list(SHIPPED)}  # fmt: skip
     return Data({"patches": frame, "distances": pd.DataFrame(distances)}, arrays, shown)
 
@@ -153,8 +147,8 @@ def draw(data: Data) -> Figure:
     lefts = _lefts(names)
     wide = lefts[-1] + 1.0
     high = TITLES + len(frame) * (HEAD + 1.0 + FOOT)
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 0.04 + high * (style.DOUBLE - 0.08) / wide)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 0.04 + high * (paper.DOUBLE - 0.08) / wide)
         ax = fig.add_subplot()
         _titles(ax, names, lefts, n_members)
         for number, row in enumerate(frame.to_dict("records")):
@@ -174,7 +168,7 @@ def draw(data: Data) -> Figure:
         ax.set(xlim=(0.0, wide), ylim=(high, 0.0))
         ax.set_aspect("equal")
         ax.axis("off")
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _lefts(names: Sequence[str]) -> list[float]:
@@ -198,7 +192,7 @@ def _titles(ax: Axes, names: Sequence[str], lefts: Sequence[float], n_members: i
 
 
 def _color(name: str) -> str:
-    return plotting.VERMILLION if name == "center" else plotting.BLACK
+    return VERMILLION if name == "center" else BLACK
 
 
 def _pictures(
@@ -217,8 +211,8 @@ def _stretch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
 
 
 def _numbers(row: Mapping[Any, Any]) -> str:
-    return plotting.minus(
-        f"{plotting.printable(str(row['image']), 30)}: entropy {row['entropy gaussian']:.2f}, "
+    return minus(
+        f"{printable(str(row['image']), 30)}: entropy {row['entropy gaussian']:.2f}, "
         f"higher than {100.0 * row['entropy_rank']:.0f} % of the patches; distance to the center: "
         f"members {row['center_rms']:.2f} (root mean square), nearest {row['nearest_member']:.2f}"
     )
@@ -231,9 +225,9 @@ def caption(data: Data) -> str:
     """Say what each picture is, how the patches were chosen, and what the numbers are."""
     facts, frame = data.facts, data.frames["patches"]
     relative = data.frames["distances"].pivot(index="what", columns="place", values="relative")
-    ranks = style.listed(f"{100.0 * rank:.0f} %" for rank in frame["entropy_rank"])
+    ranks = listed(f"{100.0 * rank:.0f} %" for rank in frame["entropy_rank"])
     models = ["bicubic", *facts["models"]]
-    spans = style.listed(
+    spans = listed(
         f"{name} {relative.loc[name].min():.2f}–{relative.loc[name].max():.2f}" for name in models
     )
     truth = relative.loc["truth"]
@@ -258,7 +252,7 @@ def caption(data: Data) -> str:
         "units of the LR contrast. The patches are not picked by eye: out of "
         f"{count(facts['n_queries'])} they have the highest LR contrast among the "
         f"{NEIGHBORHOOD:.0%} nearest in entropy to the "
-        f"{style.listed(f'{q:.0%}' for q in QUANTILES)} quantiles, no image twice (entropy ranks "
+        f"{listed(f'{q:.0%}' for q in QUANTILES)} quantiles, no image twice (entropy ranks "
         f"{ranks}). These are {len(frame)} examples and prove nothing by themselves."
     )  # fmt: skip
     return text.replace("%", " %").replace("  %", " %")
@@ -269,4 +263,4 @@ def _nearer(relative: pd.DataFrame, models: Sequence[str]) -> str:
     names = [name for name in models if (relative.loc[name] < relative.loc["truth"]).all()]
     if not names:
         return ""
-    return f"; nearer to the center than the truth in every row: {style.listed(names)}"
+    return f"; nearer to the center than the truth in every row: {listed(names)}"

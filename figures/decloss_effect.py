@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cooanalysis.measures.bootstrap import Estimate
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
-from figures import measured, style
+from cooanalysis.plots.style import BLACK, GRAY, laid_out, minus, new_figure
+from cooanalysis.report.numbers import count
+from figures import measured, paper, shipped
 from figures.contract import SHIPPED, Data, Inputs
+from figures.text import as_number, listed
 
 TITLE = "With and without DECLoss"
 
@@ -34,8 +35,8 @@ def data(inputs: Inputs) -> Data:
     table = measured.models()
     log = measured.training()
     curves = training_cost(log)
-    comparison = style.comparison(inputs)
-    lead = str(comparison.summary["lead"])
+    comparison = shipped.comparison(inputs)
+    lead = comparison.summary.lead
     strata = comparison.strata
     deciles = strata[strata["measure"].isin([COLLAPSE, lead]) & strata["model"].isin(SHIPPED)]
     small = table[table["experiment"] == "small"]
@@ -51,9 +52,9 @@ def data(inputs: Inputs) -> Data:
     origin = [run for name, run in measured.provenance().items() if name.startswith("small/")]
     facts = {
         "lead": lead,
-        "lead_title": next(m["title"] for m in comparison.summary["measures"] if m["name"] == lead),
-        "dataset": str(comparison.summary["dataset"]["title"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "lead_title": next(m.title for m in comparison.summary.measures if m.name == lead),
+        "dataset": comparison.summary.dataset.title,
+        "n_images": comparison.summary.dataset.n_images,
         "seeds": int(claim["seed"].nunique()),
         "iterations": int(curves["iteration"].max()),
         "parameters": int(origin[0]["parameters"]),
@@ -105,8 +106,8 @@ def training_decloss(log: pd.DataFrame) -> pd.DataFrame:
 
 def draw(data: Data) -> Figure:
     """Draw six panels; see the caption."""
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 4.9)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 4.9)
         axes = fig.subplots(2, 3)
         _plane(axes[0, 0], data.frames["plane"])
         deciles, lead = data.frames["deciles"], data.facts["lead"]
@@ -121,11 +122,11 @@ def draw(data: Data) -> Figure:
         titles = ("perception and distortion", "collapse by entropy", "distance to clean images",
                   "spread of answers", "entropy given features", "training")  # fmt: skip
         for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
-            style.letter(ax, name, title)
-        handles = [style.handle(name, **style.MODELS[name]) for name in SHIPPED]
-        handles.append(style.handle("truth, clean images", color=plotting.BLACK, lw=1.0))
+            paper.letter(ax, name, title)
+        handles = [paper.handle(name, **paper.MODELS[name]) for name in SHIPPED]
+        handles.append(paper.handle("truth, clean images", color=BLACK, lw=1.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=5)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _plane(ax: Axes, table: pd.DataFrame) -> None:
@@ -134,26 +135,26 @@ def _plane(ax: Axes, table: pd.DataFrame) -> None:
     for temperature, rows in ablation.groupby("temperature"):
         ordered = rows.sort_values("weight")
         line: dict[str, Any] = {
-            "color": plotting.GRAY,
+            "color": GRAY,
             "lw": 0.9,
             "ls": LINES.get(float(str(temperature)), "-."),
         }
         ax.plot(ordered["psnr_y"], ordered["st_lpips"], zorder=2, **line)
-        handles.append(style.handle(f"temp. {temperature:g}", **line))
+        handles.append(paper.handle(f"temp. {temperature:g}", **line))
     for place, (weight, rows) in enumerate(ablation.groupby("weight")):
         dot: dict[str, Any] = {
-            "color": plotting.GRAY,
+            "color": GRAY,
             "ls": "",
             "marker": "o",
             "mec": "none",
             "ms": 2.0 + 1.5 * place,
         }
         ax.plot(rows["psnr_y"], rows["st_lpips"], zorder=3, **dot)
-        handles.append(style.handle(f"weight {weight:g}", **dot))
+        handles.append(paper.handle(f"weight {weight:g}", **dot))
     seeds = table[table["weight"].isna()]
     for name in SHIPPED:
         rows = seeds[seeds["variant"] == name]
-        look = {**style.MODELS[name], "ls": ""}
+        look = {**paper.MODELS[name], "ls": ""}
         ax.plot(rows["psnr_y"], rows["st_lpips"], ms=4.0, zorder=4, **look)
     ax.margins(x=0.08, y=0.08)
     low, high = ax.get_ylim()
@@ -164,11 +165,11 @@ def _plane(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _deciles(ax: Axes, rows: pd.DataFrame, goal: float) -> None:
-    ax.axhline(goal, color=plotting.BLACK, lw=1.0, zorder=1)
+    ax.axhline(goal, color=BLACK, lw=1.0, zorder=1)
     for number, name in enumerate(SHIPPED):
         one = rows[rows["model"] == name].sort_values("stratum")
-        ax.errorbar(one["stratum"] + 0.12 * (number - 1.5), one["value"], yerr=style.errorbars(one),
-                    ms=3.0, lw=1.0, capsize=0, elinewidth=0.7, **style.MODELS[name])  # fmt: skip
+        ax.errorbar(one["stratum"] + 0.12 * (number - 1.5), one["value"], yerr=paper.errorbars(one),
+                    ms=3.0, lw=1.0, capsize=0, elinewidth=0.7, **paper.MODELS[name])  # fmt: skip
     ax.set(xticks=(1, 4, 7, 10), xlabel="entropy decile (10: highest)")
     ax.grid(False, axis="x")
 
@@ -177,18 +178,18 @@ def _claim(ax: Axes, table: pd.DataFrame, measure: str) -> None:
     for place, (twin, variant) in enumerate(TWINS.items()):
         by_seed = table.pivot(index="seed", columns="variant", values=measure)
         for pair in by_seed[[twin, variant]].to_numpy(np.float64):
-            ax.plot([2.6 * place, 2.6 * place + 1], pair, color=style.MODELS[twin]["color"],
+            ax.plot([2.6 * place, 2.6 * place + 1], pair, color=paper.MODELS[twin]["color"],
                     lw=0.8, zorder=2)  # fmt: skip
         for step, name in enumerate((twin, variant)):
             values = by_seed[name].to_numpy(np.float64)
-            look = {**style.MODELS[name], "ls": ""}
+            look = {**paper.MODELS[name], "ls": ""}
             ax.plot(np.full(len(values), 2.6 * place + step), values, ms=4.0, zorder=3, **look)
     ax.set_xticks([0, 1, 2.6, 3.6], ["without", "with"] * 2, fontsize=6.5)
     ax.set_xlim(-0.5, 4.1)
     ax.grid(False, axis="x")
     for place, twin in enumerate(TWINS):
         ax.text(2.6 * place + 0.5, 0.97, twin, transform=ax.get_xaxis_transform(), ha="center",
-                va="top", fontsize=7.0, color=style.MODELS[twin]["color"])  # fmt: skip
+                va="top", fontsize=7.0, color=paper.MODELS[twin]["color"])  # fmt: skip
     ax.margins(y=0.16)
 
 
@@ -198,7 +199,7 @@ def _training(ax: Axes, cost: pd.DataFrame, decloss: pd.DataFrame) -> None:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    above.axhline(0.0, color=style.MODELS["l1"]["color"], lw=1.0, zorder=1)
+    above.axhline(0.0, color=paper.MODELS["l1"]["color"], lw=1.0, zorder=1)
     percent = cost.copy()
     columns = ["value", "ci_low", "ci_high"]
     percent[columns] = 100.0 * (percent[columns] - 1.0)
@@ -215,7 +216,7 @@ def _training(ax: Axes, cost: pd.DataFrame, decloss: pd.DataFrame) -> None:
 def _curves(ax: Axes, rows: pd.DataFrame) -> None:
     for name in [name for name in SHIPPED if name in set(rows["variant"])]:
         one = rows[rows["variant"] == name].sort_values("iteration")
-        look = style.MODELS[name]
+        look = paper.MODELS[name]
         ax.fill_between(one["iteration"], one["ci_low"], one["ci_high"], color=look["color"],
                         alpha=0.1, lw=0)  # fmt: skip
         ax.plot(one["iteration"], one["value"], ms=3.0, lw=1.0, **look)
@@ -258,18 +259,18 @@ def _pair(data: Data, measure: str, name: str, digits: int, unit: str = "") -> s
     told = []
     for twin, variant in TWINS.items():
         row = table[(table["measure"] == measure) & (table["variant"] == variant)].iloc[0]
-        change = Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
+        change = as_number(row)
         sure = change.above(0.0) or change.below(0.0)
         text = f"{_signed(row, digits)}{unit} for {twin}"
         told.append(text if sure else f"{text}, not surely")
-    return f"{name} changes by {style.listed(told)}"
+    return f"{name} changes by {listed(told)}"
 
 
 def _signed(row: Any, digits: int) -> str:
     text = (
         f"{row['value']:+.{digits}f} ({row['ci_low']:+.{digits}f} to {row['ci_high']:+.{digits}f})"
     )
-    return plotting.minus(text)
+    return minus(text)
 
 
 def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
@@ -290,7 +291,7 @@ def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
             )
         what = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
         sentences.append(f"{what}: {'; '.join(told)}.")
-    return plotting.minus(" ".join(sentences))
+    return minus(" ".join(sentences))
 
 
 def _price(rows: pd.DataFrame) -> str:
@@ -304,7 +305,7 @@ def _price(rows: pd.DataFrame) -> str:
         told.append(f"{row['variant']} {_signed(value.as_dict(), 1)} %")
     return (
         "L1 loss over that of plain L1 with the same crops; shades are 95 % intervals over seeds. "
-        f"At the end: {style.listed(told)}."
+        f"At the end: {listed(told)}."
     )
 
 
@@ -313,7 +314,7 @@ def _course(rows: pd.DataFrame) -> str:
     told = []
     for variant, one in rows.groupby("variant"):
         ordered = one.sort_values("iteration")
-        first, last = style.number(ordered.iloc[0]), style.number(ordered.iloc[-1])
+        first, last = as_number(ordered.iloc[0]), as_number(ordered.iloc[-1])
         fell = last.high is not None and first.above(last.high)
         text = f"{first.text(2)} to {last.text(2)} for {variant}"
         told.append(text if fell else f"{text}, no fall beyond the difference of crops and seeds")

@@ -23,12 +23,26 @@ from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bi
 from cooanalysis.measures.center import energy_by_chance
 from cooanalysis.measures.entropy import entropy
 from cooanalysis.neighbors import build_index, search_excluding
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.plots.style import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    Look,
+    laid_out,
+    new_figure,
+    plain_log_axis,
+)
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
-from figures import style
+from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
+from figures.text import as_number, intervals, listed
 
 TITLE = "Detail energy kept by the center"
 
@@ -86,7 +100,7 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
             "set, or one with larger images"
         ) from error
     table = result.groups
-    k = int(result.summary["config"]["k"])
+    k = result.summary.config.k
     bootstrap = ImageBootstrap(np.unique(table["image"], return_inverse=True)[1], seed=inputs.seed)
     values = table[f"entropy_{METHOD}"].to_numpy(np.float64)
     energy = _without_chance(table["center_energy"], table["center_rms"], k)
@@ -96,11 +110,11 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
     whole = {
         "scale": scale,
         "n_queries": len(table),
-        "n_reference": int(result.summary["n_reference_patches"]),
+        "n_reference": result.summary.n_reference_patches,
         **bootstrap.ratio(energy, truth).as_dict(),
         "raw": raw.value,
         "mean_entropy": float(np.mean(values[np.isfinite(values)])),
-        "intervals": style.intervals(bootstrap),
+        "intervals": intervals(bootstrap),
         "spearman": bootstrap.spearman(values, energy / np.maximum(truth, 1e-12)).value,
     }
     return whole, rows
@@ -309,23 +323,23 @@ def _columns(name: str, estimate: Estimate) -> dict[str, float]:
 
 # -- drawing --------------------------------------------------------------------------------
 
-LOOKS: tuple[style.Look, ...] = (
-    {"color": plotting.BLUE, "marker": "o", "ls": "-"},
-    {"color": plotting.VERMILLION, "marker": "s", "ls": "--"},
-    {"color": plotting.GREEN, "marker": "^", "ls": "-."},
-    {"color": plotting.PURPLE, "marker": "D", "ls": ":"},
+LOOKS: tuple[Look, ...] = (
+    {"color": BLUE, "marker": "o", "ls": "-"},
+    {"color": VERMILLION, "marker": "s", "ls": "--"},
+    {"color": GREEN, "marker": "^", "ls": "-."},
+    {"color": PURPLE, "marker": "D", "ls": ":"},
 )
-SHARE_LOOKS: tuple[style.Look, ...] = (
-    {"color": plotting.BLACK, "marker": "o", "ls": "-"},
-    {"color": plotting.GRAY, "marker": "s", "ls": "--", "markerfacecolor": "white"},
-    {"color": plotting.ORANGE, "marker": "^", "ls": ":", "markerfacecolor": "white"},
+SHARE_LOOKS: tuple[Look, ...] = (
+    {"color": BLACK, "marker": "o", "ls": "-"},
+    {"color": GRAY, "marker": "s", "ls": "--", "markerfacecolor": "white"},
+    {"color": ORANGE, "marker": "^", "ls": ":", "markerfacecolor": "white"},
 )
 
 
 def draw(data: Data) -> Figure:
     """Draw detail kept by scale and by context, and what the context itself changes."""
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 4.9)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 4.9)
         halves: Any = fig.subfigures(2, 1, height_ratios=(1.15, 1.0))
         upper, lower = halves
         scales, contexts = upper.subplots(1, 2, sharey=True)
@@ -335,13 +349,13 @@ def draw(data: Data) -> Figure:
             _lowest(data.frames[name]["value"]) for name in ("scale_deciles", "context_deciles")
         )
         scales.set_ylim(100.0 * lowest / 2.0, None)
-        plotting.plain_log_axis(scales)
+        plain_log_axis(scales)
         scales.set(xticks=range(1, BINS + 1), xlabel="entropy decile at that scale")
         scales.set_ylabel("detail energy kept by the center (%)")
         contexts.set_xlabel("entropy of the same 12×12 pixels (nats per dimension)".replace(
             "12", str(int(data.facts["scale"]) * int(data.facts["target"]))))  # fmt: skip
-        style.letter(scales, "a", "By scale")
-        style.letter(contexts, "b", f"By context, ×{data.facts['scale']}")
+        paper.letter(scales, "a", "By scale")
+        paper.letter(contexts, "b", f"By context, ×{data.facts['scale']}")
         means = lower.subplots(1, 3)
         panels = (
             ("entropy", "Mean entropy", "nats per dimension"),
@@ -351,14 +365,14 @@ def draw(data: Data) -> Figure:
         for ax, name, (column, title, unit) in zip(means, "cde", panels, strict=True):
             _against_width(ax, data.frames["contexts"], column)
             ax.set_ylabel(unit)
-            style.letter(ax, name, title)
-        means[2].axhline(1.0, color=plotting.BLUE, lw=0.9, zorder=1)
+            paper.letter(ax, name, title)
+        means[2].axhline(1.0, color=BLUE, lw=0.9, zorder=1)
         handles = [
-            style.handle(f"{share:.0%} of the reference patches", **look)
+            paper.handle(f"{share:.0%} of the reference patches", **look)
             for share, look in zip(SHARES, SHARE_LOOKS, strict=True)
         ]
         lower.legend(handles=handles, loc="outside lower center", ncols=3)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _lowest(values: pd.Series[float]) -> float:
@@ -373,7 +387,7 @@ def _kept(ax: Axes, frame: pd.DataFrame, key: str, across: str, label: str) -> N
         # Beside each other, so that bars do not cover one another.
         move = 0.12 * (number - (len(groups) - 1) / 2.0) if across == "decile" else 0.0
         ax.errorbar(
-            rows[across] + move, 100.0 * rows["value"], yerr=style.errorbars(rows, 100.0),
+            rows[across] + move, 100.0 * rows["value"], yerr=paper.errorbars(rows, 100.0),
             label=label.format(value), ms=3.6, capsize=0, elinewidth=0.7, lw=1.1,
             **LOOKS[number % len(LOOKS)],
         )  # fmt: skip
@@ -386,7 +400,7 @@ def _against_width(ax: Axes, frame: pd.DataFrame, column: str) -> None:
         ax.plot(rows["width"], rows[column], ms=4.0, lw=1.1, **look)
         if share == 1.0:
             ax.fill_between(rows["width"], rows[f"{column}_low"], rows[f"{column}_high"],
-                            color=plotting.LIGHT, alpha=0.6, lw=0)  # fmt: skip
+                            color=LIGHT, alpha=0.6, lw=0)  # fmt: skip
     ax.xaxis.set_major_locator(FixedLocator(WIDTHS))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("context: width of the LR patch")
@@ -399,8 +413,8 @@ def _against_width(ax: Axes, frame: pd.DataFrame, column: str) -> None:
 def caption(data: Data) -> str:
     """Say how little detail is kept, and how far context can be judged on these images."""
     facts, scales, contexts = data.facts, data.frames["scales"], data.frames["contexts"]
-    kept = style.listed(
-        f"{style.number(row).text(1, ' %', 100.0)} at ×{row['scale']}"
+    kept = listed(
+        f"{as_number(row).text(1, ' %', 100.0)} at ×{row['scale']}"
         for row in scales.to_dict("records")
     )
     side = int(facts["scale"]) * int(facts["target"])
@@ -429,19 +443,19 @@ def _falls(data: Data) -> str:
     frame = data.frames["scale_deciles"]
     words: dict[str, list[str]] = {"less": [], "more": [], "no surely different share": []}
     for scale, rows in frame.groupby("scale", sort=True):
-        first, last = style.number(rows.iloc[0]), style.number(rows.iloc[-1])
+        first, last = as_number(rows.iloc[0]), as_number(rows.iloc[-1])
         falls = last.high is not None and first.above(last.high)
         rises = first.high is not None and last.above(first.high)
         verdict = "less" if falls else "more" if rises else "no surely different share"
         ends = f"{first.plain(1, ' %', 100.0)} to {last.plain(1, ' %', 100.0)}"
         words[verdict].append(f"×{scale} ({ends})")
-    told = [f"{verdict} at {style.listed(scales)}" for verdict, scales in words.items() if scales]
+    told = [f"{verdict} at {listed(scales)}" for verdict, scales in words.items() if scales]
     return f"; from the lowest to the highest entropy it keeps {', '.join(told)}"
 
 
 def _references(scales: pd.DataFrame) -> str:
     """How many reference patches each scale has: at a large one, images hold few."""
-    return style.listed(
+    return listed(
         f"{count(row['n_reference'])} (×{row['scale']})" for row in scales.to_dict("records")
     )
 
@@ -454,14 +468,13 @@ def _context_words(whole: pd.DataFrame) -> str:
         for before, row in zip(widths, whole.to_dict("records")[1:], strict=False)
     ]
     return (
-        f"mean entropy changes by {style.listed(steps)} "
+        f"mean entropy changes by {listed(steps)} "
         "(c; the same patches, paired; where it falls, the wider context leaves less open)."
     )
 
 
 def _change(row: Any, name: str) -> Number:
-    ends = {"value": row[name], "ci_low": row[f"{name}_low"], "ci_high": row[f"{name}_high"]}
-    return Number.of({key: float(value) for key, value in ends.items()})
+    return as_number(row, (name, f"{name}_low", f"{name}_high"))
 
 
 def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cooanalysis.analysis.summary import entropy_column
-from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap
 from cooanalysis.measures.center import center_rms_distance
 from cooanalysis.measures.entropy import (
     GAUSSIAN_UNIT_ENTROPY,
@@ -21,10 +21,21 @@ from cooanalysis.measures.entropy import (
     estimator_title,
 )
 from cooanalysis.measures.known_answers import known_distributions
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count, leading_estimator
-from figures import style
+from cooanalysis.plots.style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    Look,
+    laid_out,
+    new_figure,
+    plain_log_axis,
+)
+from cooanalysis.report.numbers import count
+from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
+from figures.text import as_number, intervals, listed
 
 TITLE = "Entropy and center distance"
 
@@ -72,7 +83,7 @@ def data(inputs: Inputs) -> Data:
     """Entropy and center distance of the groups of a run, and of groups of known entropy."""
     result = inputs.analysis()
     summary, groups = result.summary, result.groups
-    method = str(leading_estimator(summary))
+    method = summary.leading_estimator
     frame = pd.DataFrame(
         {
             "image": groups["image"],
@@ -89,14 +100,12 @@ def data(inputs: Inputs) -> Data:
     bootstrap = ImageBootstrap(np.unique(frame["image"], return_inverse=True)[1], seed=inputs.seed)
     medians = [
         {"entropy": middle, **median.as_dict()}
-        for middle, median in style.binned_medians(
-            frame["entropy"], frame["distance"], BINS, bootstrap
-        )
+        for middle, median in binned_medians(frame["entropy"], frame["distance"], BINS, bootstrap)
     ]
     ratio = np.exp(np.log(frame["distance"]) - 0.5 * np.log(entropy_power(frame["entropy"])))
-    d = int(summary["entropy"][method]["reliability"]["d"])
-    methods = tuple(summary["entropy"])
-    k = int(summary["config"]["k"])
+    d = summary.entropy[method].reliability.d
+    methods = tuple(summary.entropy)
+    k = summary.config.k
     facts = {
         "estimator": method,
         "estimators": list(methods),
@@ -106,8 +115,8 @@ def data(inputs: Inputs) -> Data:
         "spearman": bootstrap.spearman(frame["entropy"], frame["distance"]).as_dict(),
         "median_over_bound": float(np.median(ratio)),
         "share_below_bound": _below(groups, methods),
-        "intervals": style.intervals(bootstrap),
-        "trusted": bool(summary["entropy"][method]["reliability"]["trusted"]),
+        "intervals": intervals(bootstrap),
+        "reliable": summary.entropy[method].reliability.reliable,
     }
     known = measure_known(k, d, methods, inputs.seed)
     return Data({"patches": frame, "medians": pd.DataFrame(medians), "known": known}, facts=facts)
@@ -125,6 +134,31 @@ def _below(groups: pd.DataFrame, methods: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
+def binned_medians(
+    x: ArrayLike, y: ArrayLike, n_bins: int, bootstrap: ImageBootstrap
+) -> list[tuple[float, Estimate]]:
+    """Median of ``y`` in bins of equally many values of ``x``, each with its interval.
+
+    Returns
+    -------
+    list of (float, Estimate)
+        Median of ``x`` and of ``y``, by bin.
+    """
+    first, second = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    # The resamples of the bootstrap as weights of patches, so that whole images are drawn.
+    weights = bootstrap.weights
+    found = []
+    for rows in np.array_split(np.argsort(first, kind="stable"), n_bins):
+        ordered = rows[np.argsort(second[rows], kind="stable")]
+        filled = np.cumsum(weights[:, ordered], axis=1)
+        total = filled[:, -1]
+        place = (filled < total[:, None] / 2.0).sum(axis=1).clip(max=len(ordered) - 1)
+        medians = np.where(total > 0, second[ordered][place], np.nan)
+        middle = float(np.median(second[ordered]))
+        found.append((float(np.median(first[rows])), bootstrap.interval(middle, medians)))
+    return found
+
+
 # -- drawing --------------------------------------------------------------------------------
 
 
@@ -137,24 +171,24 @@ def draw(data: Data) -> Figure:
     left, right = max(low, 2.0 * tenth - high) - 0.15, high + 0.15
     bottom = float(np.sqrt(entropy_power(left)))
     top = max(float(np.quantile(y, 0.999)) * 1.25, float(np.sqrt(entropy_power(right))))
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 3.1)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 3.1)
         real, exact = fig.subplots(1, 2, sharey=True, width_ratios=(1.0, 1.25))
         _real(real, data, (x >= left) & (x <= right))
         placed = place_known(known, bottom, top)
         _known(exact, placed, list(data.facts["estimators"]))
         for ax in (real, exact):
             curve = np.linspace(left - 2.0, right + 2.0, 50)
-            ax.plot(curve, np.sqrt(entropy_power(curve)), color=plotting.BLACK, ls="--", lw=1.1)
+            ax.plot(curve, np.sqrt(entropy_power(curve)), color=BLACK, ls="--", lw=1.1)
             ax.set_xlabel("entropy (nats per dimension)")
         real.set(xlim=(left, right), ylim=(bottom, top))
         # Room for the names on the right.
         exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(placed["x_bound"].max()) + 2.2)
-        plotting.plain_log_axis(real)
+        plain_log_axis(real)
         real.set_ylabel("distance of the center to the members\n(RMS per dimension, log scale)")
-        style.letter(real, "a", "Groups of real patches")
-        style.letter(exact, "b", "Groups of known entropy")
-        return style.laid_out(fig)
+        paper.letter(real, "a", "Groups of real patches")
+        paper.letter(exact, "b", "Groups of known entropy")
+        return laid_out(fig)
 
 
 def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
@@ -167,20 +201,20 @@ def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
     # Half of the scale, so that the darkest cell is still lighter than lines.
     highest = float(np.asarray(density.get_array()).max())
     density.set_norm(LogNorm(0.5, 12.0 * max(2.0, highest)))
-    for color, width in (("white", 2.8), (plotting.VERMILLION, 1.2)):
+    for color, width in (("white", 2.8), (VERMILLION, 1.2)):
         ax.errorbar(
-            medians["entropy"], medians["value"], yerr=style.errorbars(medians), color=color,
+            medians["entropy"], medians["value"], yerr=paper.errorbars(medians), color=color,
             lw=width, elinewidth=width, capsize=0 if color == "white" else 2.0, marker="o",
             ms=2.6 + width / 2, zorder=5,
         )  # fmt: skip
     ax.legend(
         handles=[
-            style.handle("median and its interval", color=plotting.VERMILLION, marker="o"),
-            style.handle("bound √(entropy power)", color=plotting.BLACK, ls="--"),
+            paper.handle("median and its interval", color=VERMILLION, marker="o"),
+            paper.handle("bound √(entropy power)", color=BLACK, ls="--"),
         ],
         loc="upper left", handlelength=2.4,
     )  # fmt: skip
-    spearman = Number.of(data.facts["spearman"])
+    spearman = as_number(data.facts["spearman"])
     ax.text(0.97, 0.04, f"rank correlation\n{spearman.text(3)}", transform=ax.transAxes,
             ha="right", va="bottom", fontsize=7.0)  # fmt: skip
 
@@ -206,10 +240,10 @@ def place_known(known: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
     return placed
 
 
-MARKS: tuple[style.Look, ...] = (
-    {"marker": "s", "color": plotting.BLUE},
-    {"marker": "^", "color": plotting.PURPLE},
-    {"marker": "o", "color": plotting.ORANGE},
+MARKS: tuple[Look, ...] = (
+    {"marker": "s", "color": BLUE},
+    {"marker": "^", "color": PURPLE},
+    {"marker": "o", "color": ORANGE},
 )
 """Of the estimators, in their order."""
 
@@ -223,14 +257,14 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
             markerfacecolor="white", zorder=4 + number, **look,
         )  # fmt: skip
     ax.plot(placed["x_exact"], placed["y_exact"], ls="", marker="D", ms=5.5, zorder=3,
-            color=plotting.BLACK)  # fmt: skip
+            color=BLACK)  # fmt: skip
     reach = placed[[name for name in placed if str(name).startswith("x_")]].max(axis=1)
     for x, y, title in zip(reach, placed["y_exact"], placed["distribution"], strict=True):
         ax.text(x + 0.12, y, title, va="center", fontsize=6.5)
-    handles = [style.handle("exact", color=plotting.BLACK, marker="D", ls="")]
+    handles = [paper.handle("exact", color=BLACK, marker="D", ls="")]
     for number, method in enumerate(methods):
         look = MARKS[number % len(MARKS)]
-        handles.append(style.handle(estimator_title(method), ls="", markerfacecolor="white",
+        handles.append(paper.handle(estimator_title(method), ls="", markerfacecolor="white",
                                     **look))  # fmt: skip
     ax.legend(handles=handles, loc="upper left", handletextpad=0.2)
 
@@ -241,7 +275,7 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
 def caption(data: Data) -> str:
     """Say whether the law holds, and what the bound means."""
     facts, known = data.facts, data.frames["known"]
-    spearman = Number.of(facts["spearman"])
+    spearman = as_number(facts["spearman"])
     if spearman.above(0.0):
         law = "the more uncertain the true patch is, the farther the average answer lies from it"
     elif spearman.below(0.0):
@@ -249,8 +283,8 @@ def caption(data: Data) -> str:
     else:
         law = "no relation can be told from chance"
     method = str(facts["estimator"])
-    errors = style.listed(_worst(known, name) for name in facts["estimators"])
-    doubt = "" if facts["trusted"] else " (its absolute values are not to be trusted here)"
+    errors = listed(_worst(known, name) for name in facts["estimators"])
+    doubt = "" if facts["reliable"] else " (its absolute values are not to be trusted here)"
     share = 100.0 * float(facts["share_below_bound"][method])
     bound = (
         "A Gaussian fit, which estimates the entropy here, cannot put a group below the line but "

@@ -12,9 +12,19 @@ from matplotlib.figure import Figure
 from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.measures.entropy import ESTIMATORS, TOLERANCE, entropy, estimator_title
 from cooanalysis.measures.known_answers import Known, known_distributions
-from cooanalysis.plots import analysis as plotting
-from figures import style
+from cooanalysis.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    LIGHT,
+    VERMILLION,
+    laid_out,
+    minus,
+    new_figure,
+)
+from figures import paper
 from figures.contract import Data, Inputs, generator
+from figures.text import listed
 
 TITLE = "Entropy estimators where the answer is known"
 
@@ -30,9 +40,9 @@ DIMENSIONS = (1, 2, 4, 8, 16, 24, 32)
 GROUPS = 60
 """Groups drawn for each point."""
 LOOKS: dict[str, dict[str, Any]] = {
-    "gaussian": {"color": plotting.BLUE, "marker": "o", "ls": "-"},
-    "kozachenko-leonenko": {"color": plotting.VERMILLION, "marker": "s", "ls": "--"},
-    "copula": {"color": plotting.GREEN, "marker": "^", "ls": "-."},
+    "gaussian": {"color": BLUE, "marker": "o", "ls": "-"},
+    "kozachenko-leonenko": {"color": VERMILLION, "marker": "s", "ls": "--"},
+    "copula": {"color": GREEN, "marker": "^", "ls": "-."},
 }
 
 
@@ -80,15 +90,15 @@ def errors(known: Known, n: int, d: int, seed: int) -> list[dict[str, Any]]:
 def draw(data: Data) -> Figure:
     """Draw a column a distribution: bias against n above, against d below."""
     frame, facts = data.frames["errors"], data.facts
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 3.9)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 3.9)
         axes = fig.subplots(2, len(SHOWN), sharex="row", sharey=True)
         for line, vary in zip(axes, ("n", "d"), strict=True):
             for ax, title in zip(line, SHOWN, strict=True):
                 rows = frame[(frame["distribution"] == title) & (frame["vary"] == vary)]
                 _panel(ax, rows, vary, facts["tolerance"])
         for ax, title, name in zip(axes[0], SHOWN, "abcd", strict=True):
-            style.letter(ax, name, title.replace(", ", ",\n"))
+            paper.letter(ax, name, title.replace(", ", ",\n"))
         for ax in axes[0]:
             ax.set_xlabel(f"members n of a group (d = {facts['subspace_dim']})", fontsize=6.5)
         for ax in axes[1]:
@@ -104,15 +114,15 @@ def draw(data: Data) -> Figure:
         axes[0, 0].set_ylim(1.15 * min(low, -0.1), 1.3 * max(high, 0.1))
         axes[0, 0].minorticks_off()
         fig.supylabel("estimate less truth [nats per dimension]", fontsize=7.5)
-        handles = [style.handle(estimator_title(name), **look) for name, look in LOOKS.items()]
-        handles.append(style.handle("trusted: within the tolerance", color=plotting.LIGHT, lw=6.0))
+        handles = [paper.handle(estimator_title(name), **look) for name, look in LOOKS.items()]
+        handles.append(paper.handle("trusted: within the tolerance", color=LIGHT, lw=6.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=4)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, vary: str, tolerance: float) -> None:
-    ax.axhspan(-tolerance, tolerance, color=plotting.LIGHT, zorder=0)
-    ax.axhline(0.0, color=plotting.BLACK, lw=0.6, zorder=1)
+    ax.axhspan(-tolerance, tolerance, color=LIGHT, zorder=0)
+    ax.axhline(0.0, color=BLACK, lw=0.6, zorder=1)
     for name, look in LOOKS.items():
         one = rows[rows["method"] == name].sort_values(vary)
         x, bias, scatter = (one[key].to_numpy(np.float64) for key in (vary, "bias", "scatter"))
@@ -153,14 +163,12 @@ def _verdict(data: Data, title: str) -> str:
     rows = frame[(frame["distribution"] == title) & (frame["vary"] == "n")]
     usual = rows[rows["n"] == facts["k"]].to_dict("records")
     told = [
-        f"{estimator_title(row['method'])} {plotting.minus(format(row['bias'], '+.3f'))}"
+        f"{estimator_title(row['method'])} {minus(format(row['bias'], '+.3f'))}"
         + ("" if _trusted(row, facts["tolerance"]) else " (not to be trusted)")
         for row in usual
     ]
     name = title[0].upper() + title[1:]
-    return (
-        f"{name}, {facts['k']} members in {facts['subspace_dim']} dimensions: {style.listed(told)}."
-    )
+    return f"{name}, {facts['k']} members in {facts['subspace_dim']} dimensions: {listed(told)}."
 
 
 def _trusted(row: Any, tolerance: float) -> bool:

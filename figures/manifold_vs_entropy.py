@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
-from figures import style
+from cooanalysis.plots.style import BICUBIC, BLACK, CENTER, CLEAN, GRAY, Look, laid_out, new_figure
+from cooanalysis.report.numbers import Number, count
+from figures import paper
 from figures.contract import Data, Inputs, MissingData, generator
+from figures.text import as_number, intervals, listed
 
 TITLE = "Distance to clean patches against entropy"
 
@@ -43,10 +44,10 @@ def data(inputs: Inputs) -> Data:
         queries=min(inputs.queries, QUERIES), estimators=(METHOD,), features=SPACES,
         manifold_reference=6000, map_images=0, ceiling_queries=0,
     )  # fmt: skip
-    table, spaces = result.groups, result.summary["manifold"]
+    table, spaces = result.groups, result.summary.manifold
     measured = [name for name in SPACES if f"manifold_{name}_center" in table]
     if not set(measured) - {NAIVE}:
-        missing = [str(spaces[name]["missing"]) for name in spaces if "missing" in spaces[name]]
+        missing = [space.missing for space in spaces.values() if space.missing is not None]
         raise MissingData(f"no feature space that can tell blur was measured: {'; '.join(missing)}")
     image = np.unique(table["image"], return_inverse=True)[1]
     bootstrap = ImageBootstrap(image, seed=inputs.seed)
@@ -62,11 +63,11 @@ def data(inputs: Inputs) -> Data:
                 found = _ratio(table, name, kind, half, mask, bootstrap)
                 rows.append(key | {"decile": number + 1} | found)
     facts = {
-        "titles": {name: str(spaces[name]["title"]) for name in measured},
-        "warnings": {name: spaces[name].get("warning") for name in measured},
-        "missing": {name: str(spaces[name]["missing"]) for name in spaces if name not in measured},
+        "titles": {name: spaces[name].title for name in measured},
+        "warnings": {name: spaces[name].warning for name in measured},
+        "missing": {name: str(s.missing) for name, s in spaces.items() if name not in measured},
         "n_queries": len(table),
-        "intervals": style.intervals(bootstrap),
+        "intervals": intervals(bootstrap),
         "spearman": {name: _trend(table, name, bootstrap) for name in measured},
     }
     return Data({"deciles": pd.DataFrame(rows), "overall": pd.DataFrame(overall)}, facts=facts)
@@ -104,10 +105,10 @@ def _trend(table: pd.DataFrame, space: str, bootstrap: ImageBootstrap) -> dict[s
 
 # -- drawing --------------------------------------------------------------------------------
 
-LOOKS: Mapping[str, style.Look] = {
-    "center": plotting.CENTER,
-    "bicubic": plotting.BICUBIC | {"ls": "--"},
-    "clean": plotting.CLEAN | {"ls": ":"},
+LOOKS: Mapping[str, Look] = {
+    "center": CENTER,
+    "bicubic": BICUBIC | {"ls": "--"},
+    "clean": CLEAN | {"ls": ":"},
 }
 
 
@@ -115,26 +116,26 @@ def draw(data: Data) -> Figure:
     """Draw one panel a feature space; the naive one hatched and gray."""
     titles = data.facts["titles"]
     frame = data.frames["deciles"]
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 2.6)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 2.6)
         axes = fig.subplots(1, len(titles), sharex=True, squeeze=False)[0]
         trusted = frame[frame["space"] != NAIVE]
         top = float(trusted["ci_high"].max()) + 0.06
         bottom = min(float(trusted["ci_low"].min()), 1.0) - 0.06
         for ax, name, where in zip(axes, titles, LETTERS, strict=False):
             _panel(ax, frame[frame["space"] == name], name == NAIVE)
-            style.letter(ax, where, titles[name])
+            paper.letter(ax, where, titles[name])
             if name != NAIVE:
                 ax.set_ylim(bottom, top)
         axes[0].set_ylabel("distance to clean patches\n(held-out clean patches = 1)")
         fig.supxlabel("entropy decile (10: most ambiguous)", fontsize=7.5)
         handles = [
-            style.handle("center of the group", **LOOKS["center"]),
-            style.handle("bicubic", **LOOKS["bicubic"]),
-            style.handle("clean patches against clean patches (check)", **LOOKS["clean"]),
+            paper.handle("center of the group", **LOOKS["center"]),
+            paper.handle("bicubic", **LOOKS["bicubic"]),
+            paper.handle("clean patches against clean patches (check)", **LOOKS["clean"]),
         ]
         fig.legend(handles=handles, loc="outside upper center", ncols=3)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _panel(ax: Axes, rows: pd.DataFrame, naive: bool) -> None:
@@ -142,15 +143,15 @@ def _panel(ax: Axes, rows: pd.DataFrame, naive: bool) -> None:
         ax.patch.set(facecolor="#F3F3F3", hatch="////", edgecolor="#D5D5D5")
         ax.text(0.5, 0.97, "warning: below 1,\nblur passes for clean", transform=ax.transAxes,
                 ha="center", va="top", fontsize=7.0, fontweight="bold",
-                bbox={"facecolor": "white", "edgecolor": plotting.GRAY, "lw": 0.5, "pad": 2.0},
+                bbox={"facecolor": "white", "edgecolor": GRAY, "lw": 0.5, "pad": 2.0},
                 zorder=9)  # fmt: skip
     for number, kind in enumerate(KINDS):
         one = rows[rows["kind"] == kind]
-        look = {**LOOKS[kind], **({"color": plotting.GRAY} if naive and kind != "clean" else {})}
+        look = {**LOOKS[kind], **({"color": GRAY} if naive and kind != "clean" else {})}
         ax.errorbar(one["decile"] + 0.16 * (number - 1), one["value"],
-                    yerr=style.errorbars(one), ms=3.4, lw=1.1, capsize=0, elinewidth=0.8,
+                    yerr=paper.errorbars(one), ms=3.4, lw=1.1, capsize=0, elinewidth=0.8,
                     **look)  # fmt: skip
-    ax.axhline(1.0, color=plotting.BLACK, lw=0.8, zorder=1)
+    ax.axhline(1.0, color=BLACK, lw=0.8, zorder=1)
     ax.set(xticks=(1, 4, 7, 10), xlim=(0.4, 10.6))
     ax.grid(False, axis="x")
     if naive:
@@ -176,13 +177,13 @@ def caption(data: Data) -> str:
     rest = [n for n in titles if n != NAIVE and n not in far]
     verdict = "Centers lie farther from clean patches than clean patches from one another"
     verdict += " in every space that can tell blur" if not rest else (
-        f" in {style.listed(titles[n] for n in far)}, but not surely in "
-        f"{style.listed(titles[n] for n in rest)}" if far else " in none of the spaces for sure"
+        f" in {listed(titles[n] for n in far)}, but not surely in "
+        f"{listed(titles[n] for n in rest)}" if far else " in none of the spaces for sure"
     )  # fmt: skip
     sentences = [
         "Does the center (the mean of all sharp patches behind one low-resolution patch, the "
         "answer that a pixel loss asks for) look like a patch of a clean photograph? Each of "
-        f"{count(facts['n_queries'])} centers is described by {style.listed(meant)}; its distance "
+        f"{count(facts['n_queries'])} centers is described by {listed(meant)}; its distance "
         "to the nearest clean patches of other images is divided by the same distance of true "
         "patches of the same entropy decile, so 1 is like a clean image and more is unlike one. "
         "To the right, the low-resolution patch leaves more open (entropy decile 1 to "
@@ -209,7 +210,7 @@ def caption(data: Data) -> str:
 
 def _overall(overall: pd.DataFrame, space: str, kind: str) -> Number:
     rows = overall[(overall["space"] == space) & (overall["kind"] == kind)]
-    return style.number(rows.to_dict("records")[0])
+    return as_number(rows.to_dict("records")[0])
 
 
 def _trends(data: Data) -> str:
@@ -221,13 +222,13 @@ def _trends(data: Data) -> str:
         if name == NAIVE:
             continue
         rows = frame[(frame["space"] == name) & (frame["kind"] == "center")].to_dict("records")
-        first, last = style.number(rows[0]), style.number(rows[-1])
+        first, last = as_number(rows[0]), as_number(rows[-1])
         text = f"{title} ({first.plain(2)} to {last.plain(2)})"
         rises = first.high is not None and last.above(first.high)
         (rising if rises else others).append(text)
     words = []
     if rising:
-        words.append(f"from the lowest to the highest decile it rises in {style.listed(rising)}")
+        words.append(f"from the lowest to the highest decile it rises in {listed(rising)}")
     if others:
-        words.append(f"no rise beyond the intervals is seen in {style.listed(others)}")
+        words.append(f"no rise beyond the intervals is seen in {listed(others)}")
     return "; " + "; ".join(words) if words else ""

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.crops import SIDE
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.metrics import psnr
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
-from figures import style
+from cooanalysis.plots.style import GRAY, laid_out, new_figure, printable
+from cooanalysis.report.numbers import count
+from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
+from figures.text import listed
 
 TITLE = "The most over-smoothed places"
 
@@ -30,7 +31,7 @@ Image = NDArray[np.uint8]
 
 def data(inputs: Inputs) -> Data:
     """Crops of the comparison of the shipped models, and the detail in each."""
-    comparison = style.comparison(inputs)
+    comparison = shipped.comparison(inputs)
     shown = comparison.crops[:PLACES]
     if not shown:
         raise MissingData("the comparison has no crops; take images with more query patches")
@@ -44,9 +45,9 @@ def data(inputs: Inputs) -> Data:
     facts = {
         "rule": RULE,
         "side": SIDE,
-        "scale": int(comparison.summary["scale"]),
-        "baseline": str(comparison.summary["baseline"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "scale": comparison.summary.scale,
+        "baseline": comparison.summary.baseline,
+        "n_images": comparison.summary.dataset.n_images,
     }
     return Data({"crops": pd.DataFrame(rows)}, arrays, facts)
 
@@ -71,9 +72,9 @@ def draw(data: Data) -> Figure:
     """Draw a row a place, a column a model."""
     table = data.frames["crops"]
     places = table["place"].nunique()
-    panel = (style.DOUBLE - 0.2) / len(COLUMNS)
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, places * (panel + 0.17) + 0.35)
+    panel = (paper.DOUBLE - 0.2) / len(COLUMNS)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, places * (panel + 0.17) + 0.35)
         axes = fig.subplots(places, len(COLUMNS), squeeze=False)
         for row, line in zip(table.to_dict("records"), axes.flat, strict=True):
             line.imshow(data.arrays[f"{row['place']}_{row['model']}"], interpolation="nearest")
@@ -84,23 +85,23 @@ def draw(data: Data) -> Figure:
                 line.set_xlabel(f"{row['detail_energy']:.2f}   {row['psnr_y']:.1f} dB",
                                 fontsize=6.5, labelpad=1.5)  # fmt: skip
             else:
-                name = plotting.printable(str(row["image"]), 18)
+                name = printable(str(row["image"]), 18)
                 line.set_ylabel(name, fontsize=6.5)
-                line.set_xlabel("detail   PSNR", fontsize=6.5, labelpad=1.5, color=plotting.GRAY)
+                line.set_xlabel("detail   PSNR", fontsize=6.5, labelpad=1.5, color=GRAY)
         for ax, name in zip(axes[0], COLUMNS, strict=True):
             ax.set_title("truth" if name == "hr" else name, loc="center", fontsize=7.0)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def caption(data: Data) -> str:
     """State the rule, and what each model leaves of the detail at these places."""
     table, facts = data.frames["crops"], data.facts
     energy = table[table["model"] != "hr"].groupby("model", sort=False)["detail_energy"]
-    ranges = style.listed(
+    ranges = listed(
         f"{model} {low:.2f} to {high:.2f}"
         for model, low, high in zip(energy.min().index, energy.min(), energy.max(), strict=True)
     )
-    places = style.listed(
+    places = listed(
         f"{row['image']} (row {row['top']}, column {row['left']})"
         for row in table.drop_duplicates("place").to_dict("records")
     )

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.plots import comparison as comparison_plots
-from cooanalysis.report.sentences import Number
-from figures import style
+from cooanalysis.plots.comparison.looks import DECLOSS
+from cooanalysis.plots.comparison.maps import color_limits, entropy_grid, loss_grid, mapped
+from cooanalysis.plots.images import averaged_down
+from cooanalysis.plots.style import color_bar, image_axes, laid_out, minus, new_figure, printable
+from figures import paper, shipped
 from figures.contract import Data, Inputs, MissingData
+from figures.text import as_number, listed
 
 if TYPE_CHECKING:
     from cooanalysis.results import Comparison
@@ -29,21 +29,21 @@ QUARTERS = 4
 
 def data(inputs: Inputs) -> Data:
     """Maps of the comparison of the shipped models, and the share of detail that each gives up."""
-    comparison = style.comparison(inputs)
-    names, models = comparison_plots.mapped(comparison)
+    comparison = shipped.comparison(inputs)
+    names, models = mapped(comparison)
     if not names:
         raise MissingData("the comparison has no maps; run it with map_images of at least 1")
     arrays: dict[str, NDArray[Any]] = {}
     places, shares = [], []
     for number, name in enumerate(names):
-        arrays[f"{number}_image"] = plotting.averaged_down(comparison.images[name])
-        entropies, extent = _entropy_grid(comparison, name, models[0])
+        arrays[f"{number}_image"] = averaged_down(comparison.images[name])
+        entropies, extent = entropy_grid(comparison, name)
         arrays[f"{number}_entropy"] = entropies.astype(np.float32)
         height, width = comparison.images[name].shape[:2]
         ends = dict(zip(("left", "right", "bottom", "top"), extent, strict=True))
         places.append({"place": number, "image": name, "height": height, "width": width, **ends})
         for model in models:
-            grid, _, share = comparison_plots.loss_grid(comparison, name, model)
+            grid, _, share = loss_grid(comparison, name, model)
             arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
             shares.append({"image": name, "model": model, "share": share})
     overall, quarters, by_image = _given_up(comparison, models, inputs.seed)
@@ -53,23 +53,9 @@ def data(inputs: Inputs) -> Data:
         "models": models,
         "intervals": "95 % intervals over "
         + ("images" if by_image else "single patches (too few images)"),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "n_images": comparison.summary.dataset.n_images,
     }
     return Data(frames, arrays, facts)
-
-
-def _entropy_grid(
-    comparison: Comparison, image: str, model: str
-) -> tuple[NDArray[np.float64], tuple[float, float, float, float]]:
-    """Entropies of an image as a matrix, and its place in HR pixels."""
-    table = comparison.maps
-    settings = comparison_plots.analysis_of(comparison)
-    # The helper of an analysis, which has one row a patch and no models.
-    view: Any = SimpleNamespace(
-        summary={"scale": comparison.summary["scale"], "config": settings},
-        maps=table[(table["image"] == image) & (table["model"] == model)],
-    )
-    return plotting.map_grid(view, image)
 
 
 def _given_up(
@@ -92,7 +78,7 @@ def _given_up(
         whole = rows["truth_center"].to_numpy(np.float64) * unit
         lost[model] = whole - rows["model_center"].to_numpy(np.float64) * unit
         found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
-        twin = model.removesuffix(comparison_plots.TWIN)
+        twin = model.removesuffix(DECLOSS)
         if twin != model and twin in lost:
             change = bootstrap.ratio(lost[model] - lost[twin], whole)
             found |= {"change": change.value, "change_low": change.ci_low,
@@ -120,15 +106,14 @@ def draw(data: Data) -> Figure:
         for place in places["place"]
         for model in models
     }
-    values = np.concatenate([grid[np.isfinite(grid)] for grid in given.values()])
-    limit = max(float(np.quantile(np.abs(values), 0.98)), 1e-9) if len(values) else 1.0
+    limit, lowest = color_limits(list(given.values()), 0.98)
     entropies = [data.arrays[f"{place}_entropy"].ravel() for place in places["place"]]
     low, high = np.nanquantile(np.concatenate(entropies), [0.02, 0.98])
     heights = np.minimum(1.4, places["height"] / places["width"]).tolist()
-    panel = (style.DOUBLE - 0.25) / (2 + len(models))
+    panel = (paper.DOUBLE - 0.25) / (2 + len(models))
     share = data.frames["images"].set_index(["image", "model"])["share"]
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, sum(h * panel + 0.19 for h in heights) + 0.85)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, sum(h * panel + 0.19 for h in heights) + 0.85)
         axes = fig.subplots(len(places), 2 + len(models), squeeze=False, height_ratios=heights)
         drawn: list[Any] = [None, None]
         for line, row in zip(axes, places.to_dict("records"), strict=True):
@@ -137,37 +122,27 @@ def draw(data: Data) -> Figure:
             extent = tuple(float(row[end]) for end in ("left", "right", "bottom", "top"))
             line[0].imshow(data.arrays[f"{place}_image"], cmap="gray", vmin=0, vmax=255,
                            extent=(0.0, size[1], size[0], 0.0))  # fmt: skip
-            line[0].set_ylabel(plotting.printable(str(row["image"]), 20), fontsize=6.5)
+            line[0].set_ylabel(printable(str(row["image"]), 20), fontsize=6.5)
             drawn[0] = line[1].imshow(data.arrays[f"{place}_entropy"], cmap="cividis", vmin=low,
                                       vmax=max(high, low + 1e-6), extent=extent,
                                       interpolation="nearest")  # fmt: skip
             for ax, model in zip(line[2:], models, strict=True):
                 drawn[1] = ax.imshow(given[place, model], cmap="PuOr_r", vmin=-limit, vmax=limit,
                                      extent=extent, interpolation="nearest")  # fmt: skip
-                text = plotting.minus(f"{100.0 * share[row['image'], model]:.0f} %")
+                text = minus(f"{100.0 * share[row['image'], model]:.0f} %")
                 ax.set_xlabel(text, fontsize=7.0, labelpad=1.5)
             for ax in line:
-                _bare(ax, *size)
+                image_axes(ax, *size)
         for ax, title in zip(axes[0], ["truth", "entropy", *models], strict=True):
             ax.set_title(title.replace("-", "\n+ "), loc="center", fontsize=7.0)
         first = fig.colorbar(drawn[0], ax=list(axes[-1, :2]), location="bottom", aspect=14,
                              extend="both", pad=0.03, fraction=0.2)  # fmt: skip
-        first.set_label("nats per dimension")
+        color_bar(first, "nats per dimension")
         second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
                               extend="max", pad=0.03, fraction=0.2)  # fmt: skip
-        second.set_label("detail energy given up (below 0: added), gray levels squared")
-        # Where no model adds, half of the bar would show colors that are nowhere.
-        lowest = float(values.min()) if len(values) else -limit
-        second.ax.set_xlim(float(np.clip(lowest, -limit, -0.08 * limit)), limit)
-        for bar in (first, second):
-            bar.outline.set_visible(False)
-        return style.laid_out(fig)
-
-
-def _bare(ax: Axes, height: float, width: float) -> None:
-    ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+        color_bar(second, "detail energy given up (below 0: added), gray levels squared")
+        second.ax.set_xlim(lowest, limit)
+        return laid_out(fig)
 
 
 # -- words ----------------------------------------------------------------------------------
@@ -176,9 +151,7 @@ def _bare(ax: Axes, height: float, width: float) -> None:
 def caption(data: Data) -> str:
     """Say what is given up, how much by whom, and whether it happens where entropy is high."""
     rows = data.frames["overall"].to_dict("records")
-    shares = style.listed(
-        f"{row['model']} {style.number(row).text(0, ' %', 100.0)}" for row in rows
-    )
+    shares = listed(f"{row['model']} {as_number(row).text(0, ' %', 100.0)}" for row in rows)
     quarters = data.frames["quarters"]
     parts = quarters[quarters["quarter"] == QUARTERS]["part"]
     n = len(data.frames["places"])
@@ -200,14 +173,15 @@ def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
     """What DECLoss changes, from differences on the same patches."""
     words = []
     for row in rows:
-        change = Number.of({"value": row.get("change"), "ci_low": row.get("change_low"),
-                            "ci_high": row.get("change_high")})  # fmt: skip
-        if change.value is None or not np.isfinite(change.value):
+        if "change" not in row:
             continue
-        twin = str(row["model"]).removesuffix(comparison_plots.TWIN)
+        change = as_number(row, ("change", "change_low", "change_high"))
+        if change.value is None:
+            continue
+        twin = str(row["model"]).removesuffix(DECLOSS)
         how = "less" if change.below(0.0) else "more" if change.above(0.0) else "no sure change"
         points = change.text(0, " points", 100.0)
         words.append(f"with DECLoss {twin} gives up {how} ({points})"
                      if how != "no sure change"
                      else f"with DECLoss {twin} shows {how} ({points})")  # fmt: skip
-    return "; " + style.listed(words) if words else ""
+    return "; " + listed(words) if words else ""

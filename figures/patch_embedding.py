@@ -14,26 +14,24 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from cooanalysis.analysis.config import AnalysisConfig
 from cooanalysis.analysis.explore import as_pictures, member_pictures
 from cooanalysis.analysis.load import square
-from cooanalysis.analysis.plan import Plan
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.measures.bootstrap import ImageBootstrap
-from cooanalysis.measures.entropy import ESTIMATORS
 from cooanalysis.measures.manifold import (
     CleanManifold,
     FeatureSpace,
     sparsity_features,
     subband_features,
 )
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import Number, count
+from cooanalysis.plots.style import BLACK, BLUE, CENTER, CLEAN, GREEN, Look, laid_out, new_figure
+from cooanalysis.report.numbers import Number, count
 from cooanalysis.runtime.progress import Silent
 from cooanalysis.runtime.run_directory import Checkpoints
-from figures import style
+from figures import paper, shipped
 from figures.contract import Data, Inputs, generator
+from figures.text import as_number, intervals, listed
 
 TITLE = "Centers and models among clean patches"
 
@@ -56,15 +54,10 @@ SPACE = FeatureSpace("both", "log subband energies, energy and its sparsity", _f
 
 def data(inputs: Inputs) -> Data:
     """Features of clean patches, members, centers and answers, and their place in a plane."""
-    config = AnalysisConfig(
-        inputs.dataset, reference=inputs.reference, scale=SCALE, estimators=ESTIMATORS.builtin[:1],
-        queries=min(inputs.queries, QUERIES), seed=inputs.seed,
-    )  # fmt: skip
-    plan = Plan.make(config, data_root=inputs.data_root)
-    models = style.open_models(plan.queries, scale=SCALE)
+    plan, models = shipped.plan_and_models(inputs, QUERIES, SCALE)
     groups = groups_of(plan, Silent(), Checkpoints())
     run = groups.run
-    outputs = style.answers(run, plan.queries, models, range(len(groups.store.names)))
+    outputs = shipped.outputs_of(run, plan.queries, models, range(len(groups.store.names)))
     kinds = _kinds(groups, outputs, inputs.seed)
     sampled = run.reference.sample(REFERENCE, generator(inputs.seed))
     clean = square(run, run.reference.hr_patches(sampled))
@@ -90,7 +83,7 @@ def data(inputs: Inputs) -> Data:
         "n_features": int(SPACE.function(clean[:1]).shape[1]),
         "n_queries": len(groups.queries),
         "n_reference": len(clean),
-        "intervals": style.intervals(bootstrap),
+        "intervals": intervals(bootstrap),
         "correlation_with_fine_energy": [
             float(np.corrcoef(column, sparsity_features(clean)[:, 0])[0, 1])
             for column in background.T
@@ -183,11 +176,11 @@ class Plane:
 
 # -- drawing --------------------------------------------------------------------------------
 
-LOOKS: Mapping[str, style.Look] = {
-    "clean": plotting.CLEAN,
-    "member": {"color": plotting.GREEN, "marker": "v"},
-    "center": plotting.CENTER,
-    **style.MODELS,
+LOOKS: Mapping[str, Look] = {
+    "clean": CLEAN,
+    "member": {"color": GREEN, "marker": "v"},
+    "center": CENTER,
+    **paper.MODELS,
 }
 TITLES = {
     "clean": "clean patches",
@@ -207,8 +200,8 @@ def draw(data: Data) -> Figure:
     high = high + 0.03 * (high - low)  # cells reach beyond their points
     columns = 4
     lines = -(-len(kinds) // columns)
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 1.72 * lines + 0.3)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 1.72 * lines + 0.3)
         axes = fig.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for ax, kind in zip(axes, kinds.index, strict=False):
             _panel(ax, data, str(kind))
@@ -222,7 +215,7 @@ def draw(data: Data) -> Figure:
             ax.axis("off")
         fig.supxlabel(_axis(data, 0), fontsize=7.5)
         fig.supylabel(_axis(data, 1), fontsize=7.5)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _axis(data: Data, number: int) -> str:
@@ -240,10 +233,10 @@ def _panel(ax: Axes, data: Data, kind: str) -> None:
     ax.hexbin(background["x"], background["y"], gridsize=34, mincnt=1, cmap="Greys",
               norm=LogNorm(0.5, 3000.0), linewidths=0.1, rasterized=True)  # fmt: skip
     ax.contour(*data.arrays["grid"], data.arrays["density"], levels=[1.0],
-               colors=[plotting.BLACK], linewidths=0.8, linestyles="--")  # fmt: skip
+               colors=[BLACK], linewidths=0.8, linestyles="--")  # fmt: skip
     points = data.frames["points"]
     own = points[points["kind"] == kind]
-    color = look.get("color", plotting.BLUE)
+    color = look.get("color", BLUE)
     ax.plot(own["x"], own["y"], ls="", marker=".", ms=1.8, mew=0, color=color, alpha=0.7,
             rasterized=True)  # fmt: skip
     ax.plot(own["x"].median(), own["y"].median(), ls="", marker=look.get("marker", "o"), ms=6.5,
@@ -260,9 +253,9 @@ def caption(data: Data) -> str:
     facts = data.facts
     rows = data.frames["kinds"].set_index("kind")
     inside = {str(kind): _inside(row) for kind, row in rows.iterrows()}
-    ratio = {str(kind): style.number(row) for kind, row in rows.iterrows()}
+    ratio = {str(kind): as_number(row) for kind, row in rows.iterrows()}
     answers = [kind for kind in ratio if kind not in ("clean", "member", "center")]
-    shares = style.listed(f"{kind} {inside[kind].text(0, ' %', 100.0)}" for kind in answers)
+    shares = listed(f"{kind} {inside[kind].text(0, ' %', 100.0)}" for kind in answers)
     return (
         f"Each dot is one of {count(facts['n_queries'])} patches, described by "
         f"{facts['n_features']} features of its fine detail and laid into the plane in which "
@@ -281,8 +274,7 @@ def caption(data: Data) -> str:
 
 
 def _inside(row: Any) -> Number:
-    return Number.of({"value": float(row["inside"]), "ci_low": float(row["inside_low"]),
-                      "ci_high": float(row["inside_high"])})  # fmt: skip
+    return as_number(row, ("inside", "inside_low", "inside_high"))
 
 
 def _verdict(inside: Mapping[str, Number]) -> str:
@@ -302,4 +294,4 @@ def _range(ratio: Mapping[str, Number], answers: list[str]) -> str:
                   key=lambda name: float(ratio[name].value or 0.0))  # fmt: skip
     named = ["member", "center", *dict.fromkeys([*ends[:1], *ends[-1:]])]
     words = {"member": "members", "center": "centers"}
-    return style.listed(f"{words.get(name, name)} {ratio[name].text(2)}" for name in named)
+    return listed(f"{words.get(name, name)} {ratio[name].text(2)}" for name in named)

@@ -7,10 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cooanalysis.plots import analysis as plotting
-from cooanalysis.report.sentences import count
-from figures import style
+from cooanalysis.plots.style import BLACK, GRAY, laid_out, minus, new_figure, plain_log_axis
+from cooanalysis.report.numbers import count
+from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
+from figures.text import listed
 
 TITLE = "Power spectra"
 
@@ -20,17 +21,17 @@ SHOWN = ("bicubic", *SHIPPED)
 
 def data(inputs: Inputs) -> Data:
     """Spectra of the comparison of the shipped models."""
-    comparison = style.comparison(inputs)
+    comparison = shipped.comparison(inputs)
     table = comparison.spectra
     table = table[table["model"].isin([TRUTH, *SHOWN])]
     if not np.isfinite(table["power_ratio"].to_numpy(np.float64)).any():
         raise MissingData(
             "the images are too small for a power spectrum; take some of at least 128 pixels a side"
         )
-    scale = int(comparison.summary["scale"])
+    scale = comparison.summary.scale
     facts = {
-        "dataset": str(comparison.summary["dataset"]["title"]),
-        "n_images": int(comparison.summary["dataset"]["n_images"]),
+        "dataset": comparison.summary.dataset.title,
+        "n_images": comparison.summary.dataset.n_images,
         "scale": scale,
         "nyquist": 0.5 / scale,
         "missing": missing_power(table, 0.5 / scale),
@@ -63,15 +64,15 @@ def missing_power(table: pd.DataFrame, nyquist: float) -> dict[str, dict[str, fl
 def draw(data: Data) -> Figure:
     """Draw power, and power over that of the truth with its interval."""
     table, nyquist = data.frames["spectra"], data.facts["nyquist"]
-    with style.publication():
-        fig = style.canvas(style.DOUBLE, 2.9)
+    with paper.publication():
+        fig = new_figure(None, paper.DOUBLE, 2.9)
         left, right = fig.subplots(1, 2)
         truth = table[table["model"] == TRUTH]
-        left.plot(truth["frequency"], truth["power"], color=plotting.BLACK, lw=1.4)
-        right.axhline(1.0, color=plotting.BLACK, lw=1.4)
+        left.plot(truth["frequency"], truth["power"], color=BLACK, lw=1.4)
+        right.axhline(1.0, color=BLACK, lw=1.4)
         for number, name in enumerate(SHOWN):
             rows = table[table["model"] == name].sort_values("frequency")
-            look = dict(style.MODELS[name])
+            look = dict(paper.MODELS[name])
             every = (number, len(SHOWN) + 1)
             left.plot(rows["frequency"], rows["power"], ms=3.4, lw=1.0, markevery=every, **look)
             right.plot(rows["frequency"], rows["power_ratio"], ms=3.4, lw=1.0, markevery=every,
@@ -81,23 +82,23 @@ def draw(data: Data) -> Figure:
                                alpha=0.1, lw=0)  # fmt: skip
         for ax, name, title in ((left, "a", "power"), (right, "b", "power over that of the truth")):
             _frequencies(ax, nyquist, float(table["frequency"].max()))
-            style.letter(ax, name, title)
+            paper.letter(ax, name, title)
         left.set_ylabel("power of the luma [levels²]")
         right.set_ylabel("ratio  [truth = 1]")
         for ax in (left, right):
-            plotting.plain_log_axis(ax)
-        handles = [style.handle(name, **style.MODELS[name]) for name in SHOWN]
-        handles.insert(0, style.handle("truth", color=plotting.BLACK, lw=1.4))
+            plain_log_axis(ax)
+        handles = [paper.handle(name, **paper.MODELS[name]) for name in SHOWN]
+        handles.insert(0, paper.handle("truth", color=BLACK, lw=1.4))
         fig.legend(handles=handles, loc="outside upper center", ncols=6)
-        return style.laid_out(fig)
+        return laid_out(fig)
 
 
 def _frequencies(ax: Axes, nyquist: float, last: float) -> None:
     ax.set_yscale("log")
-    ax.axvline(nyquist, color=plotting.GRAY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+    ax.axvline(nyquist, color=GRAY, lw=0.9, ls=(0, (4, 2)), zorder=1)
     ax.annotate("LR Nyquist", (nyquist, 0.03), (-3, 0), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="right", va="bottom", fontsize=6.5, rotation=90,
-                color=plotting.GRAY)  # fmt: skip
+                color=GRAY)  # fmt: skip
     ax.set(xlim=(0.0, 1.01 * last), xlabel="frequency [cycles per HR pixel]")
 
 
@@ -107,10 +108,10 @@ def _frequencies(ax: Axes, nyquist: float, last: float) -> None:
 def caption(data: Data) -> str:
     """Say how much power is missing where, by model."""
     facts = data.facts
-    above = style.listed(
+    above = listed(
         f"{name} {_percent(shares['above'])}" for name, shares in facts["missing"].items()
     )
-    below = style.listed(
+    below = listed(
         f"{name} {_percent(shares['below'])}" for name, shares in facts["missing"].items()
     )
     return (
@@ -127,4 +128,4 @@ def caption(data: Data) -> str:
 
 def _percent(share: float) -> str:
     # No "-0 %".
-    return plotting.minus(f"{round(100.0 * share) or 0:d} %")
+    return minus(f"{round(100.0 * share) or 0:d} %")

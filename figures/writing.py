@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots.style import save_figure
 from cooanalysis.report.tables import latex, markdown
 from cooanalysis.runtime.npz import write_arrays
 from figures.contract import FigureModule, Inputs
@@ -36,4 +36,4 @@ def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> 
         return
     for kind in ("png", "pdf"):
         with (out / f"{name}.{kind}").open("wb") as file:
-            plotting.save_figure(figure, file, kind)
+            save_figure(figure, file, kind)

@@ -29,7 +29,7 @@ result
 # come from resampling whole images, because patches of the same image resemble each other.
 
 # %%
-result.summary["psnr_ceiling_db"]
+result.summary.psnr_ceiling_db
 
 # %% [markdown]
 # `result.groups` has one row per query patch: the entropy of its group of potential high-resolution (HR) patches,

@@ -40,7 +40,7 @@ sorted(path.name for path in folder.iterdir())
 # %%
 options = dict(queries=600, k=64, map_images=0)
 result = coo.analyze(folder, scale=4, **options)
-result.summary["dataset"]
+result.summary.dataset
 
 # %% [markdown]
 # The groups are taken from the same images, but never from the query's own image. Few images contain few similar
@@ -62,7 +62,7 @@ for warning in warnings(result.summary):
 
 # %%
 other = coo.analyze(folder, reference="sample", scale=4, **options)
-other.summary["leakage"]
+other.summary.leakage
 
 # %% [markdown]
 # ## Scale and context
@@ -76,8 +76,9 @@ import pandas as pd
 rows = []
 for scale, width in ((2, 5), (4, 3), (4, 5)):
     found = coo.analyze(folder, scale=scale, patch_width=width, **options)
-    detail = found.summary["detail_energy"]
-    rows.append({"scale": scale, "patch width": width, **detail})
+    detail = found.summary.detail_energy
+    interval = {"detail energy": detail.value, "low": detail.ci_low, "high": detail.ci_high}
+    rows.append({"scale": scale, "patch width": width, **interval})
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]

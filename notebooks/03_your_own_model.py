@@ -61,9 +61,8 @@ comparison
 # The intervals support every sentence.
 
 # %%
-for name in comparison.names:
-    verdict = next(m["verdict"] for m in comparison.summary["models"] if m["name"] == name)
-    print(f"{name}:", *verdict, "\n")
+for model in comparison.summary.models:
+    print(f"{model.name}:", *model.verdict, "\n")
 
 # %% [markdown]
 # ## The numbers

@@ -110,9 +110,10 @@ result = coo.analyze(
     "sample", scale=4, queries=800, features=("sparsity", "subbands", "pixels"), map_images=0
 )
 rows = []
-for name, space in result.summary["manifold"].items():
-    ratio = space["center_ratio"]
-    rows.append({"features": name, **ratio, "warning": space["warning"]})
+for name, space in result.summary.manifold.items():
+    ratio = space.center_ratio
+    interval = {"ratio": ratio.value, "low": ratio.ci_low, "high": ratio.ci_high}
+    rows.append({"features": name, **interval, "warning": space.warning})
 pd.DataFrame(rows).round(3)
 
 # %% [markdown]
@@ -123,4 +124,4 @@ pd.DataFrame(rows).round(3)
 # closer; where the ceiling changes much between the two (`half_k_db`), it is unreliable, and the summary says so.
 
 # %%
-result.summary["psnr_ceiling_db"]
+result.summary.psnr_ceiling_db

@@ -5,16 +5,20 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cooanalysis as coo
 from cooanalysis.errors import CooError, RunDirectoryError
+from cooanalysis.report import render_report
 from cooanalysis.runtime.npz import read_arrays, write_arrays
-from cooanalysis.runtime.run_directory import SCHEMA_VERSION, read_summary
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION, read_plain_summary, summary_text
 from tests.helpers import ROOT
 
 SOURCES = sorted((ROOT / "cooanalysis").rglob("*.py"))
@@ -83,18 +87,115 @@ def write_version(folder: Path, version: object) -> Path:
 
 def test_a_newer_run_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="newer version of cooanalysis.*upgrade"):
-        read_summary(write_version(tmp_path, SCHEMA_VERSION + 1))
+        read_plain_summary(write_version(tmp_path, SCHEMA_VERSION + 1))
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_every_older_version_is_read(version: int, tmp_path: Path) -> None:
-    assert read_summary(write_version(tmp_path, version))["schema_version"] == version
+    assert read_plain_summary(write_version(tmp_path, version))["schema_version"] == version
 
 
 @pytest.mark.parametrize("version", [0, -1, True, "1", 1.0, None])
 def test_what_is_no_version_is_refused(version: object, tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="cannot be read"):
-        read_summary(write_version(tmp_path, version))
+        read_plain_summary(write_version(tmp_path, version))
+
+
+OLD = Path(__file__).parent / "data_old"
+"""Runs of version 1, cut down; their summaries are whole."""
+
+
+def numbers(value: object, path: str = "") -> dict[str, object]:
+    """Every number and null in plain values, by its path."""
+    parts: dict[str, object] = {}
+    if isinstance(value, dict):
+        parts = {f"{path}.{key}": part for key, part in value.items()}
+    elif isinstance(value, list):
+        parts = {f"{path}[{number}]": part for number, part in enumerate(value)}
+    if parts:
+        return {k: v for key, part in parts.items() for k, v in numbers(part, key).items()}
+    return {} if isinstance(value, (str, bool, dict, list)) else {path: value}
+
+
+def test_an_analysis_of_version_1_opens_and_shows_everything() -> None:
+    old = json.loads((OLD / "analysis" / "summary.json").read_text(encoding="utf-8"))
+    assert old["schema_version"] == 1
+    result = coo.load(OLD / "analysis")
+    summary = result.summary
+    new = numbers(json.loads(summary_text(summary)))
+    kept = numbers(old) | {".schema_version": SCHEMA_VERSION}
+    assert {path: new[path] for path in kept} == kept
+    assert {path for path in new if path not in kept} == {
+        ".manifold.subbands.missing", ".manifold.pixels.missing",
+    }  # fmt: skip
+    assert summary.resampled == "images"
+    assert (summary.config.color, summary.config.normalize) == ("y", True)
+    assert not summary.psnr_ceiling_db.reliable
+    assert summary.psnr_ceiling_db.reason == "center_not_clearly_below"
+    for entropy in summary.entropy.values():
+        assert entropy.reliability.reliable
+        assert entropy.reliability.reason == "bias_within_tolerance"
+    assert [notice.code for notice in summary.warnings] == ["legacy"]
+    assert [notice.facts["text"] for notice in summary.warnings] == old["warnings"]
+    page = render_report(result, {})
+    assert old["warnings"][0][1:] in page.replace("&#39;", "'") and result.explored is None
+
+
+def test_a_comparison_of_version_1_opens() -> None:
+    from cooanalysis.comparison.files import read_summary
+
+    old = json.loads((OLD / "comparison" / "summary.json").read_text(encoding="utf-8"))
+    summary = read_summary(OLD / "comparison")
+    assert numbers(json.loads(summary_text(summary))) == numbers(old) | {
+        ".schema_version": SCHEMA_VERSION
+    }
+    assert summary.config.analysis.color == "y" and summary.resampled == "images"
+    assert [notice.facts["text"] for notice in summary.warnings] == old["warnings"]
+    assert summary.kinds == {"bicubic": "bicubic", "hr": "hr", "edsr-small-x4-l1": "checkpoint"}
+
+
+def edited_old(folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    shutil.copytree(OLD / "analysis", folder)
+    plain = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    edit(plain)
+    (folder / "summary.json").write_text(json.dumps(plain), encoding="utf-8")
+    return folder
+
+
+def test_what_the_first_releases_did_not_write_is_not_available(tmp_path: Path) -> None:
+    def strip(plain: dict[str, Any]) -> None:
+        del plain["detail_energy_by_chance"], plain["engine"]["workers"]
+        del plain["psnr_ceiling_db"]["half_k_db"], plain["two_sample_auc"]["center"]
+        del plain["psnr_ceiling_db"]["trusted"], plain["psnr_ceiling_db"]["reason"]
+        for row in plain["detail_energy_by_decile"]:
+            del row["by_chance"]
+        plain["manifold"]["deep"] = {"missing": "no weights"}
+        plain["entropy"]["copula"]["reliability"] |= {"trusted": False, "bias": None}
+        plain["uncertainty"] = "95 % bootstrap interval over single patches (too few images)"
+
+    summary = coo.load(edited_old(tmp_path / "run", strip)).summary
+    assert summary.detail_energy_by_chance.value is None
+    assert summary.engine.workers is None and summary.psnr_ceiling_db.half_k_db is None
+    assert summary.psnr_ceiling_db.reliable and summary.two_sample_auc.center.value is None
+    assert summary.detail_energy_by_decile[0].by_chance is None
+    deep = summary.manifold["deep"]
+    assert deep.missing == "no weights" and deep.center_ratio_by_quartile[3].value is None
+    assert summary.entropy["copula"].reliability.reason == "singular_covariance"
+    assert summary.resampled == "patches"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["entropy", "psnr_ceiling_db", "detail_energy_by_decile", "manifold", "two_sample_auc",
+     "engine", "config", "skipped", "dataset"],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [5, "x", [5], {"a": 5}])
+def test_damaged_runs_of_version_1_are_refused_by_name(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    folder = edited_old(tmp_path / "run", lambda plain: plain.update({key: value}))
+    with pytest.raises(RunDirectoryError, match=rf"(?s)summary\.json is damaged.*{key}"):
+        coo.load(folder)
 
 
 def test_decoded_images_of_another_version_are_made_anew(

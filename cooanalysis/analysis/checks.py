@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from cooanalysis.runtime.notices import Notice
+from cooanalysis.analysis.summary_record import Findings, Interval
+from cooanalysis.runtime.notices import Fact, Notice
 
 CLEAN_RATIO = (0.9, 1.1)
 """Where the ratio of held-out clean patches to clean patches, 1 in theory, counts as 1."""
@@ -14,12 +12,12 @@ CHANCE = 0.5
 """AUC of a classifier that cannot distinguish its two classes."""
 
 
-def failed_checks(summary: Mapping[str, Any]) -> list[Notice]:
+def failed_checks(findings: Findings) -> list[Notice]:
     """The checks whose whole 95 % interval lies beyond what they should give.
 
     Parameters
     ----------
-    summary
+    findings
         See :func:`cooanalysis.analysis.summary.summarize`.
 
     Returns
@@ -29,23 +27,23 @@ def failed_checks(summary: Mapping[str, Any]) -> list[Notice]:
         ``classifier_check_off``.
     """
     found = [
-        Notice("clean_check_off", {"space": space["title"], **_facts(space["clean_ratio"])})
-        for space in summary["manifold"].values()
-        if "missing" not in space
-        and not space["warning"]
-        and _beyond(space["clean_ratio"], *CLEAN_RATIO)
+        Notice("clean_check_off", {"space": space.title, **_facts(space.clean_ratio)})
+        for space in findings.manifold.values()
+        if space.missing is None
+        and space.warning is None
+        and _beyond(space.clean_ratio, *CLEAN_RATIO)
     ]
-    null = summary["two_sample_auc"].get("clean_null")
-    if null is not None and _beyond(null, CHANCE, CHANCE):
+    null = findings.two_sample_auc.clean_null
+    if _beyond(null, CHANCE, CHANCE):
         found.append(Notice("classifier_check_off", _facts(null)))
     return found
 
 
-def _beyond(estimate: Mapping[str, Any], low: float, high: float) -> bool:
-    if estimate["ci_low"] is None or estimate["ci_high"] is None:
+def _beyond(estimate: Interval, low: float, high: float) -> bool:
+    if estimate.ci_low is None or estimate.ci_high is None:
         return False
-    return bool(estimate["ci_low"] > high or estimate["ci_high"] < low)
+    return estimate.ci_low > high or estimate.ci_high < low
 
 
-def _facts(estimate: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(estimate[name]) for name in ("value", "ci_low", "ci_high")}
+def _facts(estimate: Interval) -> dict[str, Fact]:
+    return {"value": estimate.value, "ci_low": estimate.ci_low, "ci_high": estimate.ci_high}

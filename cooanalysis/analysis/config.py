@@ -188,8 +188,12 @@ class AnalysisOptions:
 
 @documented
 @dataclass(frozen=True)
-class AnalysisConfig(AnalysisOptions):
-    """Configuration of one analysis."""
+class AnalysisSettings(AnalysisOptions):
+    """The options of an analysis, as its summary records them.
+
+    Nothing is checked but types, so that runs open where what they used (an estimator of another
+    package, say) is not installed; :class:`AnalysisConfig` checks what is asked.
+    """
 
     dataset: str = field(
         metadata=about(
@@ -206,6 +210,12 @@ class AnalysisConfig(AnalysisOptions):
         otherwise="the data set itself, never the query's own image",
         values="dataset",
     )
+
+
+@documented
+@dataclass(frozen=True)
+class AnalysisConfig(AnalysisSettings):
+    """Configuration of one analysis, with every value checked."""
 
     def __post_init__(self) -> None:
         validate(self)

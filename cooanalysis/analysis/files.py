@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import AnalysisRecord, ExampleGroup, Explored
+from cooanalysis.analysis.summary_record import AnalysisSummary
+from cooanalysis.analysis.upgrade import upgrade
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.runtime.npz import read_arrays, require_regular, write_arrays
-from cooanalysis.runtime.run_directory import SUMMARY_FILE, damaged, read_summary, write_summary
+from cooanalysis.runtime.run_directory import (
+    checked_summary,
+    damaged,
+    read_plain_summary,
+    write_summary,
+)
 
 KIND = "analysis"
 """What ``kind`` in a summary means where it is missing, as it is in those of analyses."""
@@ -20,13 +27,6 @@ GROUPS_FILE = "groups.parquet"
 MAPS_FILE = "maps.parquet"
 EXAMPLES_FILE = "examples.npz"
 EXPLORED_FILE = "explored.npz"
-
-_KEYS: dict[str, type] = {
-    "fingerprint": str, "scale": int, "n_queries": int, "n_reference_patches": int,
-    "dataset": dict, "reference": dict, "entropy": dict, "psnr_ceiling_db": dict,
-    "manifold": dict, "two_sample_auc": dict, "warnings": list,
-}  # fmt: skip
-"""What nothing can be shown without."""
 
 
 def write_files(record: AnalysisRecord, folder: Path) -> None:
@@ -52,11 +52,6 @@ def read_files(folder: Path) -> AnalysisRecord:
     import pandas as pd
 
     summary = read_summary(folder)
-    if summary.get("kind", KIND) != KIND:
-        raise RunDirectoryError(
-            f"{folder} holds no analysis but a {summary['kind']!s:.40}; use coo.load_comparison"
-        )
-    _require(folder, summary)
     try:
         for name in (GROUPS_FILE, MAPS_FILE):
             require_regular(folder / name)
@@ -71,13 +66,21 @@ def read_files(folder: Path) -> AnalysisRecord:
     return AnalysisRecord(summary, groups, maps, *shown, explored)
 
 
-def _require(folder: Path, summary: dict[str, Any]) -> None:
-    wrong = [name for name, kind in _KEYS.items() if not isinstance(summary.get(name), kind)]
-    if wrong:
+def read_summary(folder: Path) -> AnalysisSummary:
+    """Read ``summary.json`` of an analysis, of the present or an older version.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not there, was written by a newer version, is of something else, or does not fit
+        the record: the message names the first field that does not.
+    """
+    plain = read_plain_summary(folder)
+    if plain.get("kind", KIND) != KIND:
         raise RunDirectoryError(
-            f"{folder} is damaged: {SUMMARY_FILE} lacks {', '.join(wrong)}, or holds something "
-            "else there; run the analysis again with --overwrite"
+            f"{folder} holds no analysis but a {plain['kind']!s:.40}; use coo.load_comparison"
         )
+    return checked_summary(folder, upgrade(plain), AnalysisSummary, KIND)
 
 
 def load_explored(folder: Path) -> Explored | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cooanalysis.analysis.summary_record import AnalysisSummary
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -116,7 +118,7 @@ class AnalysisRecord:
     Attributes
     ----------
     summary
-        Headline numbers, each with unit and interval; see ``schemas/summary.schema.json``.
+        Headline numbers with their intervals, configuration and provenance.
     groups
         One row per query patch.
     maps
@@ -129,7 +131,7 @@ class AnalysisRecord:
         Patches that the report lets its reader point at; None in runs of older versions.
     """
 
-    summary: dict[str, Any]
+    summary: AnalysisSummary
     groups: pd.DataFrame
     maps: pd.DataFrame
     examples: tuple[ExampleGroup, ...]
@@ -139,4 +141,4 @@ class AnalysisRecord:
     @property
     def fingerprint(self) -> str:
         """Identifies configuration and data; equal fingerprints mean equal results."""
-        return str(self.summary["fingerprint"])
+        return self.summary.fingerprint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,7 +21,23 @@ from cooanalysis.analysis.measure import estimator_reliability, group_table, mea
 from cooanalysis.analysis.patches import ReferencePatches
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.record import AnalysisRecord
-from cooanalysis.analysis.summary import Measured, entropy_column, jsonable, summarize
+from cooanalysis.analysis.summary import (
+    Measured,
+    entropy_column,
+    skipped_files,
+    summarize,
+    validated,
+)
+from cooanalysis.analysis.summary_record import (
+    AnalysisSummary,
+    DatasetInfo,
+    EngineInfo,
+    Findings,
+    Leakage,
+    LeakedPair,
+    LrSource,
+    ReferenceInfo,
+)
 from cooanalysis.analysis.workers import Workers
 from cooanalysis.data.leakage import Leak
 from cooanalysis.measures.bootstrap import MIN_IMAGES
@@ -83,88 +98,88 @@ def run_analysis(
         leading = table[entropy_column(config.estimators[0])]
         reliability = estimator_reliability(run, reference, members, leading)
         dims = (reference.subspace_dim, run.reference.patch_dim)
-        summary = summarize(
+        findings = summarize(
             Measured(config, table, manifold, tests, reliability, found.recall, *dims)
         )
-    _warn(run, summary)
+    _warn(run, findings)
     clock.seconds["total"] = time.perf_counter() - started
-    summary |= jsonable(_provenance(plan, run, grouping, reference, leaks))
+    summary = _summary(findings, plan, run, grouping, reference, leaks)
     names = np.array(run.queries.names, dtype=object)
     frame = pd.DataFrame(table | {"image": names[table["image"]]})
     return AnalysisRecord(summary, frame, maps, tuple(examples), images, explored)
 
 
-def _warn(run: Context, summary: dict[str, Any]) -> None:
+def _warn(run: Context, findings: Findings) -> None:
     """What a reader must know before trusting the numbers."""
     n_images = len(run.queries.names)
     if n_images < MIN_IMAGES:
         run.note(
             Notice("few_images", {"n_images": n_images, "needed": MIN_IMAGES, "compared": False})
         )
-    ceiling = summary["psnr_ceiling_db"]
-    if ceiling["value"] is not None and not ceiling["trusted"]:
-        run.note(Notice("ceiling_unreliable", {"ceiling_db": ceiling["value"]}))
-    for notice in failed_checks(summary):
+    ceiling = findings.psnr_ceiling_db
+    if ceiling.value is not None and not ceiling.reliable:
+        run.note(Notice("ceiling_unreliable", {"ceiling_db": ceiling.value}))
+    for notice in failed_checks(findings):
         run.note(notice)
 
 
-def _provenance(
+def _summary(
+    findings: Findings,
     plan: Plan,
     run: Context,
     grouping: Grouping,
     reference: ReferencePatches,
     leaks: list[Leak],
-) -> dict[str, Any]:
-    """Where the result came from: data, engine, leakage, timings, configuration, versions."""
+) -> AnalysisSummary:
+    """The findings, and where they came from: data, engine, timings, configuration, versions."""
     sources = run.queries.lr_sources
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": plan.fingerprint(),
-        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-        "dataset": {
-            "name": plan.queries.name,
-            "title": plan.queries.title,
-            "n_images": len(run.queries.names),
-            "lr_source": {kind: sources.count(kind) for kind in ("dataset", "made")},
-        },
-        "reference": {
-            "name": plan.reference.name,
-            "title": plan.reference.title,
-            "n_images": len(run.reference.names),
-            "same_as_dataset": run.same_reference,
-        },
-        "scale": run.config.scale,
-        "n_reference_patches": len(reference.patches),
-        "engine": {
-            "engine": grouping.engine,
-            "index": grouping.kind,
-            "effort": grouping.effort,
-            "grouping": run.config.grouping,
-            "workers": len(run.workers.workers) if run.workers is not None else None,
-        },
-        "leakage": {
-            "checked": True,
-            "excluded": run.config.exclude_leaks,
-            "n_pairs": len(leaks),
-            "pairs": [
-                {
-                    "query": run.queries.names[leak.query],
-                    "reference": run.reference.names[leak.reference],
-                    "kind": leak.kind,
-                    "similarity": leak.similarity,
-                }
+    summary = AnalysisSummary(
+        **msgspec.structs.asdict(findings),
+        schema_version=SCHEMA_VERSION,
+        fingerprint=plan.fingerprint(),
+        created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        dataset=DatasetInfo(
+            name=plan.queries.name,
+            title=plan.queries.title,
+            n_images=len(run.queries.names),
+            lr_source=LrSource(dataset=sources.count("dataset"), made=sources.count("made")),
+        ),
+        reference=ReferenceInfo(
+            name=plan.reference.name,
+            title=plan.reference.title,
+            n_images=len(run.reference.names),
+            same_as_dataset=run.same_reference,
+        ),
+        scale=run.config.scale,
+        n_reference_patches=len(reference.patches),
+        engine=EngineInfo(
+            engine=grouping.engine,
+            index=grouping.kind,
+            effort=grouping.effort,
+            grouping=run.config.grouping,
+            workers=len(run.workers.workers) if run.workers is not None else None,
+        ),
+        leakage=Leakage(
+            checked=True,
+            excluded=run.config.exclude_leaks,
+            n_pairs=len(leaks),
+            pairs=tuple(
+                LeakedPair(
+                    query=run.queries.names[leak.query],
+                    reference=run.reference.names[leak.reference],
+                    kind=leak.kind,
+                    similarity=leak.similarity,
+                )
                 for leak in leaks
-            ],
-        },
-        "skipped": [
-            {"name": item.name, "path": str(item.path), "reason": item.reason}
-            for item in run.skipped
-        ],
-        "warnings": msgspec.to_builtins(run.warnings),
-        "timings_s": dict(run.clock.seconds),
-        "peak_rss_bytes": peak_rss_bytes(),
-        "config": run.config.as_dict(),
-        "versions": versions(),
-        "seed": run.config.seed,
-        "device": "cpu" if "cpu" in grouping.engine else "cuda",
-    }
+            ),
+        ),
+        skipped=skipped_files(run.skipped),
+        warnings=tuple(run.warnings),
+        timings_s=dict(run.clock.seconds),
+        peak_rss_bytes=peak_rss_bytes(),
+        config=run.config,
+        versions=versions(),
+        seed=run.config.seed,
+        device="cpu" if "cpu" in grouping.engine else "cuda",
+    )
+    return validated(summary)

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.analysis.config import AnalysisConfig
-from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.analysis.summary_record import (
+    NOT_AVAILABLE,
+    Ceiling,
+    CeilingCode,
+    CenterDistance,
+    DetailDecile,
+    EntropySummary,
+    EstimatorReliability,
+    Findings,
+    IndexRecall,
+    Interval,
+    Record,
+    SkippedFile,
+    SpaceSummary,
+    TwoSampleTests,
+    finite,
+    limits,
+)
+from cooanalysis.data import SkippedImage
+from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.measures.center import energy_by_chance
 from cooanalysis.measures.entropy import Reliability, entropy_power
 from cooanalysis.metrics.decibels import mse_to_psnr
@@ -90,64 +111,37 @@ class Measured:
     patch_dim: int
 
 
-def summarize(measured: Measured) -> dict[str, Any]:
-    """Headline numbers of a run, ready for JSON.
-
-    Returns
-    -------
-    dict
-        Keys as documented in ``schemas/summary.schema.json``; numbers that are not available
-        are None.
-    """
+def summarize(measured: Measured) -> Findings:
+    """Headline numbers of a run; numbers that are not available are None."""
     table, config = measured.table, measured.config
     bootstrap = ImageBootstrap(table["image"], seed=config.seed)
     leading = entropy_column(config.estimators[0])
-    recall = measured.recall
-    ceiling = _ceiling(measured, bootstrap)
     chance = energy_by_chance(table["center_rms"], config.k)
-    summary: dict[str, Any] = {
-        "n_queries": len(table["image"]),
-        "recall_at_k": None
-        if recall is None
-        else {
-            "value": recall.value,
-            "ci_low": recall.ci_low,
-            "ci_high": recall.ci_high,
-            "k": config.k,
-            "n_queries": recall.n_queries,
-            "exact": recall.n_queries == 0,
-        },
-        "spearman_entropy_center_distance": bootstrap.spearman(table[leading], table["center_rms"]),
-        "entropy": {name: _entropy(measured, name, bootstrap) for name in config.estimators},
+    ceiling = _ceiling(measured, bootstrap)
+    return Findings(
+        n_queries=len(table["image"]),
+        recall_at_k=_recall(measured),
+        spearman_entropy_center_distance=Interval.of(
+            bootstrap.spearman(table[leading], table["center_rms"])
+        ),
+        entropy={name: _entropy(measured, name, bootstrap) for name in config.estimators},
         **ceiling,
-        "detail_energy": bootstrap.ratio(table["center_energy"], table["truth_energy"]),
-        "detail_energy_by_chance": bootstrap.ratio(chance, table["truth_energy"]),
-        "detail_energy_by_decile": _deciles(table, leading, chance, bootstrap),
-        "center_distance": {
-            "rms": bootstrap.mean(table["center_rms"]),
-            "min": bootstrap.mean(table["center_min"]),
-            "error": bootstrap.mean(table["center_error"]),
-            "unit": CONTRAST_UNITS if config.normalize else ABSOLUTE_UNITS,
-        },
-        "manifold": {
+        detail_energy=Interval.of(bootstrap.ratio(table["center_energy"], table["truth_energy"])),
+        detail_energy_by_chance=Interval.of(bootstrap.ratio(chance, table["truth_energy"])),
+        detail_energy_by_decile=_deciles(table, leading, chance, bootstrap),
+        center_distance=CenterDistance(
+            rms=Interval.of(bootstrap.mean(table["center_rms"])),
+            min=Interval.of(bootstrap.mean(table["center_min"])),
+            error=Interval.of(bootstrap.mean(table["center_error"])),
+            unit=CONTRAST_UNITS if config.normalize else ABSOLUTE_UNITS,
+        ),
+        manifold={
             name: _manifold(space, table[leading], bootstrap)
             for name, space in measured.manifold.items()
         },
-        "two_sample_auc": {
-            "space": "subbands",
-            **{
-                name: ImageBootstrap(test.image, n_resamples=200, seed=config.seed).auc(
-                    test.scores, test.labels
-                )
-                for name, test in measured.tests.items()
-            },
-        },
-        "uncertainty": "95 % bootstrap interval over "
-        + ("images" if bootstrap.by_image else "single patches (too few images)"),
-    }
-    plain = jsonable(summary)
-    assert isinstance(plain, dict)
-    return plain
+        two_sample_auc=_two_sample(measured),
+        resampled="images" if bootstrap.by_image else "patches",
+    )
 
 
 def entropy_column(method: str) -> str:
@@ -161,7 +155,21 @@ def entropy_column(method: str) -> str:
     return "entropy_" + method.replace("-", "_")
 
 
-def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> dict[str, Any]:
+def _recall(measured: Measured) -> IndexRecall | None:
+    found = measured.recall
+    if found is None:
+        return None
+    return IndexRecall(
+        value=finite(found.value),
+        ci_low=finite(found.ci_low),
+        ci_high=finite(found.ci_high),
+        k=measured.config.k,
+        n_queries=found.n_queries,
+        exact=found.n_queries == 0,
+    )
+
+
+def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> EntropySummary:
     table, config = measured.table, measured.config
     values = table[entropy_column(name)].astype(np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
@@ -173,50 +181,61 @@ def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> dict[s
     space = f"{measured.subspace_dim} leading principal components of the details" + (
         ", contrast-normalized" if config.normalize else ""
     )
-    return {
-        "mean": bootstrap.mean(values),
-        "unit": "nats per dimension",
-        "subspace": space,
-        "absolute_mean": bootstrap.mean(values + log_std),
-        "spearman_center_distance": bootstrap.spearman(values, table["center_rms"]),
-        "entropy_power": bootstrap.mean(power),
-        "mmse_floor": floor,
-        "psnr_ceiling_db": floor.transform(mse_to_psnr),
-        "reliability": {
-            "bias": reliability.bias,
-            "standard_deviation": reliability.standard_deviation,
-            "trusted": reliability.trusted,
-            "reason": reliability.reason,
-            "n": reliability.n,
-            "d": reliability.d,
-        },
-    }
+    return EntropySummary(
+        mean=Interval.of(bootstrap.mean(values)),
+        unit="nats per dimension",
+        subspace=space,
+        absolute_mean=Interval.of(bootstrap.mean(values + log_std)),
+        spearman_center_distance=Interval.of(bootstrap.spearman(values, table["center_rms"])),
+        entropy_power=Interval.of(bootstrap.mean(power)),
+        mmse_floor=Interval.of(floor),
+        psnr_ceiling_db=Interval.of(floor.transform(mse_to_psnr)),
+        reliability=EstimatorReliability(
+            bias=finite(reliability.bias),
+            standard_deviation=finite(reliability.standard_deviation),
+            reliable=reliability.trusted,
+            reason=reliability.code,
+            n=reliability.n,
+            d=reliability.d,
+        ),
+    )
 
 
-def ceiling_trust(
+def _two_sample(measured: Measured) -> TwoSampleTests:
+    def auc(name: str) -> Interval:
+        test = measured.tests.get(name)
+        if test is None:
+            return NOT_AVAILABLE
+        bootstrap = ImageBootstrap(test.image, n_resamples=200, seed=measured.config.seed)
+        return Interval.of(bootstrap.auc(test.scores, test.labels))
+
+    return TwoSampleTests(
+        space="subbands",
+        center=auc("center"),
+        bicubic=auc("bicubic"),
+        clean_null=auc("clean_null"),
+    )
+
+
+def ceiling_reliability(
     error: NDArray[np.float64], floors: NDArray[np.float64], bootstrap: ImageBootstrap
-) -> tuple[bool, str]:
-    """Whether a PSNR ceiling is to be trusted, and why.
+) -> tuple[bool, CeilingCode]:
+    """Whether a PSNR ceiling can be relied on, and why.
 
-    The center is an estimator too: a floor that its error does not clearly stay above is none.
+    The center is an estimator too: a floor that its error does not clearly stay above is not one.
 
     Parameters
     ----------
     error
         (q,) squared errors of the centers.
     floors
-        (q,) floors of the error; NaN where there is none.
+        (q,) floors of the error; NaN where not available.
     bootstrap
         Over the images of the queries.
     """
     margin = bootstrap.mean(error - floors)
-    trusted = bool(margin.ci_low > 0.0 if math.isfinite(margin.ci_low) else margin.value > 0.0)
-    if trusted:
-        return True, "the center stays clearly below it"
-    return False, (
-        "the center of the groups does not stay clearly below it, which happens when groups mix LR "
-        "patches that differ; use a larger reference set, a smaller stride or a smaller k"
-    )
+    reliable = bool(margin.ci_low > 0.0 if math.isfinite(margin.ci_low) else margin.value > 0.0)
+    return reliable, "center_clearly_below" if reliable else "center_not_clearly_below"
 
 
 def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
@@ -229,26 +248,25 @@ def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
     center = bootstrap.mean(table["center_error"].astype(np.float64) ** 2 * unit * chosen)
     bicubic = bootstrap.mean(table["truth_energy"].astype(np.float64) * unit * chosen)
     half = bootstrap.mean(table["mmse_floor_half_k"]).transform(mse_to_psnr)
-    ceiling = floor.transform(mse_to_psnr)
     error = table["center_error"].astype(np.float64) ** 2 * unit
-    trusted, reason = ceiling_trust(error, floors, bootstrap)
+    reliable, reason = ceiling_reliability(error, floors, bootstrap)
     method = (
         "entropy powers of the marginals along all principal axes of the details (spacing "
         f"estimator), {int(np.isfinite(floors).sum())} queries; holds for estimators that see only "
         f"{measured.config.patch_width}x{measured.config.patch_width} LR pixels"
     )
     return {
-        "mmse_floor": floor,
-        "psnr_ceiling_db": {
-            **ceiling.as_dict(),
-            "unit": "dB",
-            "method": method,
-            "half_k_db": half.value,
-            "trusted": trusted,
-            "reason": reason,
-        },
-        "psnr_center_db": center.transform(mse_to_psnr),
-        "psnr_bicubic_db": bicubic.transform(mse_to_psnr),
+        "mmse_floor": Interval.of(floor),
+        "psnr_ceiling_db": Ceiling(
+            **limits(floor.transform(mse_to_psnr)),
+            unit="dB",
+            method=method,
+            half_k_db=finite(half.value),
+            reliable=reliable,
+            reason=reason,
+        ),
+        "psnr_center_db": Interval.of(center.transform(mse_to_psnr)),
+        "psnr_bicubic_db": Interval.of(bicubic.transform(mse_to_psnr)),
     }
 
 
@@ -257,7 +275,7 @@ def _deciles(
     column: str,
     chance: NDArray[np.float64],
     bootstrap: ImageBootstrap,
-) -> list[dict[str, Any]]:
+) -> tuple[DetailDecile, ...]:
     entropy = table[column]
     decile = quantile_bin(entropy, 10)
     rows = []
@@ -266,54 +284,97 @@ def _deciles(
         if not inside.any():
             continue
         mask = np.where(inside, 1.0, np.nan)
+        retained = bootstrap.ratio(table["center_energy"] * mask, table["truth_energy"])
+        by_chance = bootstrap.ratio(chance * mask, table["truth_energy"])
         rows.append(
-            {
-                "decile": number + 1,
-                "entropy_low": float(entropy[inside].min()),
-                "entropy_high": float(entropy[inside].max()),
-                "retained": bootstrap.ratio(table["center_energy"] * mask, table["truth_energy"]),
-                "by_chance": bootstrap.ratio(chance * mask, table["truth_energy"]).value,
-                "n": int(inside.sum()),
-            }
+            DetailDecile(
+                decile=number + 1,
+                entropy_low=finite(entropy[inside].min()),
+                entropy_high=finite(entropy[inside].max()),
+                retained=Interval.of(retained),
+                by_chance=finite(by_chance.value),
+                n=int(inside.sum()),
+            )
         )
-    return rows
+    return tuple(rows)
 
 
 def _manifold(
     space: FeatureSpaceDistances, entropy: NDArray[Any], bootstrap: ImageBootstrap
-) -> dict[str, Any]:
+) -> SpaceSummary:
     if space.missing is not None:
-        return {"title": space.title, "missing": space.missing}
+        return SpaceSummary(
+            title=space.title,
+            missing=space.missing,
+            center_ratio=NOT_AVAILABLE,
+            bicubic_ratio=NOT_AVAILABLE,
+            clean_ratio=NOT_AVAILABLE,
+            center_ratio_by_quartile=(NOT_AVAILABLE,) * 4,
+            bicubic_ratio_by_quartile=(NOT_AVAILABLE,) * 4,
+            warning=space.warning,
+        )
     clean = space.distances["clean"]
     quartile = quantile_bin(entropy, 4)
     half = space.calibration
 
-    def by_quartile(kind: str) -> list[Estimate]:
-        return [
-            bootstrap.ratio(np.where(quartile == number, space.distances[kind], np.nan), clean)
+    def by_quartile(kind: str) -> tuple[Interval, ...]:
+        return tuple(
+            Interval.of(
+                bootstrap.ratio(np.where(quartile == number, space.distances[kind], np.nan), clean)
+            )
             for number in range(4)
-        ]
+        )
 
-    return {
-        "title": space.title,
-        "center_ratio": bootstrap.ratio(space.distances["center"], clean),
-        "bicubic_ratio": bootstrap.ratio(space.distances["bicubic"], clean),
-        "clean_ratio": bootstrap.ratio_of_means(
-            np.where(half, np.nan, clean), np.where(half, clean, np.nan)
+    return SpaceSummary(
+        title=space.title,
+        missing=None,
+        center_ratio=Interval.of(bootstrap.ratio(space.distances["center"], clean)),
+        bicubic_ratio=Interval.of(bootstrap.ratio(space.distances["bicubic"], clean)),
+        clean_ratio=Interval.of(
+            bootstrap.ratio_of_means(np.where(half, np.nan, clean), np.where(half, clean, np.nan))
         ),
-        "center_ratio_by_quartile": by_quartile("center"),
-        "bicubic_ratio_by_quartile": by_quartile("bicubic"),
-        "warning": space.warning,
-    }
+        center_ratio_by_quartile=by_quartile("center"),
+        bicubic_ratio_by_quartile=by_quartile("bicubic"),
+        warning=space.warning,
+    )
+
+
+def skipped_files(skipped: Sequence[SkippedImage]) -> tuple[SkippedFile, ...]:
+    """Files that could not be used, as a summary records them."""
+    return tuple(
+        SkippedFile(name=item.name, path=str(item.path), reason=item.reason) for item in skipped
+    )
+
+
+Summary = TypeVar("Summary", bound=Record)
+
+
+def validated(summary: Summary) -> Summary:
+    """The same record in plain Python values, checked against its types.
+
+    Numbers that are not finite become None, and bytes of file names that are not UTF-8 are spelled
+    out, so that it can be written as JSON.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If it does not fit its own types: a mistake in the code that made it.
+    """
+    plain = jsonable(msgspec.to_builtins(summary, enc_hook=_builtin))
+    return msgspec.convert(plain, type(summary))
+
+
+def _builtin(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a summary cannot hold {type(value).__name__}")
 
 
 def jsonable(value: Any) -> Any:
-    """Plain Python values: estimates become dictionaries, non-finite numbers None, and bytes
-    of file names that are not UTF-8 are spelled out."""
+    """Plain Python values: non-finite numbers become None, and bytes of file names that are not
+    UTF-8 are spelled out."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, Estimate):
-        return jsonable(value.as_dict())
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -7,11 +7,10 @@ cannot be used; 8 workers cannot be reached or used; 130 interrupted (the same c
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -101,7 +100,9 @@ def analyze(call: AnalyzeArguments, printing: Printing) -> None:
 
         result = analysis(**vars(replace(call, out=target, progress=shows_progress(printing))))
         if printing.as_json:
-            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+            from cooanalysis.runtime.run_directory import summary_text
+
+            typer.echo(summary_text(result.summary))
         elif not printing.quiet:
             _print_result(result, target)
 
@@ -112,50 +113,51 @@ def _print_result(result: Result, target: Path) -> None:
     from rich.table import Table
 
     from cooanalysis.report.notices import warnings
+    from cooanalysis.report.numbers import NOT_AVAILABLE, Estimated, Number
 
     summary = result.summary
 
-    def shown(estimate: dict[str, Any] | None, digits: int, unit: str = "") -> str:
-        if estimate is None or estimate.get("value") is None:
-            return "not available"
-        text = f"{estimate['value']:.{digits}f}{unit}"
-        if estimate.get("ci_low") is not None:
-            text += f"  ({estimate['ci_low']:.{digits}f} to {estimate['ci_high']:.{digits}f})"
+    def shown(estimate: Estimated, digits: int, unit: str = "") -> str:
+        number = Number.of(estimate)
+        if number.value is None:
+            return NOT_AVAILABLE
+        text = f"{number.value:.{digits}f}{unit}"
+        if number.low is not None:
+            text += f"  ({number.low:.{digits}f} to {number.high:.{digits}f})"
         return text
 
     title = _escape(
-        f"{summary['dataset']['title']} x{summary['scale']}, reference "
-        f"{summary['reference']['title']}: {summary['n_queries']:,} queries, "
-        f"{summary['n_reference_patches']:,} reference patches"
+        f"{summary.dataset.title} x{summary.scale}, reference "
+        f"{summary.reference.title}: {summary.n_queries:,} queries, "
+        f"{summary.n_reference_patches:,} reference patches"
     )
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("measure")
     table.add_column("value  (95 % interval)")
     table.add_row(
         "entropy and center distance (Spearman)",
-        shown(summary["spearman_entropy_center_distance"], 3),
+        shown(summary.spearman_entropy_center_distance, 3),
     )
-    for name, entropy in summary["entropy"].items():
-        flag = (
-            "" if entropy["reliability"]["trusted"] else "  [yellow]absolute value not trusted[/]"
-        )
-        table.add_row(f"entropy, {name}", shown(entropy["mean"], 3, " nats/dim") + flag)
-    ceiling = summary["psnr_ceiling_db"]
-    doubt = "" if ceiling["trusted"] else "  [yellow]not trusted[/]"
+    for name, entropy in summary.entropy.items():
+        flag = "" if entropy.reliability.reliable else "  [yellow]absolute value unreliable[/]"
+        table.add_row(f"entropy, {name}", shown(entropy.mean, 3, " nats/dim") + flag)
+    ceiling = summary.psnr_ceiling_db
+    doubt = "" if ceiling.reliable else "  [yellow]unreliable[/]"
     table.add_row("PSNR ceiling for this patch width", shown(ceiling, 2, " dB") + doubt)
-    table.add_row("PSNR of the center", shown(summary["psnr_center_db"], 2, " dB"))
-    table.add_row("PSNR of bicubic", shown(summary["psnr_bicubic_db"], 2, " dB"))
-    table.add_row("detail energy the center retains", shown(summary["detail_energy"], 3))
-    for name, space in summary["manifold"].items():
-        if "missing" in space:
+    table.add_row("PSNR of the center", shown(summary.psnr_center_db, 2, " dB"))
+    table.add_row("PSNR of bicubic", shown(summary.psnr_bicubic_db, 2, " dB"))
+    table.add_row("detail energy the center retains", shown(summary.detail_energy, 3))
+    for name, space in summary.manifold.items():
+        if space.missing is not None:
             continue
-        note = "  [yellow]naive, misleading[/]" if space["warning"] else ""
+        note = "  [yellow]naive, misleading[/]" if space.warning else ""
         table.add_row(
-            f"distance to clean images, center, {name}", shown(space["center_ratio"], 2, "x") + note
+            f"distance to clean images, center, {name}", shown(space.center_ratio, 2, "x") + note
         )
-    if "center" in summary["two_sample_auc"]:
+    if summary.two_sample_auc.center.value is not None:
         table.add_row(
-            "told from clean by a classifier (AUC)", shown(summary["two_sample_auc"]["center"], 3)
+            "distinguished from clean by a classifier (AUC)",
+            shown(summary.two_sample_auc.center, 3),
         )
     # A pipe has no width; the table should not break there.
     console = Console(width=None if sys.stdout.isatty() else 120)

@@ -5,7 +5,6 @@ Exit codes: those of ``coo-analyze``, and 7 for a model that cannot be used.
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +69,9 @@ def compare(call: CompareArguments, printing: Printing) -> None:
 
         result = comparison(**vars(replace(call, out=target, progress=shows_progress(printing))))
         if printing.as_json:
-            typer.echo(json.dumps(result.summary, indent=2, ensure_ascii=False))
+            from cooanalysis.runtime.run_directory import summary_text
+
+            typer.echo(summary_text(result.summary))
         elif not printing.quiet:
             _print_result(result, target)
 
@@ -89,10 +90,10 @@ def _print_result(result: Comparison, target: Path) -> None:
 
     summary = result.summary
     shown, best = headline(result)
-    dataset = summary["dataset"]
+    dataset = summary.dataset
     title = escape(
-        f"{dataset['title']} x{summary['scale']}: {dataset['n_images']} images, "
-        f"{summary['n_queries']:,} patches (± half of the 95 % interval)"
+        f"{dataset.title} x{summary.scale}: {dataset.n_images} images, "
+        f"{summary.n_queries:,} patches (± half of the 95 % interval)"
     )
     table = Table(title=title, title_justify="left")
     table.add_column("measure")
@@ -106,9 +107,9 @@ def _print_result(result: Comparison, target: Path) -> None:
         table.add_row(escape(title), *cells)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    for model in summary["models"]:
-        first, second = model["verdict"]
-        console.print(f"[bold]{escape(model['name'])}[/]: {escape(first)}")
+    for model in summary.models:
+        first, second = model.verdict
+        console.print(f"[bold]{escape(model.name)}[/]: {escape(first)}")
         console.print(f"    {escape(second)}")
     errors: Any = Console(stderr=True, width=None if sys.stderr.isatty() else 1000)
     for warning in warnings(summary):

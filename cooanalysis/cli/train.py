@@ -85,9 +85,9 @@ def train(
     ] = False,
 ) -> None:
     with interruptible("coo-train"):
+        from cooanalysis.runtime.progress import TrainingBars
         from cooanalysis.training import dry_run, read_config
         from cooanalysis.training import train as training
-        from cooanalysis.training.bar import TrainingBar
         from cooanalysis.training.directory import is_child
 
         # Of several processes, the first one speaks.
@@ -101,7 +101,7 @@ def train(
             return
         target = out or Path("runs") / config[-1].stem
         show = not (quiet or as_json) and sys.stderr.isatty()
-        bars: Any = TrainingBar() if show else nullcontext()
+        bars: Any = TrainingBars() if show else nullcontext()
         with bars as report, notices_as_lines("coo-train", quiet=quiet):
             summary = training(
                 asked,

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions
+from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions, AnalysisSettings
 from cooanalysis.errors import ConfigError
 from cooanalysis.metrics.registry import METRICS
 from cooanalysis.runtime.options import about, documented, like, option, validate
@@ -59,10 +59,13 @@ class CompareOptions:
 
 @documented
 @dataclass(frozen=True)
-class CompareConfig(CompareOptions):
-    """Configuration of one comparison; ``analysis`` holds images, patches and groups."""
+class CompareSettings(CompareOptions):
+    """The options of a comparison, as its summary records them; nothing is checked but types.
 
-    analysis: AnalysisConfig
+    ``analysis`` holds images, patches and groups.
+    """
+
+    analysis: AnalysisSettings
     models: tuple[str, ...] = field(
         metadata=about(
             panel="Models and metrics",
@@ -80,6 +83,14 @@ class CompareConfig(CompareOptions):
         "SSIM-Y and every learned metric that can be computed here.",
         values="metric",
     )
+
+
+@documented
+@dataclass(frozen=True)
+class CompareConfig(CompareSettings):
+    """Configuration of one comparison, with every value checked."""
+
+    analysis: AnalysisConfig
 
     def __post_init__(self) -> None:
         validate(self)

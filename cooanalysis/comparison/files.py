@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.analysis.files import EXPLORED_FILE, load_explored
 from cooanalysis.comparison.record import ComparisonRecord, Crop
+from cooanalysis.comparison.summary_record import ComparisonSummary
+from cooanalysis.comparison.upgrade import upgrade
 from cooanalysis.errors import RunDirectoryError
 from cooanalysis.runtime.npz import read_arrays, require_regular, write_arrays
-from cooanalysis.runtime.run_directory import damaged, read_summary, write_summary
+from cooanalysis.runtime.run_directory import (
+    checked_summary,
+    damaged,
+    read_plain_summary,
+    write_summary,
+)
 
-KIND = "comparison"
+KIND: Final = "comparison"
 PICTURES_FILE = "pictures.npz"
 FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
-_KEYS = ("dataset", "scale", "models", "measures", "fingerprint", "warnings", "n_queries")
-"""What nothing can be shown without."""
 
 
 def write_files(record: ComparisonRecord, folder: Path) -> None:
@@ -42,14 +47,10 @@ def read_files(folder: Path) -> ComparisonRecord:
     import pandas as pd
 
     summary = read_summary(folder)
-    if summary.get("kind") != KIND:
-        raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
     try:
         for name in FRAMES:
             require_regular(folder / f"{name}.parquet")
         frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
-        if lacking := sorted(set(_KEYS) - set(summary)):
-            raise ValueError(f"summary.json lacks {', '.join(lacking)}")
         arrays = read_arrays(folder / PICTURES_FILE)
         images = {str(name): arrays[f"map_{i}"] for i, name in enumerate(arrays["map_names"])}
         crops = []
@@ -64,6 +65,21 @@ def read_files(folder: Path) -> ComparisonRecord:
     except Exception as error:  # damaged files fail in nearly any way
         raise damaged(folder, error, "comparison") from error
     return ComparisonRecord(summary, **frames, crops=tuple(crops), images=images, explored=explored)
+
+
+def read_summary(folder: Path) -> ComparisonSummary:
+    """Read ``summary.json`` of a comparison, of the present or an older version.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not there, was written by a newer version, is of something else, or does not fit
+        the record: the message names the first field that does not.
+    """
+    plain = read_plain_summary(folder)
+    if plain.get("kind") != KIND:
+        raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
+    return checked_summary(folder, upgrade(plain), ComparisonSummary, KIND)
 
 
 def _pack_pictures(record: ComparisonRecord) -> dict[str, NDArray[Any]]:

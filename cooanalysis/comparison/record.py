@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import Explored
+from cooanalysis.comparison.summary_record import ComparisonSummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ class ComparisonRecord:
         Patches that the report lets its reader point at; None in runs of older versions.
     """
 
-    summary: dict[str, Any]
+    summary: ComparisonSummary
     totals: pd.DataFrame
     models: pd.DataFrame
     patches: pd.DataFrame
@@ -80,17 +81,17 @@ class ComparisonRecord:
     @property
     def names(self) -> list[str]:
         """Names of the models, in the order in which they were given."""
-        return [str(model["name"]) for model in self.summary["models"]]
+        return [model.name for model in self.summary.models]
 
     @property
     def fingerprint(self) -> str:
         """Identifies configuration, data and models."""
-        return str(self.summary["fingerprint"])
+        return self.summary.fingerprint
 
     def table(self) -> pd.DataFrame:
         """A row a model, a column a measure: the numbers of the totals."""
         wide = self.totals.pivot(index="model", columns="measure", values="value")
-        order = [measure["name"] for measure in self.summary["measures"]]
+        order = [measure.name for measure in self.summary.measures]
         return wide.loc[self.names, order]
 
 

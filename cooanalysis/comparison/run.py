@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -17,7 +16,8 @@ from cooanalysis.analysis.ceiling import mmse_floors
 from cooanalysis.analysis.explore import MeasuredGroups, explore
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.record import Explored
-from cooanalysis.analysis.summary import jsonable
+from cooanalysis.analysis.summary import skipped_files, validated
+from cooanalysis.analysis.summary_record import Interval, finite
 from cooanalysis.analysis.workers import Workers
 from cooanalysis.comparison.cache import OutputCache
 from cooanalysis.comparison.config import CompareConfig
@@ -29,6 +29,14 @@ from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.comparison.patches import CleanPatches, measure_patches, scores_of
 from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.statistics import Measure, auc, ceiling_db, measures, strata, totals
+from cooanalysis.comparison.summary_record import (
+    ComparedDataset,
+    ComparedReference,
+    ComparisonSummary,
+    MeasuredValue,
+    MeasureInfo,
+    ModelSummary,
+)
 from cooanalysis.comparison.verdict import verdict
 from cooanalysis.measures.bootstrap import MIN_IMAGES, Estimate, ImageBootstrap
 from cooanalysis.metrics import Metric
@@ -92,19 +100,53 @@ def run_comparison(
             Notice("few_images", {"n_images": n_images, "needed": MIN_IMAGES, "compared": True})
         )
     ceiling = ceiling_db(patches[patches["model"] == sources[0].name], seed)
-    if not ceiling["trusted"] and np.isfinite(ceiling["value"]):
-        run.note(Notice("ceiling_unreliable", {"ceiling_db": float(ceiling["value"])}))
+    if ceiling.value is not None and not ceiling.reliable:
+        run.note(Notice("ceiling_unreliable", {"ceiling_db": ceiling.value}))
     run.clock.seconds["total"] = time.perf_counter() - started
-    summary = _summary(config, plan, groups, sources, wanted, table, areas, lead)
-    summary |= {
-        "fingerprint": fingerprint,
-        "psnr_ceiling_db": ceiling,
-        "cached_outputs": reused,
-    }
-    plain = jsonable(summary)
-    assert isinstance(plain, dict)
+    summary = ComparisonSummary(
+        kind=KIND,
+        schema_version=SCHEMA_VERSION,
+        fingerprint=fingerprint,
+        created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        dataset=ComparedDataset(
+            name=plan.queries.name, title=plan.queries.title, n_images=len(run.queries.names)
+        ),
+        reference=ComparedReference(name=plan.reference.name, title=plan.reference.title),
+        scale=run.config.scale,
+        n_queries=len(groups.queries),
+        baseline=config.baseline,
+        lead=lead,
+        measures=tuple(
+            MeasureInfo(
+                name=measure.name,
+                title=measure.title,
+                unit=measure.unit,
+                direction=measure.direction,
+                digits=measure.digits,
+            )
+            for measure in wanted
+        ),
+        models=tuple(
+            _model_summary(source, table, wanted, areas[source.name], config.baseline, lead)
+            for source in sources
+        ),
+        psnr_ceiling_db=ceiling,
+        protocol=(
+            f"PSNR and SSIM on BT.601 luma (not rounded, as BasicSR), {run.config.scale} border "
+            "pixels cut off; a gray image stands for R = G = B"
+        ),
+        resampled="images" if len(run.queries.names) >= MIN_IMAGES else "patches",
+        cached_outputs=reused,
+        skipped=skipped_files(run.skipped),
+        warnings=tuple(run.warnings),
+        timings_s=dict(run.clock.seconds),
+        peak_rss_bytes=peak_rss_bytes(),
+        config=config,
+        versions=versions(),
+        seed=seed,
+    )
     return ComparisonRecord(
-        plain,
+        validated(summary),
         table,
         models,
         patches,
@@ -237,84 +279,28 @@ def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.
     return pd.concat(frames, ignore_index=True)
 
 
-def _summary(
-    config: CompareConfig,
-    plan: Plan,
-    groups: QueryGroups,
-    sources: Sequence[Source],
-    wanted: Sequence[Measure],
-    table: pd.DataFrame,
-    areas: Mapping[str, Estimate],
+def _model_summary(
+    source: Source, table: pd.DataFrame, wanted: Sequence[Measure], area: Estimate, baseline: str,
     lead: str,
-) -> dict[str, Any]:
-    run = groups.run
-    models = []
-    for source in sources:
-        rows = table[table["model"] == source.name].set_index("measure")
-        models.append(
-            {
-                "name": source.name,
-                "kind": source.kind,
-                "detail": source.detail,
-                "verdict": verdict(source.name, table, wanted, baseline=config.baseline, lead=lead),
-                "measures": {
-                    name: {
-                        "value": row["value"],
-                        "ci_low": row["ci_low"],
-                        "ci_high": row["ci_high"],
-                        "difference": row["difference"],
-                        "difference_low": row["difference_low"],
-                        "difference_high": row["difference_high"],
-                        "p_adjusted": row["p_adjusted"],
-                    }
-                    for name, row in rows.iterrows()
-                },
-                "two_sample_auc": areas[source.name],
-            }
-        )
-    return {
-        "kind": KIND,
-        "schema_version": SCHEMA_VERSION,
-        "created": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-        "dataset": {
-            "name": plan.queries.name,
-            "title": plan.queries.title,
-            "n_images": len(run.queries.names),
+) -> ModelSummary:  # fmt: skip
+    rows = table[table["model"] == source.name].set_index("measure")
+    alone, against = verdict(source.name, table, wanted, baseline=baseline, lead=lead)
+    return ModelSummary(
+        name=source.name,
+        kind=source.kind,
+        detail=source.detail,
+        verdict=(alone, against),
+        measures={
+            str(name): MeasuredValue(
+                value=finite(row["value"]),
+                ci_low=finite(row["ci_low"]),
+                ci_high=finite(row["ci_high"]),
+                difference=finite(row["difference"]),
+                difference_low=finite(row["difference_low"]),
+                difference_high=finite(row["difference_high"]),
+                p_adjusted=finite(row["p_adjusted"]),
+            )
+            for name, row in rows.iterrows()
         },
-        "reference": {"name": plan.reference.name, "title": plan.reference.title},
-        "scale": run.config.scale,
-        "n_queries": len(groups.queries),
-        "baseline": config.baseline,
-        "lead": lead,
-        "measures": [
-            {
-                "name": measure.name,
-                "title": measure.title,
-                "unit": measure.unit,
-                "direction": measure.direction,
-                "digits": measure.digits,
-            }
-            for measure in wanted
-        ],
-        "models": models,
-        "protocol": (
-            f"PSNR and SSIM on BT.601 luma (not rounded, as BasicSR), {run.config.scale} border "
-            "pixels cut off; a gray image stands for R = G = B"
-        ),
-        "statistics": (
-            "95 % bootstrap intervals over "
-            + ("images" if len(run.queries.names) >= MIN_IMAGES else "single patches")
-            + "; differences: paired sign-flip permutation test over images, p-values adjusted "
-            "for all models and measures (Benjamini-Yekutieli)"
-        ),
-        "skipped": [
-            {"name": item.name, "path": str(item.path), "reason": item.reason}
-            for item in run.skipped
-        ],
-        "warnings": msgspec.to_builtins(run.warnings),
-        "timings_s": dict(run.clock.seconds),
-        "peak_rss_bytes": peak_rss_bytes(),
-        "config": config.as_dict(),
-        "versions": versions(),
-        "seed": config.analysis.seed,
-    }
+        two_sample_auc=Interval.of(area),
+    )

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cooanalysis.analysis.summary import ceiling_trust
+from cooanalysis.analysis.summary import ceiling_reliability
+from cooanalysis.analysis.summary_record import CheckedCeiling, limits
 from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
 from cooanalysis.metrics.decibels import decibels, mse_to_psnr
 from cooanalysis.metrics.metric import Metric
@@ -212,15 +213,15 @@ def auc(scores: Mapping[str, Any], seed: int) -> dict[str, Estimate]:
     }
 
 
-def ceiling_db(patches: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """PSNR ceiling of the patches (one model's rows), its interval, and whether to trust it."""
+def ceiling_db(patches: pd.DataFrame, seed: int) -> CheckedCeiling:
+    """PSNR ceiling of the patches (one model's rows), and whether it can be relied on."""
     bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)
     floors = patches["mmse_floor"].to_numpy(np.float64)
     unit = patches["lr_std"].to_numpy(np.float64) ** 2
     error = patches["truth_center"].to_numpy(np.float64) * unit
-    trusted, reason = ceiling_trust(error, floors, bootstrap)
+    reliable, reason = ceiling_reliability(error, floors, bootstrap)
     found = bootstrap.mean(floors).transform(mse_to_psnr)
-    return {**found.as_dict(), "trusted": trusted, "reason": reason}
+    return CheckedCeiling(**limits(found), reliable=reliable, reason=reason)
 
 
 def _resampled(

@@ -20,13 +20,14 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from cooanalysis.data.spec import Archive
 from cooanalysis.errors import DownloadError
+from cooanalysis.runtime.progress import download_bar
 
 if TYPE_CHECKING:
     import requests
@@ -236,22 +237,15 @@ class ResumingDownloader:
         return headers
 
     def _append(self, response: requests.Response, total: int | None) -> None:
-        from tqdm import tqdm
-
-        with (
-            open(self.part, "ab") as file,
-            tqdm(
-                desc=self.part.stem,
-                initial=_size(self.part),
-                total=total,
-                unit="B",
-                unit_scale=True,
-                disable=not self.progress,
-            ) as bar,
-        ):
+        bar = (
+            download_bar(self.part.stem, _size(self.part), total)
+            if self.progress
+            else nullcontext(lambda n_bytes: None)
+        )
+        with open(self.part, "ab") as file, bar as advance:
             for block in response.iter_content(_BLOCK):
                 file.write(block)
-                bar.update(len(block))
+                advance(len(block))
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.part.parent).free

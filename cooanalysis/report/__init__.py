@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from cooanalysis.report.analysis import render_report, write_report
-from cooanalysis.report.sentences import summary_card
+from cooanalysis.report.card import summary_card
 
 __all__ = ["render_report", "summary_card", "write_report"]

@@ -5,20 +5,28 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.analysis.summary import entropy_column
+from cooanalysis.analysis.summary_record import AnalysisSummary
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.measures.entropy import entropy_power, estimator_title
 from cooanalysis.metrics.decibels import decibels
-from cooanalysis.report import sentences
+from cooanalysis.plots import ANALYSIS_FIGURES, Plot, png_figures, unavailable
+from cooanalysis.report import captions as texts
+from cooanalysis.report.card import tiles
+from cooanalysis.report.computation import computed, options, timings
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.notices import warnings
+from cooanalysis.report.numbers import NOT_AVAILABLE, Number, count
 from cooanalysis.report.pages import Script, environment, without_surrogates
-from cooanalysis.report.sentences import Number
+from cooanalysis.report.reasons import reliability_reason, signed
+from cooanalysis.report.verdict import question, verdict
+
+R = TypeVar("R")
 
 LISTED = 50
 """Rows of a list (skipped files, leaks) that are shown; the summary holds them all."""
@@ -32,7 +40,7 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
     result
         The run.
     figures
-        PNG files by figure name, as :func:`cooanalysis.plots.analysis.png_figures` makes them; they
+        PNG files by figure name, as :func:`cooanalysis.plots.png_figures` makes them; they
         are drawn if not given. A figure that is missing is left out with the reason.
 
     Returns
@@ -41,54 +49,79 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
         One page that needs nothing else. Text that comes from files (names, reasons) is
         escaped.
     """
-    from cooanalysis.plots.analysis import png_figures, unavailable
-
     if figures is None:
         figures = png_figures(result)
     summary = result.summary
     missing, gaps = unavailable(result), paired_gaps(result)
     captions = {
-        "entropy_vs_center_distance": sentences.law_caption(summary, share_below_bound(result)),
-        "detail_energy": sentences.detail_caption(summary),
-        "manifold_distances": sentences.manifold_caption(summary),
-        "psnr_ceiling": sentences.ceiling_caption(summary, gaps),
-        "entropy_maps": sentences.maps_caption(summary),
-        "example_groups": sentences.examples_caption(summary),
+        "entropy_vs_center_distance": texts.entropy_caption(summary, share_below_bound(result)),
+        "detail_energy": texts.detail_caption(summary),
+        "manifold_distances": texts.manifold_caption(summary),
+        "psnr_ceiling": texts.ceiling_caption(summary, gaps),
+        "entropy_maps": texts.maps_caption(summary),
+        "example_groups": texts.examples_caption(),
     }
     sections = [
-        {
-            "name": name,
-            "heading": sentences.HEADINGS[name],
-            "caption": caption,
-            "alt": sentences.alt_text(name, summary),
-            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
-            "missing": missing.get(name, "The figure was not drawn."),
-        }
-        for name, caption in captions.items()
+        figure_section(name, plot, result, figures, missing, captions)
+        | {"alt": texts.alt_text(name, summary)}
+        for name, plot in ANALYSIS_FIGURES.items()
     ]
     page = (
         environment()
         .get_template("template.html")
         .render(
             summary=summary,
-            sentences=sentences,
+            question=question(summary),
             warnings=warnings(summary),
+            tiles=tiles(summary),
+            not_available=NOT_AVAILABLE,
             script=Script.read("explorer.js"),
-            explorer=explorer_data(
-                result.explored, summary, summary.get("config") or {}, result.maps
-            ),
+            explorer=_explorer_data(result),
             explorer_models=models_shown(result.explored),
-            verdict=sentences.verdict(summary, gaps),
+            verdict=verdict(summary, gaps),
             sections=sections,
             estimators=_estimator_rows(summary),
             deciles=_decile_rows(summary),
             distances=_distance_rows(summary),
-            computed=sentences.computed(summary),
-            timings=_timing_rows(summary),
+            pairs=_pair_rows(summary),
+            computed=computed(summary),
+            timings=timings(summary.timings_s),
+            options=options(summary.config),
             listed=LISTED,
         )
     )
     return without_surrogates(page)
+
+
+def figure_section(
+    name: str,
+    plot: Plot[R],
+    record: R,
+    figures: Mapping[str, bytes],
+    missing: Mapping[str, str],
+    captions: Mapping[str, str],
+) -> dict[str, Any]:
+    """A section of a report with a figure, or with the reason why there is none.
+
+    Parameters
+    ----------
+    name, plot, record
+        What the figure shows.
+    figures, missing
+        PNG files and reasons, by name of the figure.
+    captions
+        Those that the report writes; a figure without one brings its own.
+    """
+    caption = captions.get(name)
+    if caption is None and plot.caption is not None and name not in missing:
+        caption = plot.caption(record)
+    return {
+        "name": name,
+        "heading": plot.title,
+        "caption": caption or "",
+        "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
+        "missing": missing.get(name, "The figure was not drawn."),
+    }
 
 
 def write_report(
@@ -116,10 +149,17 @@ def write_report(
 def explore(result: AnalysisRecord) -> Explorer:
     """The explorer of a run alone; see :meth:`cooanalysis.Result.explore`."""
     summary = result.summary
-    config = summary.get("config") or {}
-    title = f"{summary['dataset']['title']} ×{summary['scale']}: groups, centers, truth"
-    data = explorer_data(result.explored, summary, config, result.maps)
-    return explorer_page(result.explored, title, data)
+    title = f"{summary.dataset.title} ×{summary.scale}: groups, centers, ground truth"
+    return explorer_page(result.explored, title, _explorer_data(result))
+
+
+def _explorer_data(result: AnalysisRecord) -> dict[str, Any] | None:
+    return explorer_data(
+        result.explored,
+        result.maps,
+        scale=result.summary.scale,
+        patch_width=result.summary.config.patch_width,
+    )
 
 
 def paired_gaps(result: AnalysisRecord) -> dict[str, Number]:
@@ -139,9 +179,7 @@ def paired_gaps(result: AnalysisRecord) -> dict[str, Number]:
         return {}
     column = {name: groups[name].to_numpy(np.float64) for name in needed[1:]}
     names = groups["image"].astype(str).to_numpy()
-    bootstrap = ImageBootstrap(
-        np.unique(names, return_inverse=True)[1], seed=int(result.summary.get("seed") or 0)
-    )
+    bootstrap = ImageBootstrap(np.unique(names, return_inverse=True)[1], seed=result.summary.seed)
     unit = column["lr_std"] ** 2
     errors = {
         "center": column["center_error"] ** 2 * unit,
@@ -152,7 +190,7 @@ def paired_gaps(result: AnalysisRecord) -> dict[str, Number]:
         ratio = bootstrap.ratio(error, column["mmse_floor"])
         if ratio.value > 0 and ratio.ci_low > 0:
             gap = ratio.transform(lambda value: float(decibels(value)))
-            gaps[name] = Number.of(gap.as_dict())
+            gaps[name] = Number.of(gap)
     return gaps
 
 
@@ -162,7 +200,7 @@ def share_below_bound(result: AnalysisRecord) -> dict[str, float]:
     if "center_rms_subspace" not in result.groups:
         return {}
     distance = result.groups["center_rms_subspace"].to_numpy(np.float64)
-    for name in result.summary.get("entropy") or {}:
+    for name in result.summary.entropy:
         if entropy_column(name) not in result.groups:
             continue
         entropy = result.groups[entropy_column(name)].to_numpy(np.float64)
@@ -173,62 +211,57 @@ def share_below_bound(result: AnalysisRecord) -> dict[str, float]:
     return shares
 
 
-def _estimator_rows(summary: sentences.Summary) -> list[dict[str, str]]:
-    rows = []
-    for name, entry in (summary.get("entropy") or {}).items():
-        reliability = entry.get("reliability") or {}
-        trusted = reliability.get("trusted")
-        bias = Number.of({"value": reliability.get("bias")})
-        rows.append(
-            {
-                "name": estimator_title(name),
-                "mean": Number.of(entry.get("mean")).text(2),
-                "unit": str(entry.get("unit") or ""),
-                "subspace": str(entry.get("subspace") or ""),
-                "absolute": Number.of(entry.get("absolute_mean")).text(2),
-                "spearman": Number.of(entry.get("spearman_center_distance")).text(3),
-                "ceiling": Number.of(entry.get("psnr_ceiling_db")).text(2),
-                "bias": ("+" if (bias.value or 0) > 0 else "") + bias.plain(4),
-                "trusted": {True: "yes", False: "no"}.get(trusted, sentences.NOT_AVAILABLE),  # type: ignore[arg-type]
-                "reason": str(reliability.get("reason") or ""),
-            }
-        )
-    return rows
-
-
-def _decile_rows(summary: sentences.Summary) -> list[dict[str, str]]:
+def _estimator_rows(summary: AnalysisSummary) -> list[dict[str, str]]:
     return [
         {
-            "decile": str(row.get("decile")),
-            "low": Number.of({"value": row.get("entropy_low")}).plain(2),
-            "high": Number.of({"value": row.get("entropy_high")}).plain(2),
-            "retained": Number.of(row.get("retained")).text(2, " %", 100.0),
-            "n": sentences.count(row.get("n")),
+            "name": estimator_title(name),
+            "mean": Number.of(entry.mean).text(2),
+            "unit": entry.unit,
+            "subspace": entry.subspace,
+            "absolute": Number.of(entry.absolute_mean).text(2),
+            "spearman": Number.of(entry.spearman_center_distance).text(3),
+            "bias": signed(Number.finite(entry.reliability.bias), 4),
+            "reliable": "yes" if entry.reliability.reliable else "no",
+            "reason": reliability_reason(entry.reliability),
         }
-        for row in summary.get("detail_energy_by_decile") or []
+        for name, entry in summary.entropy.items()
     ]
 
 
-def _distance_rows(summary: sentences.Summary) -> list[dict[str, Any]]:
-    rows = []
-    for name, space in (summary.get("manifold") or {}).items():
-        rows.append(
-            {
-                "title": str(space.get("title", name)),
-                "missing": space.get("missing"),
-                "warning": space.get("warning"),
-                **{
-                    kind: Number.of(space.get(f"{kind}_ratio")).text(2)
-                    for kind in ("clean", "center", "bicubic")
-                },
-            }
-        )
-    return rows
+def _decile_rows(summary: AnalysisSummary) -> list[dict[str, str]]:
+    return [
+        {
+            "decile": str(row.decile),
+            "low": Number.finite(row.entropy_low).plain(2),
+            "high": Number.finite(row.entropy_high).plain(2),
+            "retained": Number.of(row.retained).text(2, " %", 100.0),
+            "n": count(row.n),
+        }
+        for row in summary.detail_energy_by_decile
+    ]
 
 
-def _timing_rows(summary: sentences.Summary) -> list[tuple[str, str]]:
-    timings = summary.get("timings_s") or {}
-    stages = sorted(
-        ((k, v) for k, v in timings.items() if k != "total"), key=lambda item: -(item[1] or 0.0)
-    )
-    return [(name, sentences.seconds(value)) for name, value in stages]
+def _distance_rows(summary: AnalysisSummary) -> list[dict[str, str | None]]:
+    return [
+        {
+            "title": space.title or name,
+            "missing": space.missing,
+            "warning": space.warning,
+            "clean": Number.of(space.clean_ratio).text(2),
+            "center": Number.of(space.center_ratio).text(2),
+            "bicubic": Number.of(space.bicubic_ratio).text(2),
+        }
+        for name, space in summary.manifold.items()
+    ]
+
+
+def _pair_rows(summary: AnalysisSummary) -> list[dict[str, str]]:
+    return [
+        {
+            "query": pair.query,
+            "reference": pair.reference,
+            "kind": pair.kind,
+            "similarity": Number.finite(pair.similarity).plain(3),
+        }
+        for pair in summary.leakage.pairs
+    ]

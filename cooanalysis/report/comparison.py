@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -11,24 +10,16 @@ from typing import Any
 import numpy as np
 
 from cooanalysis.comparison.record import ComparisonRecord, judged
+from cooanalysis.comparison.summary_record import ComparisonSummary
 from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
-from cooanalysis.plots.comparison import FIGURES, unavailable
-from cooanalysis.report import sentences
-from cooanalysis.report.analysis import LISTED
+from cooanalysis.plots import COMPARISON_FIGURES, unavailable
+from cooanalysis.report.analysis import LISTED, figure_section
+from cooanalysis.report.computation import grouping, options, timings
 from cooanalysis.report.explorer import Explorer, explorer_data, explorer_page, models_shown
 from cooanalysis.report.notices import details, warnings
+from cooanalysis.report.numbers import Number, count, seconds, size
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
-from cooanalysis.report.sentences import Number
 from cooanalysis.report.tables import differences, headline
-
-HEADINGS = {
-    "perception_distortion": "What sharpness costs in fidelity",
-    "collapse_manifold": "Over-smooth, or merely noisy?",
-    "against_entropy": "Where it happens: by entropy",
-    "power_spectra": "Which frequencies are missing",
-    "crops": "The most over-smoothed places",
-    "maps": "Where in the image",
-}
 
 
 def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> str:
@@ -39,7 +30,7 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
     comparison
         The comparison.
     figures
-        PNG files by the names of :data:`cooanalysis.plots.comparison.FIGURES`. A figure that is
+        PNG files by the names of :data:`cooanalysis.plots.COMPARISON_FIGURES`. A figure that is
         missing is left out with the reason.
 
     Returns
@@ -55,8 +46,9 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
         .get_template("comparison.html")
         .render(
             summary=summary,
-            sentences=sentences,
             warnings=warnings(summary),
+            statistics=statistics(summary),
+            options=options(summary.config.analysis),
             title=_title(summary),
             asked=asked(summary),
             level=LEVEL,
@@ -66,7 +58,7 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
             shown=_shown_first(list(comparison.crops[0].pictures) if pictures else []),
             sections=_sections(comparison, figures),
             computed=_computed(summary),
-            timings=_timings(summary),
+            timings=timings(summary.timings_s),
             listed=LISTED,
             script=Script.read("comparison.js", "explorer.js"),
             explorer=_explorer_data(comparison),
@@ -106,8 +98,8 @@ def card(comparison: ComparisonRecord) -> str:
         )
         rows.append(f'<tr style="background:none">{cells}</tr>')
     told = "".join(
-        f"<li><b>{escape(model['name'])}</b>: {escape(' '.join(model['verdict']))}</li>"
-        for model in summary["models"]
+        f"<li><b>{escape(model.name)}</b>: {escape(' '.join(model.verdict))}</li>"
+        for model in summary.models
     )
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;line-height:1.4;'
@@ -125,42 +117,52 @@ def card(comparison: ComparisonRecord) -> str:
 # -- sentences ------------------------------------------------------------------------------
 
 
-def _title(summary: Mapping[str, Any]) -> str:
-    return f"{summary['dataset']['title']} ×{summary['scale']}: which model over-smooths"
+def _title(summary: ComparisonSummary) -> str:
+    return f"{summary.dataset.title} ×{summary.scale}: which model over-smooths"
 
 
-def asked(summary: Mapping[str, Any]) -> str:
+def asked(summary: ComparisonSummary) -> str:
     """What was compared, in one paragraph."""
-    models = [model["name"] for model in summary["models"]]
+    models = [model.name for model in summary.models]
     return (
-        f"{len(models)} models ({', '.join(models)}) upscaled {summary['dataset']['n_images']} "
-        f"images of {summary['dataset']['title']}. At {sentences.count(summary['n_queries'])} "
+        f"{len(models)} models ({', '.join(models)}) upscaled {summary.dataset.n_images} "
+        f"images of {summary.dataset.title}. At {count(summary.n_queries)} "
         "patches, each output was compared with the mean of all HR patches whose LR patch looks "
-        f"the same (found in {summary['reference']['title']}): a model that outputs this mean, the "
+        f"the same (found in {summary.reference.title}): a model that outputs this mean, the "
         "center, over-smooths."
+    )
+
+
+def statistics(summary: ComparisonSummary) -> str:
+    """What intervals and p-values are."""
+    return (
+        "95 % bootstrap intervals over "
+        + ("images" if summary.resampled == "images" else "single patches")
+        + "; differences: paired sign-flip permutation test over images, p-values adjusted "
+        "for all models and measures (Benjamini-Yekutieli)"
     )
 
 
 def captions(comparison: ComparisonRecord) -> dict[str, str]:
     """Captions of the figures, with the numbers of the run."""
     summary = comparison.summary
-    lead = next((m["title"] for m in summary["measures"] if m["name"] == summary["lead"]), "")
-    deciding = judged(summary["baseline"], {m["name"]: m["kind"] for m in summary["models"]})
+    lead = next((m.title for m in summary.measures if m.name == summary.lead), "")
+    deciding = judged(summary.baseline, summary.kinds)
     arrows = " An arrow leads from a model to the same model trained with DECLoss."
     bars = " Bars are 95 % intervals over images."
     return {
         "perception_distortion": (
-            "Each mark is a model: fidelity to the truth across, likeness to it up. No model can "
-            "have the best of both (the perception-distortion tradeoff, Blau and Michaeli, CVPR "
-            f"2018).{_only(arrows, comparison)}{bars}"
+            "Each mark is a model: fidelity to the ground truth across, likeness to it up. No "
+            "model can have the best of both (the perception-distortion tradeoff, Blau and "
+            f"Michaeli, CVPR 2018).{_only(arrows, comparison)}{bars}"
         ),
         "collapse_manifold": (
             "Across: the collapse index, 0 where a model keeps as far from the center of the group "
-            "as the truth does, 1 where it answers with the center. It falls when detail returns, "
-            "but noise lowers it too. So, up: how far the answers are from clean patches, 1 where "
-            f"they are as near as the truth ({lead}; within {CLEAN_TOLERANCE:g} of 1 counts as "
-            "clean). A mended model moves toward the star; one that adds noise moves left and "
-            f"up.{_only(arrows, comparison)}{bars}"
+            "as the ground truth does, 1 where it outputs the center. It falls when detail "
+            "returns, but noise lowers it too. So, up: how far the outputs are from clean patches, "
+            f"1 where they are as near as the ground truth ({lead}; within {CLEAN_TOLERANCE:g} of "
+            "1 counts as clean). A model that regains detail moves toward the star; one that adds "
+            f"noise moves left and up.{_only(arrows, comparison)}{bars}"
         ),
         "against_entropy": (
             "The query patches, split into equal parts by the entropy of their group: the more "
@@ -168,20 +170,20 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
             f"pixel loss drives it to the center.{bars}"
         ),
         "power_spectra": (
-            "Power of the answers over that of the truth at each frequency; 1 is the truth. Right "
-            f"of the dashed line (the LR Nyquist frequency, {0.5 / summary['scale']:.3g} cycles "
-            "per HR pixel) the LR image says nothing, and a model must invent. Bands are 95 % "
-            "intervals over images."
+            "Power of the outputs over that of the ground truth at each frequency; 1 is the ground "
+            f"truth. Right of the dashed line (the LR Nyquist frequency, {0.5 / summary.scale:.3g} "
+            "cycles per HR pixel) the LR image says nothing, and a model must invent. Bands are "
+            "95 % intervals over images."
         ),
         "crops": (
             f"Chosen by rule and not by taste: the patches at which {_together(deciding)} most of "
-            "the truth's squared distance from the center, at most one from an image."
+            "the ground truth's squared distance from the center, at most one per image."
         ),
         "maps": (
-            "What each model gives up of the truth's squared distance from the center; below: its "
-            "share over the image. The images are those where the center loses most. An ideal "
-            "model has none of it, and the best possible guess of a pixel loss nearly all; on the "
-            f"query patches the ceiling of such guesses is {_ceiling(summary)}."
+            "What each model loses of the ground truth's squared distance from the center; below: "
+            "its share over the image. The images are those where the center loses most. An ideal "
+            "model loses none of it, and the best possible guess of a pixel loss nearly all; on "
+            f"the query patches the ceiling of such guesses is {_ceiling(summary)}."
         ),
     }
 
@@ -191,32 +193,26 @@ def _only(arrows: str, comparison: ComparisonRecord) -> str:
     return arrows if any(f"{name}-decloss" in names for name in names) else ""
 
 
-def _ceiling(summary: Mapping[str, Any]) -> str:
-    ceiling = summary["psnr_ceiling_db"]
-    doubt = ", which is not to be trusted" if ceiling.get("trusted") is False else ""
+def _ceiling(summary: ComparisonSummary) -> str:
+    ceiling = summary.psnr_ceiling_db
+    doubt = "" if ceiling.reliable else ", which is unreliable"
     return Number.of(ceiling).text(2, " dB") + doubt
 
 
 def _together(names: list[str]) -> str:
     if len(names) == 1:
-        return f"{names[0]} gives up"
-    return f"{', '.join(names[:-1])} and {names[-1]} together give up"
+        return f"{names[0]} loses"
+    return f"{', '.join(names[:-1])} and {names[-1]} together lose"
 
 
 # -- parts of the page ----------------------------------------------------------------------
 
 
 def _sections(comparison: ComparisonRecord, figures: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    missing, told = unavailable(comparison), captions(comparison)
+    missing, written = unavailable(comparison), captions(comparison)
     return [
-        {
-            "name": name,
-            "heading": HEADINGS[name],
-            "caption": told[name],
-            "png": base64.b64encode(figures[name]).decode("ascii") if name in figures else None,
-            "missing": missing.get(name, "The figure was not drawn."),
-        }
-        for name in FIGURES
+        figure_section(name, plot, comparison, figures, missing, written)
+        for name, plot in COMPARISON_FIGURES.items()
     ]
 
 
@@ -258,12 +254,17 @@ def _pictures(comparison: ComparisonRecord) -> list[dict[str, Any]]:
 def _explorer_data(comparison: ComparisonRecord) -> dict[str, Any] | None:
     maps = comparison.maps
     first = maps[maps["model"] == comparison.names[0]]
-    config = comparison.summary["config"]["analysis"]
-    return explorer_data(comparison.explored, comparison.summary, config, first)
+    return explorer_data(
+        comparison.explored,
+        first,
+        scale=comparison.summary.scale,
+        patch_width=comparison.summary.config.analysis.patch_width,
+    )
 
 
 def _shown_first(names: list[str]) -> tuple[str, str]:
-    """What the view shows at first: a model and its twin with DECLoss, or a model and the truth."""
+    """What the view shows at first: a model and the same one trained with DECLoss, or a model and
+    the ground truth."""
     for name in names:
         if f"{name}-decloss" in names:
             return name, f"{name}-decloss"
@@ -271,28 +272,20 @@ def _shown_first(names: list[str]) -> tuple[str, str]:
     return (models or ["bicubic"])[0], "hr"
 
 
-def _computed(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    config = summary["config"]["analysis"]
+def _computed(summary: ComparisonSummary) -> list[tuple[str, str]]:
     return [
-        ("Groups", sentences.grouping({"config": config, "engine": config})),
-        ("Query patches", sentences.count(summary["n_queries"])),
+        ("Groups", grouping(summary.config.analysis)),
+        ("Query patches", count(summary.n_queries)),
         ("PSNR ceiling", _ceiling(summary)),
         (
             "Two-sample AUC",
             "; ".join(
-                f"{m['name']} {Number.of(m['two_sample_auc']).text(3)}" for m in summary["models"]
+                f"{model.name} {Number.of(model.two_sample_auc).text(3)}"
+                for model in summary.models
             ),
         ),
-        ("Outputs taken from the cache", sentences.count(summary["cached_outputs"])),
-        ("Time", sentences.seconds(summary["timings_s"].get("total"))),
-        ("Peak memory", sentences.size(summary["peak_rss_bytes"])),
-        ("Seed", str(summary["seed"])),
-    ]
-
-
-def _timings(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    stages = {k: v for k, v in summary["timings_s"].items() if k != "total"}
-    return [
-        (name, sentences.seconds(value))
-        for name, value in sorted(stages.items(), key=lambda i: -i[1])
+        ("Outputs taken from the cache", count(summary.cached_outputs)),
+        ("Time", seconds(summary.timings_s.get("total"))),
+        ("Peak memory", size(summary.peak_rss_bytes)),
+        ("Seed", str(summary.seed)),
     ]

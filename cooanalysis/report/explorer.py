@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.record import Explored
 from cooanalysis.errors import CooError
-from cooanalysis.plots import analysis as plotting
+from cooanalysis.plots.images import map_grid
 from cooanalysis.report.pages import Script, data_url, environment, without_surrogates
 
 if TYPE_CHECKING:
@@ -75,21 +73,20 @@ def models_shown(explored: Explored | None) -> str:
 
 
 def explorer_data(
-    explored: Explored | None, summary: Mapping[str, Any], config: Mapping[str, Any],
-    maps: pd.DataFrame,
-) -> dict[str, Any] | None:  # fmt: skip
+    explored: Explored | None, maps: pd.DataFrame, *, scale: int, patch_width: int
+) -> dict[str, Any] | None:
     """What the script draws from, ready for JSON.
 
     Parameters
     ----------
     explored
         Patches with pictures; None gives None.
-    summary
-        ``scale`` of it is used.
-    config
-        Of the analysis: ``patch_width``.
     maps
-        A row a patch of the densely measured images: ``image``, ``y``, ``x``, ``entropy``.
+        One row per patch of the densely measured images: ``image``, ``y``, ``x``, ``entropy``.
+    scale
+        Upscaling factor.
+    patch_width
+        Width of an LR patch in LR pixels.
     """
     if explored is None or not len(explored.table):
         return None
@@ -105,15 +102,15 @@ def explorer_data(
     low, high = _stretch(tiles)
     sheet = _sheet(_stretched(tiles, low, high).reshape(n * parts, *tiles.shape[2:]))
     return {
-        "scale": summary["scale"],
-        "width": config["patch_width"],
+        "scale": scale,
+        "width": patch_width,
         "points": {
             "image": [number[name] for name in table["image"]],
             "y": table["y"].astype(int).tolist(),
             "x": table["x"].astype(int).tolist(),
         }
         | columns,
-        "images": [_image(explored, name, summary, config, maps) for name in names],
+        "images": [_image(explored, name, maps, scale, patch_width) for name in names],
         "tiles": {
             "url": data_url(sheet),
             "size": tiles.shape[2],
@@ -131,9 +128,8 @@ def explorer_data(
 
 
 def _image(
-    explored: Explored, name: str, summary: Mapping[str, Any], config: Mapping[str, Any],
-    maps: pd.DataFrame,
-) -> dict[str, Any]:  # fmt: skip
+    explored: Explored, name: str, maps: pd.DataFrame, scale: int, patch_width: int
+) -> dict[str, Any]:
     height, width = explored.sizes[name]
     rows = maps[maps["image"] == name]
     return {
@@ -141,17 +137,12 @@ def _image(
         "url": data_url(explored.thumbnails[name], "jpeg"),
         "height": height,
         "width": width,
-        "map": _map(name, summary, config, rows) if len(rows) else None,
+        "map": _map(name, rows, scale, patch_width) if len(rows) else None,
     }
 
 
-def _map(
-    name: str, summary: Mapping[str, Any], config: Mapping[str, Any], rows: pd.DataFrame
-) -> dict[str, Any]:
-    view: Any = SimpleNamespace(
-        summary={"scale": summary["scale"], "config": config}, maps=rows
-    )  # the shared helper reads no more of a result
-    grid, (left, right, bottom, top) = plotting.map_grid(view, name)
+def _map(name: str, rows: pd.DataFrame, scale: int, patch_width: int) -> dict[str, Any]:
+    grid, (left, right, bottom, top) = map_grid(rows, scale, patch_width, name)
     finite = grid[np.isfinite(grid)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
     shade = np.clip((grid - low) / max(high - low, 1e-9), 0.0, 1.0)

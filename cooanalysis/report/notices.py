@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from cooanalysis.analysis.summary_record import AnalysisSummary
+from cooanalysis.comparison.summary_record import ComparisonSummary
 from cooanalysis.runtime.notices import Notice
 
 Facts = Mapping[str, Any]
@@ -350,21 +352,13 @@ def sentence(notice: Notice) -> str:
         return str(notice)
 
 
-def notices(summary: Mapping[str, Any]) -> list[Notice]:
-    """The notices of a summary, the most important first, then those of unknown codes.
-
-    Parameters
-    ----------
-    summary
-        The summary of an analysis or of a comparison. A warning that an older version wrote as a
-        sentence becomes a notice of the code ``legacy``.
-    """
+def notices(summary: AnalysisSummary | ComparisonSummary) -> list[Notice]:
+    """The notices of a summary, the most important first, then those of unknown codes."""
     order = {code: place for place, code in enumerate(KINDS)}
-    found = [_notice(value) for value in summary.get("warnings") or []]
-    return sorted(found, key=lambda notice: order.get(notice.code, len(order)))
+    return sorted(summary.warnings, key=lambda notice: order.get(notice.code, len(order)))
 
 
-def warnings(summary: Mapping[str, Any]) -> list[str]:
+def warnings(summary: AnalysisSummary | ComparisonSummary) -> list[str]:
     """The notices of a summary as sentences, the most important first."""
     return [sentence(notice) for notice in notices(summary)]
 
@@ -392,15 +386,6 @@ def reference_table() -> str:
             f"| `{kind.code}` | {kind.meaning} | {kind.affects} | {kind.advice} | {facts} |"
         )
     return "\n".join(rows)
-
-
-def _notice(value: Any) -> Notice:
-    if isinstance(value, Notice):
-        return value
-    if isinstance(value, Mapping) and "code" in value:
-        facts = value.get("facts")
-        return Notice(str(value["code"]), facts if isinstance(facts, Mapping) else {})
-    return Notice("legacy", {"text": str(value)})
 
 
 def _capitalized(text: str) -> str:

@@ -16,24 +16,25 @@ PLUS_MINUS, DASH, INFINITY = "±", "–", "∞"
 def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
     """The main table as text, and which cells hold the best value of their column.
 
-    Values with half of their 95 % interval. The truth and the plain interpolation do not take part
+    Values with half of their 95 % interval. Ground truth and plain interpolation do not take part
     in the choice of the best.
     """
-    kinds = {model["name"]: model["kind"] for model in comparison.summary["models"]}
+    kinds = comparison.summary.kinds
     names = comparison.names
     columns: dict[str, list[str]] = {"model": names}
     best: set[tuple[int, str]] = set()
-    for measure in comparison.summary["measures"]:
-        title = f"{measure['title']} [{measure['unit']}]" if measure["unit"] else measure["title"]
-        found = comparison.totals[comparison.totals["measure"] == measure["name"]]
+    for measure in comparison.summary.measures:
+        title = f"{measure.title} [{measure.unit}]" if measure.unit else measure.title
+        found = comparison.totals[comparison.totals["measure"] == measure.name]
         found = found.set_index("model").loc[names]
-        columns[title] = [_cell(row, measure["digits"]) for _, row in found.iterrows()]
+        columns[title] = [_cell(row, measure.digits) for _, row in found.iterrows()]
+        values: list[float] = found["value"].astype(float).tolist()
         candidates = {
-            place: _badness(float(found.loc[name, "value"]), measure["direction"])
-            for place, name in enumerate(names)
-            if kinds[name] not in ("hr", "bicubic") and not math.isnan(found.loc[name, "value"])
+            place: _badness(value, measure.direction)
+            for place, (name, value) in enumerate(zip(names, values, strict=True))
+            if kinds[name] not in ("hr", "bicubic") and not math.isnan(value)
         }
-        if len(candidates) > 1 and measure["direction"] != "none":
+        if len(candidates) > 1:
             least = min(candidates.values())
             best |= {(place, title) for place, value in candidates.items() if value == least}
     return pd.DataFrame(columns), best
@@ -43,17 +44,18 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
     """Differences to the baseline with intervals and adjusted p-values, as text."""
     rows = []
     for name in comparison.names:
-        if name == comparison.summary["baseline"]:
+        if name == comparison.summary.baseline:
             continue
-        found = comparison.totals[comparison.totals["model"] == name].set_index("measure")
-        for measure in comparison.summary["measures"]:
-            row, digits = found.loc[measure["name"]], measure["digits"]
+        found = comparison.totals[comparison.totals["model"] == name]
+        by_measure = {str(row["measure"]): row for row in found.to_dict("records")}
+        for measure in comparison.summary.measures:
+            row, digits = by_measure[measure.name], measure.digits
             if not math.isfinite(row["difference"]):
                 continue
             rows.append(
                 {
                     "model": name,
-                    "measure": measure["title"],
+                    "measure": measure.title,
                     "difference": f"{row['difference']:+.{digits}f}",
                     "95 % interval": (
                         f"{row['difference_low']:+.{digits}f} to "

@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
+import msgspec
 from numpy.typing import NDArray
 
 from cooanalysis.errors import RunDirectoryError
@@ -17,7 +18,7 @@ from cooanalysis.runtime.npz import read_arrays, write_arrays
 
 Arrays = dict[str, NDArray[Any]]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 2
 """Version of the files in a run directory; raised when a key or column changes its meaning."""
 
 SUMMARY_FILE = "summary.json"
@@ -28,19 +29,36 @@ _BUILDING = ".building-"
 """Between the name of a directory and eight characters of tempfile's."""
 
 
-def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+def summary_text(summary: msgspec.Struct) -> str:
+    """A summary as JSON for people and programs, as ``summary.json`` holds it.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
+    plain = msgspec.to_builtins(summary)
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def write_summary(folder: Path, summary: msgspec.Struct) -> None:
     """Write ``summary.json``."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / SUMMARY_FILE).write_text(summary_text(summary) + "\n", encoding="utf-8")
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """Read and check ``summary.json`` of a run directory."""
+def read_plain_summary(folder: Path) -> dict[str, Any]:
+    """Read ``summary.json`` of any version as plain values; only its version is checked.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it is not JSON, or was written by a newer version.
+    """
     path = folder / SUMMARY_FILE
     if not path.is_file():
         raise RunDirectoryError(f"{folder} is not a run directory: it has no {SUMMARY_FILE}")
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         version = summary["schema_version"]
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise ValueError(f"the schema version is {version!r:.40}")
@@ -54,14 +72,42 @@ def read_summary(folder: Path) -> dict[str, Any]:
             f"{path} was written by a newer version of cooanalysis (schema {version}, this one "
             f"reads up to {SCHEMA_VERSION}); upgrade cooanalysis"
         )
-    return dict(summary)
+    return summary
 
 
-def damaged(folder: Path, error: Exception, what: str) -> RunDirectoryError:
-    """The error that says that a run directory cannot be read, and what to do."""
+Summary = TypeVar("Summary", bound=msgspec.Struct)
+
+
+def checked_summary(folder: Path, plain: dict[str, Any], kind: type[Summary], run: str) -> Summary:
+    """Turn plain values into the typed summary.
+
+    Parameters
+    ----------
+    folder
+        The run directory that they are from.
+    plain
+        The values, of the present version.
+    kind
+        The record that they must fit.
+    run
+        ``"analysis"`` or ``"comparison"``.
+
+    Raises
+    ------
+    RunDirectoryError
+        If they do not fit; it names the first field that does not.
+    """
+    try:
+        return msgspec.convert(plain, kind)
+    except (ValueError, RecursionError) as error:
+        raise damaged(folder / SUMMARY_FILE, error, run) from error
+
+
+def damaged(path: Path, error: Exception, what: str) -> RunDirectoryError:
+    """The error that says that a run directory, or a file in it, cannot be read and what to do."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return RunDirectoryError(
-        f"{folder} is damaged ({reason:.300}); run the {what} again with --overwrite"
+        f"{path} is damaged ({reason:.300}); run the {what} again with --overwrite"
     )
 
 
@@ -148,7 +194,7 @@ def finished_run(directory: Path, fingerprint: str) -> bool:
     if not (directory / SUMMARY_FILE).is_file():
         return False
     try:
-        return bool(read_summary(directory).get("fingerprint") == fingerprint)
+        return bool(read_plain_summary(directory).get("fingerprint") == fingerprint)
     except RunDirectoryError:
         return False
 

@@ -87,7 +87,7 @@ def _measure(dataset: str, reference: str | None, queries: int, metrics: str) ->
     )
     print(f"comparison, outputs cached    {cached:7.1f} s")
     print(f"metrics: {metrics}; peak memory {(peak_rss_bytes() or 0) / 2**30:.2f} GiB")
-    for stage, seconds in sorted(found.summary["timings_s"].items(), key=lambda item: -item[1]):
+    for stage, seconds in sorted(found.summary.timings_s.items(), key=lambda item: -item[1]):
         print(f"  {stage:20s} {seconds:7.1f} s")
 
 

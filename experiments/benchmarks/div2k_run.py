@@ -8,7 +8,6 @@ count), and holds what it reports against what was asked for.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from cooanalysis.analysis.files import read_summary
 from cooanalysis.report.notices import warnings
 from experiments.benchmarks.contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 from experiments.benchmarks.options import DataRoot, Out
@@ -62,8 +62,8 @@ def main(
         )
         if reason or process.returncode:
             raise SystemExit(reason or f"coo-analyze ended with exit status {process.returncode}")
-        summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    timings = summary["timings_s"]
+        summary = read_summary(run)
+    timings = summary.timings_s
     split = {stage: seconds for stage, seconds in timings.items() if stage != "total"}
     rows: list[Row] = [{"stage": stage, "seconds": value} for stage, value in split.items()]
     rest = seconds - sum(split.values())
@@ -71,20 +71,21 @@ def main(
         {"stage": "start, figures, report, tables", "seconds": rest},
         {"stage": "**whole command**", "seconds": seconds},
     ]
-    patches = float(summary["n_reference_patches"])
-    recall = summary["recall_at_k"]["value"]
+    patches = float(summary.n_reference_patches)
+    found = summary.recall_at_k
+    recall = float("nan") if found is None or found.value is None else found.value
     ratios = [
         Ratio("reference patches", patches, (">=", PATCHES)),
         Ratio("peak resident memory, GiB", seen / GIB, ("<=", GIBIBYTES)),
         Ratio("recall@k", recall, (">=", RECALL)),
-        Ratio("queries per second", summary["n_queries"] / seconds),
+        Ratio("queries per second", summary.n_queries / seconds),
     ]
     notes = [
-        f"{summary['dataset']['title']}, {summary['dataset']['n_images']} images, "
-        f"{summary['n_queries']:,} queries, k = {k}, --memory {memory:g}, index "
-        f"{summary['engine']['index']}, effort {summary['engine']['effort']}; images decoded "
+        f"{summary.dataset.title}, {summary.dataset.n_images} images, "
+        f"{summary.n_queries:,} queries, k = {k}, --memory {memory:g}, index "
+        f"{summary.engine.index}, effort {summary.engine.effort}; images decoded "
         f"{'by this run' if fresh_cache else 'possibly by an earlier run'}. Peak memory by "
-        f"sampling; the run itself reports {(summary['peak_rss_bytes'] or 0) / GIB:.2f} GiB.",
+        f"sampling; the run itself reports {(summary.peak_rss_bytes or 0) / GIB:.2f} GiB.",
         *(f"Warning of the run: {warning}" for warning in warnings(summary)),
     ]
     publish("div2k", "A run of DIV2K's size", rows, ratios, notes, out)

@@ -64,13 +64,13 @@ def ours(
     result = coo.analyze(dataset, out=out, **options)
     summary = result.summary
     return {
-        "seconds": summary["timings_s"],
-        "reference patches": summary["n_reference_patches"],
-        "recall": summary["recall_at_k"]["value"],
+        "seconds": summary.timings_s,
+        "reference patches": summary.n_reference_patches,
+        "recall": None if summary.recall_at_k is None else summary.recall_at_k.value,
         "entropy": float(result.groups["entropy_gaussian"].median()),
         "center RMS": float(result.groups["center_rms"].median()),
-        "PSNR ceiling": summary["psnr_ceiling_db"]["value"],
-        "center / clean": summary["manifold"]["subbands"]["center_ratio"]["value"],
+        "PSNR ceiling": summary.psnr_ceiling_db.value,
+        "center / clean": summary.manifold["subbands"].center_ratio.value,
     }
 
 

@@ -77,7 +77,7 @@ def _measure(options: argparse.Namespace) -> None:
     exact_search(queries[:SMALL_BATCH], reference, config.k)
     small_seconds = (time.perf_counter() - started) * len(queries) / len(queries[:SMALL_BATCH])
 
-    timings = result.summary["timings_s"]
+    timings = result.summary.timings_s
     build = timings["index"]
     search = timings["search"]
     outside = analysis_seconds - build - search + write_seconds
@@ -86,7 +86,7 @@ def _measure(options: argparse.Namespace) -> None:
     print(f"versions: {versions()}")
     print(
         f"reference patches {len(reference):,} x {reference.shape[1]}, queries {len(queries):,}, "
-        f"k {config.k}, index {result.summary['engine']}"
+        f"k {config.k}, index {result.summary.engine.index} ({result.summary.engine.engine})"
     )
     print("\n| stage | seconds |\n|---|---:|")
     for stage, seconds in timings.items():
@@ -104,8 +104,9 @@ def _measure(options: argparse.Namespace) -> None:
     print(f"| exact search / (index build, tuning and search) | {whole:.1f} |")
     if recall is not None:
         print(f"| recall@{config.k} over all queries | {recall.value:.4f} |")
-    reported = result.summary["recall_at_k"]["value"]
-    print(f"| recall@{config.k} as reported by the run | {reported:.4f} |")
+    reported = result.summary.recall_at_k
+    if reported is not None:
+        print(f"| recall@{config.k} as reported by the run | {reported.value:.4f} |")
     if peak is not None:
         print(f"| peak memory of the job, GiB | {peak / 2**30:.2f} |")
 

@@ -21,7 +21,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
+from rich.progress import track
 
 from cooanalysis.data import find_pairs, read_image
 from cooanalysis.data.degradation import downsample
@@ -47,7 +47,7 @@ def main(
         folder.mkdir(parents=True, exist_ok=True)
     work = partial(make, source, out, seed)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(tqdm(pool.map(work, range(1, images + 1)), total=images, unit="image"))
+        list(track(pool.map(work, range(1, images + 1)), "images", total=images))
 
 
 @cache

@@ -56,7 +56,7 @@ def analysis(
     with open_cluster(workers=workers, config=config) as found:
         start = time.perf_counter() - started
         result = run_analysis(plan, workers=found)
-    seconds = result.summary["timings_s"]
+    seconds = result.summary.timings_s
     measuring = sum(
         value for stage, value in seconds.items()
         if stage.startswith(("centers", "entropy ", "groups, "))

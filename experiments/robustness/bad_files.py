@@ -24,7 +24,7 @@ from cooanalysis.data.download import unpack
 from cooanalysis.runtime.run_directory import finished_run
 from experiments.robustness.outcome import Case
 
-VERSIONS: tuple[Any, ...] = (0, -1, 2, 99, "1", "x", None, True, 1.0, 1.5, [], {}, 10**30)
+VERSIONS: tuple[Any, ...] = (0, -1, 3, 99, "1", "x", None, True, 1.0, 1.5, [], {}, 10**30)
 
 
 def cases(folder: Path, analysis: Path, comparison: Path | None = None) -> Iterator[Case]:

@@ -204,36 +204,45 @@ def overrides_seeds() -> list[bytes]:
 # --- run directories ----------------------------------------------------------------------------
 
 
+OLD_RUNS = Path(__file__).parents[1] / "data_old"
+
+
 def summary(data: bytes) -> None:
-    from cooanalysis.analysis.files import _require
-    from cooanalysis.runtime.run_directory import read_summary
+    """Summaries of analyses and comparisons: what is read can be shown and written."""
+    from cooanalysis.analysis.files import read_summary as read_analysis
+    from cooanalysis.comparison.files import read_summary as read_comparison
+    from cooanalysis.report.card import summary_card
+    from cooanalysis.runtime.run_directory import write_summary
 
     root = _folder()
     try:
-        (root / "summary.json").write_bytes(data)
-        try:
-            _require(root, read_summary(root))
-        except CooError:
-            return
+        for read in (read_analysis, read_comparison):
+            (root / "summary.json").write_bytes(data)
+            try:
+                found = read(root)
+            except CooError:
+                continue
+            write_summary(root, found)
+            assert read(root) == found, "it reads back as something else"
+            if read is read_analysis:
+                summary_card(read_analysis(root))
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
 def summary_seeds() -> list[bytes]:
-    return [b'{"schema_version": 1, "fingerprint": "a", "kind": "comparison"}', b"[1]", b"{}"]
+    old = [(OLD_RUNS / kind / "summary.json").read_bytes() for kind in ("analysis", "comparison")]
+    return [*old, b'{"schema_version": 1, "kind": "comparison"}', b"[1]", b"{}"]
 
 
 def _run_directory() -> Path:
     """A whole run directory, made once, whose files a target replaces."""
     import pandas as pd
 
-    from cooanalysis.analysis.files import _KEYS
-
     root = _BASE / f"{os.getpid()}-run"
     if not root.exists():
         root.mkdir()
-        values: dict[str, Any] = {name: kind() for name, kind in _KEYS.items()}
-        (root / "summary.json").write_text(json.dumps({"schema_version": 1} | values))
+        shutil.copy(OLD_RUNS / "analysis" / "summary.json", root)
         frame = pd.DataFrame({"image": ["a"], "y": [0], "x": [0]})
         frame.to_parquet(root / "groups.parquet", index=False)
         frame.to_parquet(root / "maps.parquet", index=False)

@@ -97,8 +97,8 @@ def start(command: str, words: list[str]) -> Any:
     """Start a command in a process of its own; its server has imported the package already."""
     context = multiprocessing.get_context("forkserver")
     modules = ["cooanalysis.cli.analyze", "cooanalysis.api", "cooanalysis.analysis.run",
-               "cooanalysis.plots.analysis", "cooanalysis.report", "cooanalysis.api",
-               "cooanalysis.plots.comparison", "faiss", "pandas"]  # fmt: skip
+               "cooanalysis.plots.analysis.psnr_ceiling", "cooanalysis.report", "cooanalysis.api",
+               "cooanalysis.plots.comparison.maps", "faiss", "pandas"]  # fmt: skip
     if command == "train":
         modules = ["cooanalysis.training", "lightning_fabric", "tensorboardX.summary"]
     context.set_forkserver_preload(modules)

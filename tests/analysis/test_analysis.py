@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 import cooanalysis as coo
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.run import run_analysis
+from cooanalysis.analysis.summary_record import LrSource
 from cooanalysis.data import downsample, rgb_to_y, sample_pairs, upsample
 from cooanalysis.errors import (
     ConfigError,
@@ -21,6 +23,7 @@ from cooanalysis.errors import (
     NotEnoughDataError,
     RunDirectoryError,
 )
+from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Checkpoints
 
 SMALL = {
@@ -36,7 +39,7 @@ SMALL = {
 
 def codes(result: coo.Result) -> list[str]:
     """Codes of the warnings."""
-    return [notice["code"] for notice in result.summary["warnings"]]
+    return [notice.code for notice in result.summary.warnings]
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,18 @@ def result(photos: Path) -> coo.Result:
     return coo.analyze(photos, **SMALL)
 
 
+def warned_of(result: coo.Result, part: str) -> bool:
+    return any(part in str(notice.facts["text"]) for notice in result.summary.warnings)
+
+
 def test_summary_has_the_documented_shape(result: coo.Result) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    from cooanalysis.schemas import load_schema
+    from cooanalysis.results import summary_schema
 
-    jsonschema.validate(result.summary, load_schema())
-    assert result.summary["n_queries"] == len(result.groups) == 400
-    assert result.summary["reference"]["same_as_dataset"]
-    assert result.summary["engine"]["index"] == "exact"
+    jsonschema.validate(msgspec.to_builtins(result.summary), summary_schema())
+    assert result.summary.n_queries == len(result.groups) == 400
+    assert result.summary.reference.same_as_dataset
+    assert result.summary.engine.index == "exact"
 
 
 def test_groups_obey_what_must_hold_exactly(result: coo.Result) -> None:
@@ -76,11 +83,11 @@ def test_groups_obey_what_must_hold_exactly(result: coo.Result) -> None:
     assert groups["mmse_floor"].notna().sum() == 100
 
 
-def test_a_ceiling_that_the_center_beats_is_not_trusted(result: coo.Result) -> None:
+def test_a_ceiling_that_the_center_beats_is_unreliable(result: coo.Result) -> None:
     """2,484 reference patches are far too few: groups mix LR patches that differ."""
     summary = result.summary
-    assert summary["psnr_center_db"]["value"] > 10
-    assert not summary["psnr_ceiling_db"]["trusted"]
+    assert summary.psnr_center_db.value > 10
+    assert not summary.psnr_ceiling_db.reliable
     assert "ceiling_unreliable" in codes(result)
 
 
@@ -125,13 +132,13 @@ def test_shards_do_not_change_results(
 def test_every_kind_of_run_finishes(photos: Path, options: dict[str, object]) -> None:
     result = coo.analyze(photos, **(SMALL | options))
     assert len(result.groups) > 100
-    first = result.summary["config"]["estimators"][0]
+    first = result.summary.config.estimators[0]
     column = "entropy_" + first.replace("-", "_")
     assert np.isfinite(result.groups[column]).mean() > 0.9
     summary = result.summary
-    assert summary["spearman_entropy_center_distance"]["value"] > 0.5
+    assert summary.spearman_entropy_center_distance.value > 0.5
     if options.get("ceiling_queries") == 0:
-        assert summary["psnr_ceiling_db"]["value"] is None
+        assert summary.psnr_ceiling_db.value is None
 
 
 def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None:
@@ -149,11 +156,10 @@ def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None
     except OSError:  # this file system takes UTF-8 only
         expected = {"broken", "tiny"}
     result = coo.analyze(folder, **SMALL, out=tmp_path / "run")
-    skipped = {item["name"]: item["reason"] for item in result.summary["skipped"]}
+    skipped = {item.name: item["reason"] for item in result.summary.skipped}
     assert set(skipped) == expected
     assert "too small" in skipped["tiny"]
-    skipped_notice = {"code": "images_skipped", "facts": {"n_files": len(expected)}}
-    assert skipped_notice in result.summary["warnings"]
+    assert Notice("images_skipped", {"n_files": len(expected)}) in result.summary.warnings
     with pytest.raises(ImageError, match="cannot"):
         coo.analyze(folder, **SMALL, strict=True)
 
@@ -182,9 +188,9 @@ def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) ->
     Image.open(sorted(photos.iterdir())[1]).crop((40, 40, 200, 160)).save(reference / "crop.png")
 
     clean = coo.analyze(photos, reference=reference, **SMALL)
-    leakage = clean.summary["leakage"]
-    assert leakage["excluded"]
-    found = {(pair["query"], pair["reference"]) for pair in leakage["pairs"]}
+    leakage = clean.summary.leakage
+    assert leakage.excluded
+    found = {(pair["query"], pair.reference) for pair in leakage.pairs}
     assert (stolen.stem, "copy") in found
     assert any(reference_name == "crop" for _, reference_name in found)
     assert "leaks_excluded" in codes(clean) and "leaks_included" not in codes(clean)
@@ -259,7 +265,7 @@ def test_loading_refuses_what_is_not_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="newer version"):
         coo.load(tmp_path)
     (tmp_path / "summary.json").write_text('{"schema_version": 1}')
-    with pytest.raises(RunDirectoryError, match="lacks fingerprint"):
+    with pytest.raises(RunDirectoryError, match=r"is damaged .*missing required field"):
         coo.load(tmp_path)
 
 
@@ -314,9 +320,9 @@ def test_known_answer_white_noise(tmp_path: Path) -> None:
     assert high - low < 0.2
     for column in ("entropy_gaussian", "entropy_kozachenko_leonenko", "entropy_copula"):
         assert low - 0.02 < result.groups[column].mean() < high + 0.02, column
-    floor = result.summary["mmse_floor"]["value"]
+    floor = result.summary.mmse_floor.value
     assert 0.98 * np.trace(conditional) / 36 < floor < 1.02 * np.trace(marginal) / 36
-    error = 10 ** (-result.summary["psnr_center_db"]["value"] / 10)
+    error = 10 ** (-result.summary.psnr_center_db.value / 10)
     assert np.trace(conditional) / 36 < error < 1.05 * np.trace(marginal) / 36
 
 
@@ -327,30 +333,30 @@ def test_the_law_on_bsd100() -> None:
         "bsd100", reference="BSDS400", queries=4000, map_images=0, download=False, index="pq"
     )
     summary = result.summary
-    assert summary["n_reference_patches"] == 881_600
-    assert summary["engine"]["index"] == "pq"
-    assert summary["recall_at_k"]["value"] >= 0.98
-    assert summary["dataset"]["lr_source"] == {"dataset": 100, "made": 0}
-    assert summary["spearman_entropy_center_distance"]["value"] > 0.94
-    for entropy in summary["entropy"].values():
-        assert entropy["spearman_center_distance"]["value"] > 0.9
-        assert entropy["reliability"]["trusted"]
-    retained = [row["retained"]["value"] for row in summary["detail_energy_by_decile"]]
+    assert summary.n_reference_patches == 881_600
+    assert summary.engine.index == "pq"
+    assert summary.recall_at_k.value >= 0.98
+    assert summary.dataset.lr_source == LrSource(dataset=100, made=0)
+    assert summary.spearman_entropy_center_distance.value > 0.94
+    for entropy in summary.entropy.values():
+        assert entropy.spearman_center_distance.value > 0.9
+        assert entropy.reliability.reliable
+    retained = [row.retained.value for row in summary.detail_energy_by_decile]
     assert retained[0] > 2 * retained[4] > 2 * retained[9]
-    subbands = summary["manifold"]["subbands"]
-    assert 0.97 <= subbands["clean_ratio"]["value"] <= 1.03
-    assert subbands["center_ratio"]["ci_low"] > 1.15
-    assert subbands["bicubic_ratio"]["ci_low"] > 1.5
-    quartiles = [row["value"] for row in subbands["center_ratio_by_quartile"]]
+    subbands = summary.manifold["subbands"]
+    assert 0.97 <= subbands.clean_ratio.value <= 1.03
+    assert subbands.center_ratio.ci_low > 1.15
+    assert subbands.bicubic_ratio.ci_low > 1.5
+    quartiles = [row.value for row in subbands.center_ratio_by_quartile]
     assert quartiles[3] > quartiles[0]
     # The trap: in pixels, blur looks cleaner than clean.
-    assert summary["manifold"]["pixels"]["center_ratio"]["ci_high"] < 1.0
-    assert summary["manifold"]["pixels"]["warning"]
-    assert summary["two_sample_auc"]["center"]["value"] > 0.95
-    assert summary["psnr_ceiling_db"]["trusted"]
-    assert summary["psnr_ceiling_db"]["ci_low"] > summary["psnr_center_db"]["value"]
-    assert summary["leakage"]["n_pairs"] == 0
-    assert summary["peak_rss_bytes"] is None or summary["peak_rss_bytes"] < 3 * 2**30
+    assert summary.manifold["pixels"].center_ratio.ci_high < 1.0
+    assert summary.manifold["pixels"].warning
+    assert summary.two_sample_auc.center.value > 0.95
+    assert summary.psnr_ceiling_db.reliable
+    assert summary.psnr_ceiling_db.ci_low > summary.psnr_center_db.value
+    assert summary.leakage.n_pairs == 0
+    assert summary.peak_rss_bytes is None or summary.peak_rss_bytes < 3 * 2**30
 
 
 @pytest.mark.data("BSD100")
@@ -370,4 +376,4 @@ def test_flat_images_end_in_a_clear_line(tmp_path: Path) -> None:
 
 def test_checkpoints_are_optional(photos: Path) -> None:
     plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **SMALL))
-    assert run_analysis(plan, checkpoints=Checkpoints()).summary["n_queries"] == 400
+    assert run_analysis(plan, checkpoints=Checkpoints()).summary.n_queries == 400

@@ -92,11 +92,11 @@ def assert_same(found: coo.Result, expected: coo.Result) -> None:
     pd.testing.assert_frame_equal(found.groups[theirs], expected.groups[theirs], check_exact=True)
     pd.testing.assert_frame_equal(found.groups, expected.groups, check_exact=False, rtol=1e-5)
     pd.testing.assert_frame_equal(found.maps, expected.maps, check_exact=True)
-    assert found.summary["leakage"] == expected.summary["leakage"]
-    for name, entropy in expected.summary["entropy"].items():
-        assert found.summary["entropy"][name]["mean"] == entropy["mean"]
-    ceiling = expected.summary["psnr_ceiling_db"]["value"]
-    assert found.summary["psnr_ceiling_db"]["value"] == pytest.approx(ceiling, rel=1e-5)
+    assert found.summary.leakage == expected.summary.leakage
+    for name, entropy in expected.summary.entropy.items():
+        assert found.summary.entropy[name].mean == entropy.mean
+    ceiling = expected.summary.psnr_ceiling_db.value
+    assert found.summary.psnr_ceiling_db.value == pytest.approx(ceiling, rel=1e-5)
 
 
 def test_four_workers_give_what_one_process_does(
@@ -105,8 +105,8 @@ def test_four_workers_give_what_one_process_does(
     plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **OPTIONS))
     found = run_analysis(plan, workers=four)
     assert_same(found, alone)
-    assert found.summary["engine"]["workers"] == 4
-    assert alone.summary["engine"]["workers"] is None
+    assert found.summary.engine.workers == 4
+    assert alone.summary.engine.workers is None
 
 
 def test_workers_share_the_cores_and_keep_memory_that_they_freed(four: Cluster) -> None:
@@ -135,8 +135,8 @@ def test_a_killed_worker_costs_time_not_results(
 def test_approximate_shards_reach_the_recall(photos: Path, four: Cluster) -> None:
     options = OPTIONS | {"index": "ivf", "recall": 0.9}
     plan = Plan.make(coo.AnalysisConfig(dataset=str(photos), **options))
-    recall = run_analysis(plan, workers=four).summary["recall_at_k"]
-    assert recall["value"] >= 0.88 and recall["n_queries"] > 0
+    recall = run_analysis(plan, workers=four).summary.recall_at_k
+    assert recall is not None and recall.n_queries > 0 and (recall.value or 0.0) >= 0.88
 
 
 def test_workers_that_see_other_images_are_refused(

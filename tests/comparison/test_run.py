@@ -26,6 +26,7 @@ pytest.importorskip("safetensors")
 from cooanalysis.models import load_weights  # noqa: E402
 from cooanalysis.models.shipped import shipped  # noqa: E402
 from cooanalysis.models.tiling import upscale  # noqa: E402
+from cooanalysis.runtime.run_directory import summary_text  # noqa: E402
 
 Image = NDArray[np.uint8]
 
@@ -69,25 +70,25 @@ def value(comparison: coo.Comparison, model: str, measure: str) -> float:
 def test_every_table_has_every_model(comparison: coo.Comparison) -> None:
     names = ["L1", "L1 + DECLoss", "noisy", "bicubic", "hr"]
     assert comparison.names == names
-    n = comparison.summary["dataset"]["n_images"]
+    n = comparison.summary.dataset.n_images
     assert len(comparison.models) == 5 * n
-    assert len(comparison.patches) == 5 * comparison.summary["n_queries"]
+    assert len(comparison.patches) == 5 * comparison.summary.n_queries
     for frame in (comparison.totals, comparison.strata, comparison.spectra, comparison.maps):
         assert list(dict.fromkeys(frame["model"])) == names
     assert [list(crop.pictures) for crop in comparison.crops] == [
         ["bicubic", "L1", "L1 + DECLoss", "noisy", "hr"]
     ] * 6
-    json.dumps(comparison.summary, allow_nan=False)
+    summary_text(comparison.summary)  # numbers that are not finite would raise
 
 
 def test_crops_are_where_the_baseline_gives_up_most(comparison: coo.Comparison) -> None:
     table = comparison.patches
-    own = table[table["model"] == comparison.summary["baseline"]]
+    own = table[table["model"] == comparison.summary.baseline]
     score = (own["truth_center"] - own["model_center"]) * own["lr_std"].astype(float) ** 2
     best = own.loc[score.groupby(own["image"]).idxmax()].assign(score=score)
     best = best.sort_values("score", ascending=False)
     assert [crop.image for crop in comparison.crops] == best["image"].head(6).tolist()
-    scale, width = comparison.summary["scale"], 5
+    scale, width = comparison.summary.scale, 5
     for crop, row in zip(comparison.crops, best.to_dict("records"), strict=False):
         for corner, place in ((crop.top, row["y"]), (crop.left, row["x"])):
             assert corner <= scale * place and scale * (place + width) <= corner + 96
@@ -101,12 +102,10 @@ def test_the_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
     assert judged("hr", {"hr": "hr", "bicubic": "bicubic"}) == ["hr", "bicubic"]
 
 
-def test_a_ceiling_that_is_not_trusted_is_warned_of(comparison: coo.Comparison) -> None:
-    ceiling = comparison.summary["psnr_ceiling_db"]
-    warned = any(
-        notice["code"] == "ceiling_unreliable" for notice in comparison.summary["warnings"]
-    )
-    assert warned == (not ceiling["trusted"])
+def test_an_unreliable_ceiling_is_warned_of(comparison: coo.Comparison) -> None:
+    ceiling = comparison.summary.psnr_ceiling_db
+    warned = any(notice.code == "ceiling_unreliable" for notice in comparison.summary.warnings)
+    assert warned == (not ceiling.reliable)
 
 
 def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.Comparison) -> None:
@@ -114,7 +113,7 @@ def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.C
     assert value(comparison, "hr", "collapse_index") == pytest.approx(0.0, abs=1e-9)
     for name in ("detail_energy", "manifold_sparsity", "manifold_subbands"):
         assert value(comparison, "hr", name) == pytest.approx(1.0)
-    auc = {m["name"]: m["two_sample_auc"]["value"] for m in comparison.summary["models"]}
+    auc = {m.name: m.two_sample_auc.value for m in comparison.summary.models}
     assert auc["hr"] == pytest.approx(0.5, abs=0.02)
     assert min(auc["bicubic"], auc["L1"]) > 0.9
     # Interpolation adds nothing to itself but rounding.
@@ -135,10 +134,10 @@ def test_noise_is_not_taken_for_detail(comparison: coo.Comparison) -> None:
         assert value(comparison, "noisy", "manifold_sparsity") > value(
             comparison, name, "manifold_sparsity"
         )
-    (noisy_model,) = (m for m in comparison.summary["models"] if m["name"] == "noisy")
-    assert "noise or artifacts" in noisy_model["verdict"][1]
-    (decloss,) = (m for m in comparison.summary["models"] if m["name"] == "L1 + DECLoss")
-    assert "noise" not in decloss["verdict"][1]
+    (noisy_model,) = (m for m in comparison.summary.models if m.name == "noisy")
+    assert "noise or artifacts" in noisy_model.verdict[1]
+    (decloss,) = (m for m in comparison.summary.models if m.name == "L1 + DECLoss")
+    assert "noise" not in decloss.verdict[1]
 
 
 def test_a_comparison_survives_its_directory(comparison: coo.Comparison, tmp_path: Path) -> None:
@@ -165,12 +164,12 @@ def test_a_finished_comparison_is_reused_and_outputs_are_cached(tmp_path: Path) 
     models = ["L1=edsr-small-x4-l1", "bicubic"]
     options = SMALL | {"metrics": ["psnr_y"], "cache": tmp_path / "cache"}
     first = coo.compare("sample", models, out=tmp_path / "run", **options)
-    assert first.summary["cached_outputs"] == 0
+    assert first.summary.cached_outputs == 0
     again = coo.compare("sample", models, out=tmp_path / "run", **options)
     assert again.summary == first.summary
     other = coo.compare("sample", [*models, "hr"], **options)
-    n = first.summary["dataset"]["n_images"]
-    assert other.summary["cached_outputs"] >= n
+    n = first.summary.dataset.n_images
+    assert other.summary.cached_outputs >= n
     both = first.table()
     pd.testing.assert_frame_equal(other.table().loc[both.index, both.columns], both)
 

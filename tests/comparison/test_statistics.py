@@ -339,18 +339,18 @@ def test_the_ceiling_is_that_of_the_mean_floor() -> None:
     floor = rng.gamma(2.0, 1e-3, len(frame))
     floor[rng.random(len(frame)) < 0.3] = np.nan
     found = ceiling_db(frame.assign(mmse_floor=floor), seed=0)
-    assert found["value"] == pytest.approx(-10 * np.log10(np.nanmean(floor)))
-    assert found["ci_low"] < found["value"] < found["ci_high"]
+    assert found.value == pytest.approx(-10 * np.log10(np.nanmean(floor)))
+    assert found.ci_low < found.value < found.ci_high
     nothing = ceiling_db(frame.assign(mmse_floor=np.nan), seed=0)
-    assert np.isnan([nothing["value"], nothing["ci_low"], nothing["ci_high"]]).all()
-    assert not nothing["trusted"]
+    assert nothing.value is nothing.ci_low is nothing.ci_high is None
+    assert not nothing.reliable
 
 
-def test_a_ceiling_that_the_center_reaches_is_not_trusted() -> None:
+def test_a_ceiling_that_the_center_reaches_is_unreliable() -> None:
     frame = patches().query("model == 'a'")
     frame = frame.assign(truth_center=frame["part"], lr_std=0.1)
     error = frame["truth_center"] * frame["lr_std"] ** 2
     below = ceiling_db(frame.assign(mmse_floor=0.5 * error), seed=0)
-    assert below["trusted"] and "clearly below" in below["reason"]
+    assert below.reliable and below.reason == "center_clearly_below"
     above = ceiling_db(frame.assign(mmse_floor=1.5 * error), seed=0)
-    assert not above["trusted"] and "larger reference set" in above["reason"]
+    assert not above.reliable and above.reason == "center_not_clearly_below"

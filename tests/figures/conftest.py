@@ -35,6 +35,5 @@ def _quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # By module, so that tests outside this folder get everything back.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-        for module in ("cooanalysis.plots.analysis", "cooanalysis.plots.comparison"):
-            patch.setattr(f"{module}.save_figures", lambda result, folder: [])
+        patch.setattr("cooanalysis.plots.save_figures", lambda record, folder: [])
         yield

@@ -23,9 +23,9 @@ from figures import (
     manifold_vs_entropy,
     oversmoothing_maps,
     patch_embedding,
-    style,
 )
 from figures.contract import SHIPPED, Data, FigureModule, Inputs, MissingData
+from figures.text import listed
 from figures.writing import write_figure
 from tests.helpers import ROOT
 
@@ -67,7 +67,7 @@ def test_binned_medians_are_medians_with_intervals_around_them() -> None:
     x = rng.normal(size=600)
     y = 2.0 * x + rng.normal(size=600)
     bootstrap = ImageBootstrap(np.arange(600) % 12)
-    found = style.binned_medians(x, y, 6, bootstrap)
+    found = entropy_vs_center_distance.binned_medians(x, y, 6, bootstrap)
     first = np.argsort(x)[:100]
     assert found[0][0] == pytest.approx(np.median(x[first]))
     assert found[0][1].value == pytest.approx(np.median(y[first]))
@@ -75,8 +75,8 @@ def test_binned_medians_are_medians_with_intervals_around_them() -> None:
 
 
 def test_lists_are_read_like_sentences() -> None:
-    assert style.listed(["a"]) == "a"
-    assert style.listed("abc") == "a, b and c"
+    assert listed(["a"]) == "a"
+    assert listed("abc") == "a, b and c"
 
 
 def test_figures_without_models_need_no_torch() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -16,9 +18,11 @@ from cooanalysis.analysis.summary import (
     Measured,
     summarize,
 )
+from cooanalysis.analysis.summary_record import AnalysisSummary
 from cooanalysis.measures.entropy import ESTIMATORS, Reliability
 from cooanalysis.neighbors import Recall
 from cooanalysis.results import Result
+from cooanalysis.runtime.run_directory import SCHEMA_VERSION
 
 SCALE, WIDTH = 4, 5
 IMAGES = tuple(f"fake_{number:02d}.png" for number in range(12))
@@ -87,7 +91,16 @@ def fake_result(
         for name, shift in (("center", 4.0), ("bicubic", 6.0), ("clean_null", 0.0))
     }
     reliability = {
-        name: Reliability(name, 128, 24, 0.01 * i, 0.02, i != 1, "a made-up reason")
+        name: Reliability(
+            name,
+            128,
+            24,
+            0.05 * (i % 2),
+            0.02,
+            i != 1,
+            "a made-up reason",
+            "bias_beyond_tolerance" if i == 1 else "bias_within_tolerance",
+        )
         for i, name in enumerate(estimators)
     }
     config = AnalysisConfig(
@@ -97,15 +110,28 @@ def fake_result(
     measured = Measured(
         config, table, manifold, tests, reliability, Recall(0.985, 0.98, 0.99, 512), 24, 400
     )
-    summary = summarize(measured) | _fake_provenance(config, len(names))
+    summary = msgspec.convert(
+        msgspec.to_builtins(summarize(measured)) | _fake_provenance(config, len(names)),
+        AnalysisSummary,
+    )
     groups = pd.DataFrame(table | {"image": np.array(names, object)[image]})
     maps, images = _fake_maps(rng, names[:n_maps], channels)
     return Result(summary, groups, maps, _fake_examples(rng, n_examples, channels), images)
 
 
+Summary = TypeVar("Summary", bound=msgspec.Struct)
+
+
+def edited(summary: Summary, edit: Callable[[dict[str, Any]], object]) -> Summary:
+    """The same summary after ``edit`` has changed its plain values in place."""
+    plain = msgspec.to_builtins(summary)
+    edit(plain)
+    return msgspec.convert(plain, type(summary))
+
+
 def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "fingerprint": "0123456789abcdef",
         "created": "2024-01-01T00:00:00+00:00",
         "dataset": {
@@ -119,7 +145,8 @@ def _fake_provenance(config: AnalysisConfig, n_images: int) -> dict[str, Any]:
         },
         "scale": config.scale,
         "n_reference_patches": 100_000,
-        "engine": {"engine": "faiss-cpu", "index": "ivf", "effort": 32, "grouping": "knn"},
+        "engine": {"engine": "faiss-cpu", "index": "ivf", "effort": 32, "grouping": "knn",
+                   "workers": None},
         "leakage": {
             "checked": True,
             "excluded": True,

@@ -350,7 +350,7 @@ def test_a_network_that_answers_with_nan(tmp_path: Path, pair: LoadedPair) -> No
     source = open_source(
         "broken", own(tmp_path / "nan.safetensors", bias=float("nan")), [], scale=SCALE
     )
-    with pytest.raises(ModelError, match="model 'broken' answers with NaN.*baby"):
+    with pytest.raises(ModelError, match="model 'broken' outputs NaN.*baby"):
         answer(source, pair)
 
 
@@ -414,7 +414,7 @@ def test_a_function_that_answers_otherwise(
 
 def test_a_module_that_answers_with_another_size(pair: LoadedPair) -> None:
     source = open_source("net", torch.nn.Upsample(scale_factor=2), [], scale=SCALE)
-    with pytest.raises(ModelError, match="model 'net' is no x4 model.*baby"):
+    with pytest.raises(ModelError, match="model 'net' is not an x4 model.*baby"):
         answer(source, pair)
 
 

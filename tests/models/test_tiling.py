@@ -16,14 +16,16 @@ torch = pytest.importorskip("torch", reason="torch is optional")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn.functional import conv2d, interpolate, pad  # noqa: E402
 
-from cooanalysis.models import tiling as inference  # noqa: E402
 from cooanalysis.models.tiling import (  # noqa: E402
     InferenceWarning,
+    memory,  # noqa: E402
     reach,
     torch_to_uint8,
     uint8_to_torch,
     upscale,
 )
+from cooanalysis.models.tiling.runner import Runner  # noqa: E402
+from cooanalysis.models.tiling.spans import spans_of  # noqa: E402
 from cooanalysis.runtime.notices import Notice  # noqa: E402
 
 SCALE = 2
@@ -115,7 +117,7 @@ PLANS = [
 def test_weights_of_tiles_add_up_to_one(
     size: int, side: int, around: int, multiple: int, blend: bool
 ) -> None:
-    spans = inference._spans(size, side, around, multiple, 3, blend)
+    spans = spans_of(size, side, around, multiple, 3, blend)
     total = np.zeros(size * 3)
     for number, span in enumerate(spans):
         assert span.start % multiple == 0 and 0 <= span.start < span.stop <= size
@@ -271,7 +273,7 @@ def test_memory_is_bounded_on_a_4k_image() -> None:
     lr = photo(2160, 3840)
     watched = Watched(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)))
     budget = 32 * 2**20
-    with inference._LiveBytes() as live:
+    with memory.LiveBytes() as live:
         answer = upscale(watched, lr, scale=1, memory_budget=budget, overlap=0)
     assert answer.shape == (2160, 3840, 3)
     largest = max(height * width for height, width in watched.sides)
@@ -282,19 +284,19 @@ def test_memory_is_bounded_on_a_4k_image() -> None:
 
 
 def test_large_images_get_tiles_within_the_default_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "CPU_BUDGET", 4 * 2**20)
+    monkeypatch.setattr(memory, "CPU_BUDGET", 4 * 2**20)
     watched = Watched(network())
     lr = photo(200, 300)
     tiled = upscale(watched, lr, scale=SCALE, output="float")
     assert max(height * width for height, width in watched.sides) < 200 * 300 / 2
-    monkeypatch.setattr(inference, "CPU_BUDGET", 2**30)
+    monkeypatch.setattr(memory, "CPU_BUDGET", 2**30)
     whole = upscale(watched, lr, scale=SCALE, output="float")
     assert watched.sides[-1] == (200, 300)
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
 
 
 def test_live_bytes_are_those_of_tensors_alive_at_one_time() -> None:
-    with inference._LiveBytes() as live:
+    with memory.LiveBytes() as live:
         first = torch.zeros(1000)
         second = first + 1  # 8000 bytes alive
         del first
@@ -338,9 +340,7 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
 
     for model, kept in ((network(), True), (Large(), False)):
         notes: list[Notice] = []
-        run = inference._Runner(
-            model, torch.device("cpu"), True, SCALE, "net", "baby", notes.append
-        )
+        run = Runner(model, torch.device("cpu"), True, SCALE, "net", "baby", notes.append)
         answer = run(photo())
         wanted = upscale(model, photo(), scale=SCALE, output="float")
         np.testing.assert_allclose(answer, wanted, atol=5e-3)
@@ -358,10 +358,10 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
 @pytest.mark.parametrize("tile", [None, 32])
 def test_a_model_of_another_scale_is_refused_by_name(tile: int | None) -> None:
     with pytest.raises(
-        ModelError, match=r"edsr-x4 is no x2 model: it answers with \(1, 3, 240, 300"
+        ModelError, match=r"edsr-x4 is not an x2 model: it outputs \(1, 3, 240, 300"
     ):
         upscale(network(scale=4), photo(), scale=2, tile=None, name="edsr-x4")
-    with pytest.raises(ModelError, match=r"edsr-x4 is no x2 model.*for baby"):
+    with pytest.raises(ModelError, match=r"edsr-x4 is not an x2 model.*for baby"):
         upscale(network(scale=4), photo(), scale=2, tile=tile, name="edsr-x4", image="baby")
 
 
@@ -375,7 +375,7 @@ def test_a_model_of_another_scale_is_refused_by_name(tile: int | None) -> None:
     ],
 )
 def test_answers_that_are_no_image_are_refused(model: Callable[[Any], Any], got: str) -> None:
-    with pytest.raises(ModelError, match=f"is no x2 model: it answers with {got} where"):
+    with pytest.raises(ModelError, match=f"is not an x2 model: it outputs {got} where"):
         upscale(model, photo(), scale=SCALE)
 
 
@@ -387,7 +387,7 @@ def test_answers_that_are_not_finite_are_refused_by_name(bad: float, tile: int |
         answer[0, 0, 0, 0] = bad
         return answer
 
-    with pytest.raises(ModelError, match="gan answers with NaN or infinite values for baby"):
+    with pytest.raises(ModelError, match="gan outputs NaN or infinite values for baby"):
         upscale(model, photo(), scale=SCALE, tile=tile, overlap=4, name="gan", image="baby")
 
 
@@ -402,7 +402,7 @@ def test_a_model_that_fails_is_named_with_the_piece() -> None:
     [
         (photo()[:, :, :2], r"the image must have the shape .* not \(60, 75, 2\)"),
         (photo()[:0], "the image must have the shape"),
-        (photo().astype(np.int64), "must hold uint8 levels or floating-point values"),
+        (photo().astype(np.int64), r"must contain 8-bit values \(uint8\) or floating-point values"),
         (photo().astype(np.float32), r"must be in \[0, 1\]; its values run from 0 to 255"),
         (np.full((4, 4, 3), np.nan), r"must be in \[0, 1\]"),
     ],

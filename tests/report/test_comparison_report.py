@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter
 
 import cooanalysis as coo
 from cooanalysis.data import sample_pairs, upsample
-from cooanalysis.plots.comparison import FIGURES, save_figures, unavailable
+from cooanalysis.plots import COMPARISON_FIGURES, save_figures, unavailable
 from cooanalysis.report.comparison import captions, card, render_report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -72,7 +73,7 @@ def test_every_figure_is_drawn_the_same_twice(comparison: coo.Comparison, tmp_pa
     first = save_figures(comparison, tmp_path / "a")
     second = save_figures(comparison, tmp_path / "b")
     assert [path.name for path in first] == [
-        f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
+        f"{name}.{kind}" for name in COMPARISON_FIGURES for kind in ("png", "pdf")
     ]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
@@ -81,7 +82,7 @@ def test_a_figure_without_data_says_so(comparison: coo.Comparison, tmp_path: Pat
     bare = without(comparison)
     assert set(unavailable(bare)) == {"against_entropy", "power_spectra", "crops", "maps"}
     for name, reason in unavailable(bare).items():
-        figure = FIGURES[name](bare, None)
+        figure = COMPARISON_FIGURES[name](bare, None)
         assert reason in "".join(text.get_text() for text in figure.texts)
     names = {path.stem for path in save_figures(bare, tmp_path)}
     assert names == {"perception_distortion", "collapse_manifold"}
@@ -109,17 +110,17 @@ def test_names_of_points_lie_beside_the_words_of_the_axes(comparison: coo.Compar
             assert text is word or not overlaps, text.get_text()
 
 
-def test_an_untrusted_ceiling_is_called_so(comparison: coo.Comparison) -> None:
-    ceiling = comparison.summary["psnr_ceiling_db"] | {"trusted": False}
+def test_an_unreliable_ceiling_is_called_so(comparison: coo.Comparison) -> None:
+    ceiling = replace(comparison.summary.psnr_ceiling_db, reliable=False)
     doubtful = dataclasses.replace(
-        comparison, summary=comparison.summary | {"psnr_ceiling_db": ceiling}
+        comparison, summary=replace(comparison.summary, psnr_ceiling_db=ceiling)
     )
-    assert "not to be trusted" in captions(doubtful)["maps"]
+    assert "unreliable" in captions(doubtful)["maps"]
     assert "together" not in captions(comparison)["crops"]
 
 
 def test_figures_are_listed_for_completion(comparison: coo.Comparison) -> None:
-    assert set(FIGURES) <= set(dir(comparison.plot))
+    assert set(COMPARISON_FIGURES) <= set(dir(comparison.plot))
     with pytest.raises(AttributeError, match="there are perception_distortion"):
         _ = comparison.plot.nothing
 
@@ -184,7 +185,7 @@ def test_the_page_holds_all_pictures_and_verdicts(comparison: coo.Comparison, pa
         ]  # fmt: skip
         assert all(url.startswith("data:image/png;base64,") for _, url in place["pictures"])
     assert 'data-left="net" data-right="net-decloss"' in page
-    sentences = [text for model in comparison.summary["models"] for text in model["verdict"]]
+    sentences = [text for model in comparison.summary.models for text in model.verdict]
     plain = re.sub(r"&[#\w]+;", "'", page)
     for sentence in sentences:
         assert sentence.replace(HOSTILE, "")[:40].replace(">", "'") in plain
@@ -198,8 +199,8 @@ def test_a_page_without_pictures_says_so(comparison: coo.Comparison) -> None:
 
 def test_captions_say_arrows_only_where_there_are_any(comparison: coo.Comparison) -> None:
     assert "An arrow leads" in captions(comparison)["collapse_manifold"]
-    summary = json.loads(json.dumps(comparison.summary))
-    summary["models"] = [m for m in summary["models"] if m["name"] != "net-decloss"]
+    others = tuple(m for m in comparison.summary.models if m.name != "net-decloss")
+    summary = replace(comparison.summary, models=others)
     single = dataclasses.replace(comparison, summary=summary)
     assert "An arrow leads" not in captions(single)["collapse_manifold"]
 

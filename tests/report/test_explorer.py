@@ -86,7 +86,12 @@ def test_what_is_written_is_read_back(result: coo.Result, tmp_path: Path) -> Non
 def test_sheets_hold_every_picture(result: coo.Result) -> None:
     found = result.explored
     assert found is not None
-    data = explorer_data(found, result.summary, result.summary["config"], result.maps)
+    data = explorer_data(
+        found,
+        result.maps,
+        scale=result.summary.scale,
+        patch_width=result.summary.config.patch_width,
+    )
     assert data is not None
     sheet, side = decoded(data["tiles"]["url"]), data["tiles"]["size"]
     names, columns = data["tiles"]["names"], sheet.shape[1] // side

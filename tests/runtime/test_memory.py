@@ -71,7 +71,7 @@ def test_images_mapped_from_files_change_no_result(
     mapped = coo.analyze(photos, **options, memory=4.0)
     assert list((tmp_path / "cache" / "decoded").glob("*/detail.bin"))
     pd.testing.assert_frame_equal(mapped.groups, plain.groups)
-    assert mapped.summary["skipped"] == plain.summary["skipped"] and plain.summary["skipped"]
+    assert mapped.summary.skipped == plain.summary.skipped and plain.summary.skipped
     np.testing.assert_array_equal(mapped.maps["entropy"], plain.maps["entropy"])
 
 

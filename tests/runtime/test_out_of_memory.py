@@ -28,8 +28,7 @@ def undisturbed() -> coo.Result:
 
 def notices(result: coo.Result, code: str) -> list[dict[str, Any]]:
     """Facts of the notices of one code."""
-    found = result.summary["warnings"]
-    return [notice["facts"] for notice in found if notice["code"] == code]
+    return [dict(notice.facts) for notice in result.summary.warnings if notice.code == code]
 
 
 def assert_equal(found: coo.Result, wanted: coo.Result) -> None:
@@ -98,7 +97,7 @@ def test_a_full_gpu_hands_over_to_the_cpu(
     found = coo.analyze("sample", **(SMALL | {"engine": "torch"}))
     expected = {"step": "searching_neighbors", "engine": "faiss-cpu"}
     assert expected in notices(found, "gpu_out_of_memory")
-    assert found.summary["engine"]["engine"] == "faiss-cpu"
+    assert found.summary.engine.engine == "faiss-cpu"
     assert_equal(found, undisturbed)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 import cooanalysis as coo
 from cooanalysis.errors import RunDirectoryError
@@ -37,7 +38,7 @@ def result() -> Result:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take seconds and have their own tests; here only the files' fate matters."""
-    monkeypatch.setattr("cooanalysis.plots.analysis.save_figures", lambda *_: [])
+    monkeypatch.setattr("cooanalysis.plots.save_figures", lambda *_: [])
     monkeypatch.setattr(
         "cooanalysis.report.analysis.write_report",
         lambda _, path, pictures: path.write_text("report"),
@@ -142,7 +143,8 @@ def test_the_old_run_comes_back_when_the_new_one_cannot_take_its_place(
 def test_a_summary_that_is_not_json_is_our_bug_and_leaves_nothing(
     result: Result, tmp_path: Path
 ) -> None:
-    broken = Result(result.summary | {"x": float("nan")}, result.groups, result.maps, (), {})
+    summary = replace(result.summary, timings_s={"total": float("nan")})
+    broken = Result(summary, result.groups, result.maps, (), {})
     with pytest.raises(ValueError, match="not JSON compliant"):
         broken.save(tmp_path / "run")
     assert not list(tmp_path.iterdir())
@@ -151,12 +153,12 @@ def test_a_summary_that_is_not_json_is_our_bug_and_leaves_nothing(
 def test_overwriting_replaces_the_whole_run(result: Result, tmp_path: Path) -> None:
     out = result.save(tmp_path / "run")
     (out / "stale.txt").write_text("from the run before")
-    other = Result(result.summary | {"seed": 5}, result.groups, result.maps, (), {})
+    other = Result(replace(result.summary, seed=5), result.groups, result.maps, (), {})
     with pytest.raises(RunDirectoryError, match="another configuration or other data.*--overwrite"):
         other.save(out)
-    assert coo.load(out).summary["seed"] == 0
+    assert coo.load(out).summary.seed == 0
     other.save(out, overwrite=True)
-    assert coo.load(out).summary["seed"] == 5
+    assert coo.load(out).summary.seed == 5
     assert set(contents(out)) == FILES
 
 

@@ -53,7 +53,13 @@ if TYPE_CHECKING:
         count_ties,
         kozachenko_leonenko_entropy,
     )
-    from cooanalysis.measures.entropy.trials import NULLS, TOLERANCE, Reliability, reliability
+    from cooanalysis.measures.entropy.trials import (
+        NULLS,
+        TOLERANCE,
+        Reliability,
+        ReliabilityCode,
+        reliability,
+    )
 
 __all__ = [
     "ESTIMATORS",
@@ -63,6 +69,7 @@ __all__ = [
     "TOLERANCE",
     "Estimator",
     "Reliability",
+    "ReliabilityCode",
     "copula_entropy",
     "count_ties",
     "entropy",
@@ -89,6 +96,7 @@ __getattr__ = exporter(
         "RESOLUTION": "_groups",
         "TOLERANCE": "trials",
         "Reliability": "trials",
+        "ReliabilityCode": "trials",
         "copula_entropy": "copula",
         "count_ties": "kozachenko_leonenko",
         "entropy": "compute",

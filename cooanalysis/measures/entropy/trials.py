@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,12 @@ from cooanalysis.measures.entropy.registry import ESTIMATORS
 
 TOLERANCE = 0.02
 """Largest bias at which an absolute entropy counts as reliable, in nats per dimension."""
+
+
+ReliabilityCode = Literal[
+    "bias_within_tolerance", "bias_beyond_tolerance", "singular_covariance", "too_few_members"
+]
+"""Why an estimator can be relied on, or not."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Reliability:
         Whether the bias is within the tolerance.
     reason
         Why, in one sentence.
+    code
+        The same for programs.
     """
 
     method: str
@@ -44,6 +52,7 @@ class Reliability:
     standard_deviation: float
     trusted: bool
     reason: str
+    code: ReliabilityCode
 
 
 NULLS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, ...]], Doubles], float]] = {
@@ -124,13 +133,13 @@ def reliability(
     root = np.eye(d) if covariance is None else _root(covariance, d)
     if root is None:
         reason = "the covariance is singular: such groups lie in a hyperplane and have no density"
-        return Reliability(method, n, d, nan, nan, False, reason)
+        return Reliability(method, n, d, nan, nan, False, reason, "singular_covariance")
     sampler, unit = NULLS[null]
     groups = sampler(np.random.default_rng(seed), (n_trials, n, d)) @ root.T
     try:
         values = entropy(groups, method, **options)
     except NotEnoughDataError as error:
-        return Reliability(method, n, d, nan, nan, False, str(error))
+        return Reliability(method, n, d, nan, nan, False, str(error), "too_few_members")
     truth = unit + float(np.linalg.slogdet(root)[1]) / d
     bias = float(values.mean()) - truth
     deviation = float(values.std(ddof=1))
@@ -139,7 +148,8 @@ def reliability(
         f"bias {bias:+.4f} nats per dimension on {n_trials} {null} groups of n = {n}, d = {d}, "
         f"{'within' if trusted else 'beyond'} the tolerance of {tolerance:g}"
     )
-    return Reliability(method, n, d, bias, deviation, trusted, reason)
+    code: ReliabilityCode = "bias_within_tolerance" if trusted else "bias_beyond_tolerance"
+    return Reliability(method, n, d, bias, deviation, trusted, reason, code)
 
 
 def _root(covariance: ArrayLike, d: int) -> Doubles | None:

@@ -1,0 +1,164 @@
+"""The summary of a comparison as one typed record, from which its JSON Schema is generated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from cooanalysis.analysis.summary_record import (
+    CheckedCeiling,
+    Count,
+    Interval,
+    Record,
+    Resampled,
+    SkippedFile,
+)
+from cooanalysis.comparison.config import CompareSettings
+from cooanalysis.runtime.notices import Notice
+
+
+class ComparedDataset(Record, frozen=True, kw_only=True):
+    """The images that models were compared on."""
+
+    name: Annotated[str, Meta(description="Name or folder.")]
+    title: Annotated[str, Meta(description="Name for people.")]
+    n_images: Annotated[Count, Meta(description="Images used.")]
+
+
+class ComparedReference(Record, frozen=True, kw_only=True):
+    """The images whose patches form the groups."""
+
+    name: Annotated[str, Meta(description="Name or folder.")]
+    title: Annotated[str, Meta(description="Name for people.")]
+
+
+class MeasureInfo(Record, frozen=True, kw_only=True):
+    """A number that models are compared by."""
+
+    name: Annotated[str, Meta(description="Key in tables.")]
+    title: Annotated[str, Meta(description="Title for people.")]
+    unit: Annotated[str, Meta(description="Unit; empty for none.")]
+    direction: Annotated[
+        Literal["lower", "higher", "one"],
+        Meta(description="Which value is better: lower, higher, or as near to 1 as can be."),
+    ]
+    digits: Annotated[Count, Meta(description="Decimals in tables.")]
+
+
+class MeasuredValue(Interval, frozen=True, kw_only=True):
+    """A measure of one model, and its paired difference to the baseline.
+
+    The difference is null for the baseline and where a value is not finite.
+    """
+
+    difference: Annotated[float | None, Meta(description="Difference to the baseline.")]
+    difference_low: Annotated[
+        float | None, Meta(description="Lower end of its 95 % bootstrap interval.")
+    ]
+    difference_high: Annotated[
+        float | None, Meta(description="Upper end of its 95 % bootstrap interval.")
+    ]
+    p_adjusted: Annotated[
+        float | None,
+        Meta(description="p-value of the paired test, adjusted for all models and measures."),
+    ]
+
+
+class ModelSummary(Record, frozen=True, kw_only=True):
+    """What was found about one model."""
+
+    name: Annotated[str, Meta(description="Name in tables.")]
+    kind: Annotated[str, Meta(description="Kind of source, such as bicubic, hr or checkpoint.")]
+    detail: Annotated[str, Meta(description="What it is, for people.")]
+    verdict: Annotated[
+        tuple[str, str],
+        Meta(description="What it does by itself, and against the baseline, in words."),
+    ]
+    measures: Annotated[dict[str, MeasuredValue], Meta(description="By name of the measure.")]
+    two_sample_auc: Annotated[
+        Interval,
+        Meta(description="Classifier two-sample test against clean patches; 0.5 = no difference."),
+    ]
+
+
+class ComparisonSummary(Record, frozen=True, kw_only=True):
+    """Summary of a coo-compare run.
+
+    Every total of every model with its 95 % interval, and all that is needed to judge and repeat
+    it. Numbers that are not available are null.
+    """
+
+    kind: Annotated[Literal["comparison"], Meta(description="What the run directory holds.")]
+    schema_version: Annotated[
+        Literal[2], Meta(description="Raised when a key changes its meaning.")
+    ]
+    fingerprint: Annotated[str, Meta(description="Identifies configuration, data and models.")]
+    created: Annotated[
+        str,
+        Meta(description="When the run ended (UTC).", extra_json_schema={"format": "date-time"}),
+    ]
+    dataset: Annotated[
+        ComparedDataset, Meta(description="The images that models were compared on.")
+    ]
+    reference: Annotated[
+        ComparedReference, Meta(description="The images whose patches form the groups.")
+    ]
+    scale: Annotated[
+        int, Meta(description="Upscaling factor.", extra_json_schema={"enum": [2, 3, 4, 8]})
+    ]
+    n_queries: Annotated[Count, Meta(description="Query patches.")]
+    baseline: Annotated[str, Meta(description="Model that the others are tested against.")]
+    lead: Annotated[
+        str, Meta(description="Manifold ratio that judges whether detail is like that of clean "
+                              "images.")
+    ]  # fmt: skip
+    measures: Annotated[
+        tuple[MeasureInfo, ...], Meta(description="The measures, in the order of the tables.")
+    ]
+    models: Annotated[
+        tuple[ModelSummary, ...],
+        Meta(min_length=1, description="The models, in the order in which they were given."),
+    ]
+    psnr_ceiling_db: Annotated[
+        CheckedCeiling,
+        Meta(
+            description="PSNR that no model seeing only the LR patch can exceed, by estimate, dB."
+        ),
+    ]
+    protocol: Annotated[str, Meta(description="How PSNR and SSIM were measured.")]
+    resampled: Annotated[
+        Resampled,
+        Meta(
+            description="What the bootstrap of the intervals draws: whole images, or single "
+            "patches where there are too few images."
+        ),
+    ]
+    cached_outputs: Annotated[
+        Count, Meta(description="Outputs of models that were taken from the cache.")
+    ]
+    skipped: Annotated[tuple[SkippedFile, ...], Meta(description="Files that could not be used.")]
+    warnings: Annotated[
+        tuple[Notice, ...],
+        Meta(description="What a reader should know, as codes with their facts."),
+    ]
+    timings_s: Annotated[
+        dict[str, float], Meta(description="Seconds by stage; the key total is all of it.")
+    ]
+    peak_rss_bytes: Annotated[
+        Count | None,
+        Meta(
+            description="Largest resident memory of the process, bytes; null where the system "
+            "does not report it."
+        ),
+    ]
+    config: Annotated[CompareSettings, Meta(description="Every option of the run.")]
+    versions: Annotated[
+        dict[str, str], Meta(description="Versions of Python, the system and packages.")
+    ]
+    seed: Annotated[Count, Meta(description="Seed of everything that was drawn.")]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind of every model by its name."""
+        return {model.name: model.kind for model in self.models}

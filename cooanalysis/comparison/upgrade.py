@@ -1,0 +1,39 @@
+"""Summaries of comparisons that older versions wrote, brought to the present schema."""
+
+from __future__ import annotations
+
+from cooanalysis.analysis.upgrade import (
+    Plain,
+    changed,
+    checked_ceiling,
+    legacy_notices,
+    settings,
+)
+
+_OVER_IMAGES = (
+    "95 % bootstrap intervals over images; differences: paired sign-flip permutation test over "
+    "images, p-values adjusted for all models and measures (Benjamini-Yekutieli)"
+)
+"""What version 1 wrote in words where whole images were resampled."""
+
+
+def upgrade(old: Plain) -> Plain:
+    """The summary of a comparison of any older version in the present schema.
+
+    Parts that are not what they should be are passed on as they are, for validation to name them.
+
+    Parameters
+    ----------
+    old
+        Plain values, as read from ``summary.json``; they are not changed.
+    """
+    if old["schema_version"] > 1:
+        return old
+    new = {"cached_outputs": 0, "skipped": [], "peak_rss_bytes": None} | old
+    if "statistics" in new:
+        new["resampled"] = "images" if new.pop("statistics") == _OVER_IMAGES else "patches"
+    new["psnr_ceiling_db"] = changed(new.get("psnr_ceiling_db"), checked_ceiling)
+    new["config"] = changed(
+        new.get("config"), lambda part: part | {"analysis": settings(part.get("analysis"))}
+    )
+    return new | {"schema_version": 2, "warnings": legacy_notices(new.get("warnings"))}

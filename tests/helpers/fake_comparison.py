@@ -1,0 +1,155 @@
+"""A made-up comparison for tests of plots and reports: plausible numbers, none of them measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from cooanalysis.comparison.record import Crop
+from cooanalysis.comparison.summary_record import ComparisonSummary
+from cooanalysis.results import Comparison
+
+SCALE, WIDTH = 4, 5
+KINDS = {
+    "bicubic": "bicubic", "net": "checkpoint", "net-decloss": "checkpoint", "gan": "checkpoint",
+    "hr": "hr",
+}  # fmt: skip
+MEASURES = (
+    ("psnr_y", "PSNR-Y", "dB", "higher", 2),
+    ("st-lpips", "ST-LPIPS", "", "lower", 4),
+    ("collapse_index", "collapse index", "", "lower", 3),
+    ("detail_energy", "detail energy", "", "one", 3),
+    ("manifold_sparsity", "manifold ratio (sparsity)", "", "one", 3),
+)
+LEAD = "manifold_sparsity"
+
+
+def fake_comparison(
+    *, kinds: dict[str, str] | None = None, measures: tuple[str, ...] | None = None,
+    n_strata: int = 4, n_crops: int = 2, n_maps: int = 2, seed: int = 0,
+) -> Comparison:  # fmt: skip
+    """Return a made-up comparison; everything in it is drawn from a random generator."""
+    rng = np.random.default_rng(seed)
+    kinds = KINDS if kinds is None else kinds
+    chosen = [m for m in MEASURES if measures is None or m[0] in measures]
+    names = [measure[0] for measure in chosen]
+    images = tuple(f"image_{number}.png" for number in range(n_maps))
+    return Comparison(
+        _summary(kinds, chosen),
+        totals=_totals(rng, kinds, names),
+        models=pd.DataFrame(),
+        patches=pd.DataFrame(),
+        strata=_strata(rng, kinds, names, n_strata),
+        spectra=_spectra(rng, kinds),
+        maps=_maps(rng, kinds, images),
+        crops=tuple(_crop(rng, kinds, number) for number in range(n_crops)),
+        images={
+            name: rng.integers(0, 256, (30 * SCALE, 40 * SCALE, 1), np.uint8) for name in images
+        },
+    )
+
+
+def _interval(rng: np.random.Generator, value: float) -> dict[str, float]:
+    low, high = rng.uniform(0.01, 0.1, 2) * max(abs(value), 0.1)
+    return {"value": value, "ci_low": value - low, "ci_high": value + high}
+
+
+def _totals(rng: np.random.Generator, kinds: dict[str, str], names: list[str]) -> pd.DataFrame:
+    rows = []
+    for model, kind in kinds.items():
+        for name in names:
+            value = rng.uniform(24.0, 30.0) if name == "psnr_y" else rng.uniform(0.2, 1.3)
+            found = _interval(rng, value)
+            if kind == "hr" and name == "psnr_y":
+                found = {"value": np.inf, "ci_low": np.nan, "ci_high": np.nan}
+            elif kind == "hr":
+                found = _interval(rng, {"st-lpips": 0.0, "collapse_index": 0.0}.get(name, 1.0))
+            rows.append({"model": model, "measure": name, **found})
+    unknown = {"difference": np.nan, "difference_low": np.nan, "difference_high": np.nan}
+    return pd.DataFrame(rows).assign(**unknown, p_adjusted=np.nan)
+
+
+def _strata(
+    rng: np.random.Generator, kinds: dict[str, str], names: list[str], n_strata: int
+) -> pd.DataFrame:
+    rows = [
+        {"model": model, "measure": name, "stratum": stratum + 1}
+        | _interval(rng, rng.uniform(0.2, 1.3))
+        for model in kinds
+        for name in names
+        if name != "psnr_y"
+        for stratum in range(n_strata)
+    ]
+    frame = pd.DataFrame(
+        rows, columns=["model", "measure", "stratum", "value", "ci_low", "ci_high"]
+    )
+    return frame.sample(frac=1.0, random_state=0)
+
+
+def _spectra(rng: np.random.Generator, kinds: dict[str, str]) -> pd.DataFrame:
+    frequency = np.linspace(0.01, 0.49, 25)
+    frames = []
+    for model in kinds:
+        ratio = np.exp(-rng.uniform(2.0, 8.0) * frequency)
+        frames.append(
+            pd.DataFrame(
+                {"model": model, "frequency": frequency, "power": 100.0 * ratio,
+                 "power_ratio": ratio, "ci_low": 0.8 * ratio, "ci_high": 1.3 * ratio}
+            )
+        )  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def _maps(rng: np.random.Generator, kinds: dict[str, str], images: tuple[str, ...]) -> pd.DataFrame:
+    y, x = np.mgrid[0:26:2, 0:36:2].reshape(2, -1)
+    columns = ("image", "model", "y", "x", "entropy", "lr_std", "truth_center", "model_center")
+    frames = [pd.DataFrame(columns=columns)]
+    for image in images:
+        entropy, std = rng.normal(size=len(y)), rng.uniform(0.02, 0.2, len(y))
+        truth = rng.uniform(0.5, 2.0, len(y))
+        for model in kinds:
+            frames.append(
+                pd.DataFrame(
+                    {"image": image, "model": model, "y": y, "x": x, "entropy": entropy,
+                     "lr_std": std, "truth_center": truth,
+                     "model_center": truth * rng.uniform(0.0, 1.2, len(y))}
+                )
+            )  # fmt: skip
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def _crop(rng: np.random.Generator, kinds: dict[str, str], number: int) -> Crop:
+    pictures = {name: rng.integers(0, 256, (48, 48, 3), np.uint8) for name in kinds}
+    return Crop(f"crop_{number}.png", 8, 16, pictures)
+
+
+def _summary(kinds: dict[str, str], measures: list[Any]) -> ComparisonSummary:
+    nothing = {"value": None, "ci_low": None, "ci_high": None}
+    keys = ("name", "title", "unit", "direction", "digits")
+    models = tuple(kinds)
+    plain = {
+        "kind": "comparison", "schema_version": 2, "fingerprint": "0123456789abcdef",
+        "created": "2024-01-01T00:00:00+00:00",
+        "dataset": {"name": "fake", "title": "Fake images", "n_images": 12},
+        "reference": {"name": "fake", "title": "Fake images"},
+        "scale": SCALE, "n_queries": 1000, "baseline": models[0], "lead": LEAD,
+        "measures": [dict(zip(keys, measure, strict=True)) for measure in measures],
+        "models": [
+            {"name": name, "kind": kind, "detail": "", "verdict": ["made up", "made up"],
+             "measures": {}, "two_sample_auc": nothing}
+            for name, kind in kinds.items()
+        ],
+        "psnr_ceiling_db": {"value": 31.0, "ci_low": 30.0, "ci_high": 32.0, "reliable": True,
+                            "reason": "center_clearly_below"},
+        "protocol": "made up", "resampled": "images", "cached_outputs": 0, "skipped": [],
+        "warnings": [], "timings_s": {"total": 1.0}, "peak_rss_bytes": None,
+        "config": {
+            "analysis": {"dataset": "fake", "scale": SCALE, "patch_width": WIDTH},
+            "models": models, "baseline": models[0],
+        },
+        "versions": {}, "seed": 0,
+    }  # fmt: skip
+    return msgspec.convert(plain, ComparisonSummary)

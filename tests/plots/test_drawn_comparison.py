@@ -1,0 +1,236 @@
+"""Figures of a comparison: what is drawn are the numbers of the record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+from cooanalysis.plots.comparison.looks import shown_name
+from cooanalysis.plots.style import BLACK, BLUE, GRAY, VERMILLION
+from cooanalysis.results import Comparison
+from tests.helpers import drawn
+from tests.helpers.fake_comparison import KINDS, LEAD, fake_comparison
+
+LOOKS = {
+    "bicubic": (GRAY, "D", ":"),
+    "net": (BLUE, "o", "-"),
+    "net-decloss": (BLUE, "o", "--"),
+    "gan": (VERMILLION, "s", "-"),
+}
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return fake_comparison()
+
+
+def total(comparison: Comparison, model: str, measure: str) -> Any:
+    table = comparison.totals
+    return table[(table["model"] == model) & (table["measure"] == measure)].iloc[0]
+
+
+def arrows(figure: Figure) -> list[Annotation]:
+    return [a for a in figure.axes[0].texts
+            if isinstance(a, Annotation) and a.arrow_patch is not None]  # fmt: skip
+
+
+def check_points(comparison: Comparison, figure: Figure, across: str, up: str) -> None:
+    """A point with both intervals for each model, and an arrow to the one with DECLoss."""
+    for found, (name, (color, marker, _)) in zip(
+        drawn.bars(figure.axes[0]), LOOKS.items(), strict=True
+    ):
+        x, y = total(comparison, name, across), total(comparison, name, up)
+        assert (found.x[0], found.y[0]) == (x["value"], y["value"])
+        np.testing.assert_allclose(found.ends["x"], [[x["ci_low"], x["ci_high"]]])
+        np.testing.assert_allclose(found.ends["y"], [[y["ci_low"], y["ci_high"]]])
+        assert (found.color, found.marker) == (color.lower(), marker)
+        (label,) = (t for t in figure.axes[0].texts if t.get_text() == name)
+        assert isinstance(label, Annotation) and label.xy == (x["value"], y["value"])
+        assert to_hex(label.get_color()) == color.lower()
+    (arrow,) = arrows(figure)
+    start, end = (
+        tuple(total(comparison, name, measure)["value"] for measure in (across, up))
+        for name in ("net", "net-decloss")
+    )
+    assert (arrow.xyann, arrow.xy) == (start, end)
+
+
+def test_perception_against_distortion(comparison: Comparison) -> None:
+    figure = comparison.plot.perception_distortion()
+    (ax,) = figure.axes
+    check_points(comparison, figure, "psnr_y", "st-lpips")
+    assert ax.get_xlabel() == "PSNR-Y [dB]     better →"
+    assert ax.get_ylabel() == "ST-LPIPS     ← better"
+    assert drawn.horizontals(ax) == [0.0]  # where the ground truth lies
+    assert "hr: 0, at infinite PSNR →" in drawn.texts(ax)
+    low, high = ax.get_ylim()
+    assert low < 0.0 < high
+
+
+def test_a_ground_truth_far_away_does_not_squeeze_the_models(comparison: Comparison) -> None:
+    totals = comparison.totals.copy()
+    totals.loc[(totals["model"] == "hr") & (totals["measure"] == "st-lpips"), "value"] = -50.0
+    (ax,) = replace(comparison, totals=totals).plot.perception_distortion().axes
+    assert ax.get_ylim()[0] > -5.0 and drawn.horizontals(ax) == []
+    (note,) = (text for text in ax.texts if "infinite" in text.get_text())
+    assert note.get_text() == "hr: \N{MINUS SIGN}50, at infinite PSNR (off the scale)"
+    assert note.get_position()[1] == 0.02
+
+
+def test_without_a_learned_metric_the_manifold_ratio_stands_up() -> None:
+    measures = ("psnr_y", "collapse_index", LEAD)
+    ax = fake_comparison(measures=measures).plot.perception_distortion().axes[0]
+    assert ax.get_ylabel() == "manifold ratio (sparsity)     better: nearer to 1"
+
+
+def test_collapse_against_manifold(comparison: Comparison) -> None:
+    figure = comparison.plot.collapse_manifold()
+    (ax,) = figure.axes
+    check_points(comparison, figure, "collapse_index", LEAD)
+    assert (drawn.verticals(ax), drawn.horizontals(ax)) == ([0.0], [1.0])
+    (star,) = drawn.lines(ax, marker="*")
+    assert (star.get_xdata(), star.get_ydata()) == ([0.0], [1.0])
+    assert "ground truth: the goal" in drawn.texts(ax)
+    assert ax.get_xlabel().startswith("collapse index")
+    assert ax.get_ylabel() == "manifold ratio (sparsity)     (1: as clean images)"
+
+
+def test_names_of_points_do_not_cover_each_other(comparison: Comparison) -> None:
+    figure = comparison.plot.collapse_manifold()
+    figure.draw_without_rendering()
+    names = [t for t in figure.axes[0].texts if t.get_text() in KINDS]
+    boxes = [name.get_window_extent() for name in names]
+    assert len(boxes) == 4
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+
+
+def test_measures_against_entropy(comparison: Comparison) -> None:
+    figure = comparison.plot.against_entropy()
+    measures = ("collapse_index", "detail_energy", LEAD)
+    titles = ["collapse index", "detail energy", "manifold ratio (sparsity)"]
+    assert [drawn.title(ax) for ax in figure.axes] == titles
+    assert [drawn.horizontals(ax) for ax in figure.axes] == [[0.0], [1.0], [1.0]]
+    table = comparison.strata
+    for ax, measure in zip(figure.axes, measures, strict=True):
+        assert list(ax.get_xticks()) == [1, 2, 3, 4]
+        for number, (found, name) in enumerate(zip(drawn.bars(ax), LOOKS, strict=True)):
+            rows = table[(table["model"] == name) & (table["measure"] == measure)]
+            rows = rows.sort_values("stratum")
+            np.testing.assert_allclose(found.x, rows["stratum"] + 0.06 * (number - 1.5))
+            np.testing.assert_allclose(found.y, rows["value"])
+            np.testing.assert_allclose(found.ends["y"], rows[["ci_low", "ci_high"]])
+            color, marker, line = LOOKS[name]
+            assert (found.color, found.marker, found.line) == (color.lower(), marker, line)
+    assert drawn.legend(figure) == ["ground truth", *LOOKS]
+
+
+def test_power_spectra(comparison: Comparison) -> None:
+    figure = comparison.plot.power_spectra()
+    (ax,) = figure.axes
+    assert ax.get_yscale() == "log"
+    assert drawn.horizontals(ax) == [1.0] and drawn.verticals(ax) == [0.125]  # 1 / (2 · 4)
+    assert "LR Nyquist\n0.125" in drawn.texts(ax)
+    curves = [line for line in ax.lines if len(np.ravel(line.get_xdata())) == 25]
+    for curve, band, name in zip(curves, ax.collections, LOOKS, strict=True):
+        rows = comparison.spectra[comparison.spectra["model"] == name]
+        np.testing.assert_allclose(curve.get_xdata(), rows["frequency"])
+        np.testing.assert_allclose(curve.get_ydata(), rows["power_ratio"])
+        (outline,) = (np.asarray(path.vertices) for path in band.get_paths())
+        for end in ("ci_low", "ci_high"):
+            corners = set(np.round(outline[:, 1], 9))
+            assert set(np.round(rows[end], 9)) <= corners
+        color, marker, line = LOOKS[name]
+        assert drawn.look(curve) == color.lower()
+        assert (curve.get_marker(), curve.get_linestyle()) == (marker, line)
+    assert ax.get_xlim() == pytest.approx((0.0, 1.01 * 0.49))
+    assert ax.get_xlabel() == "frequency (cycles per HR pixel)"
+    assert drawn.legend(figure) == ["ground truth", *LOOKS]
+
+
+def test_a_band_down_to_zero_is_drawn_on_the_log_scale(comparison: Comparison) -> None:
+    spectra = comparison.spectra.assign(ci_low=0.0)
+    (ax,) = replace(comparison, spectra=spectra).plot.power_spectra().axes
+    rows = spectra[spectra["model"] == "bicubic"]
+    outline = np.asarray(ax.collections[0].get_paths()[0].vertices)
+    assert outline[:, 1].min() == pytest.approx(rows["power_ratio"].min() / 10.0)
+
+
+def test_crops_are_shown_pixel_by_pixel(comparison: Comparison) -> None:
+    (ax,) = comparison.plot.crops().axes
+    canvas = np.asarray(ax.images[0].get_array())
+    side, gap = 4 * 48, 6  # enlarged by a whole number to at least 160
+    assert canvas.shape == (2 * (side + gap) - gap, 5 * (side + gap) - gap, 3)
+    for row, crop in enumerate(comparison.crops):
+        for column, name in enumerate(KINDS):
+            y, x = row * (side + gap), column * (side + gap)
+            tile = canvas[y : y + side, x : x + side]
+            np.testing.assert_array_equal(tile, crop.pictures[name].repeat(4, 0).repeat(4, 1))
+    assert (canvas[side : side + gap] == 255).all()
+    assert drawn.texts(ax) == [*KINDS, "crop_0.png", "crop_1.png"]
+    colors = [to_hex(text.get_color()) for text in ax.texts[:5]]
+    assert colors == [color.lower() for color, _, _ in LOOKS.values()] + [BLACK]
+
+
+def test_at_most_six_crops_are_shown() -> None:
+    (ax,) = fake_comparison(n_crops=8).plot.crops().axes
+    assert [text for text in drawn.texts(ax) if "crop" in text][-1] == "crop_5.png"
+
+
+def test_maps_of_what_is_lost(comparison: Comparison) -> None:
+    figure = comparison.plot.maps()
+    *panels, bar = figure.axes
+    table = comparison.maps.assign(
+        whole=lambda t: t["truth_center"] * (255.0 * t["lr_std"]) ** 2,
+        lost=lambda t: (t["truth_center"] - t["model_center"]) * (255.0 * t["lr_std"]) ** 2,
+    )
+    shown = table[table["model"] != "hr"]
+    limit = np.quantile(np.abs(shown["lost"]), 0.99)
+    assert [drawn.title(ax) for ax in panels[:5]] == ["ground truth", *LOOKS]
+    for row, (name, image) in enumerate(comparison.images.items()):
+        first, *rest = panels[5 * row : 5 * row + 5]
+        np.testing.assert_array_equal(
+            np.asarray(first.images[0].get_array()), image[..., 0]
+        ) if np.asarray(first.images[0].get_array()).ndim == 2 else np.testing.assert_array_equal(
+            np.asarray(first.images[0].get_array()), image
+        )
+        assert first.get_ylabel() == name
+        for ax, model in zip(rest, LOOKS, strict=True):
+            rows = table[(table["image"] == name) & (table["model"] == model)]
+            grid = rows.pivot(index="y", columns="x", values="lost").to_numpy()
+            np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), grid)
+            assert ax.images[0].get_clim() == pytest.approx((-limit, limit))
+            assert tuple(ax.images[0].get_extent()) == (6.0, 150.0, 110.0, 6.0)
+            share = rows["lost"].sum() / rows["whole"].sum()
+            assert ax.get_xlabel() == f"{share:.0%}"
+    lowest = max(shown["lost"].min(), -limit)
+    assert bar.get_ylim() == pytest.approx((min(lowest, -0.08 * limit), limit))
+    assert bar.get_ylabel() == "lost (below 0: added), 8-bit values squared"
+
+
+def test_of_too_many_models_bicubic_and_the_ground_truth_are_left_out() -> None:
+    kinds = {"hr": "hr", "bicubic": "bicubic"} | {f"net{i}": "checkpoint" for i in range(6)}
+    figure = fake_comparison(kinds=kinds, n_maps=1).plot.maps()
+    titles = [drawn.title(ax) for ax in figure.axes[:-1]]
+    assert titles == ["ground truth", *(f"net{i}" for i in range(5))]
+
+
+def test_marks_of_many_models_differ() -> None:
+    kinds = {f"net{i}": "checkpoint" for i in range(9)} | {"alone-decloss": "checkpoint"}
+    figure = fake_comparison(kinds=kinds).plot.power_spectra()
+    marks = [(drawn.look(line), line.get_marker(), line.get_linestyle())
+             for line in figure.axes[0].lines if len(np.ravel(line.get_xdata())) == 25]  # fmt: skip
+    assert len(set(marks)) == 10
+
+
+def test_long_names_keep_their_ends() -> None:
+    name = "edsr-small-x4-ragan"
+    assert shown_name(name) == name
+    short = shown_name(f"{name}-decloss")
+    assert len(short) == 20 and short.startswith("edsr") and short.endswith("-decloss")
