@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +23,7 @@ from cooanalysis.errors import (
     NotEnoughDataError,
     RunDirectoryError,
 )
-from cooanalysis.runtime.run_directory import Checkpoints
+from cooanalysis.runtime.run_directory import Checkpoints, summary_text
 
 SMALL = {
     "queries": 400,
@@ -63,7 +63,7 @@ def test_summary_has_the_documented_shape(result: coo.Result) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from cooanalysis.results import summary_schema
 
-    jsonschema.validate(msgspec.to_builtins(result.summary), summary_schema())
+    jsonschema.validate(json.loads(summary_text(result.summary)), summary_schema())
     assert result.summary.n_queries == len(result.groups) == 400
     assert result.summary.reference.same_as_dataset
     assert result.summary.engine.index == "exact"
