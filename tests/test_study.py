@@ -100,10 +100,10 @@ def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo
 def test_shards_do_not_change_results(
     photos: Path, result: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cooanalysis.analysis import groups
+    from cooanalysis.analysis import groups, measure
 
     monkeypatch.setattr(groups, "SEARCH_SHARD", 64)
-    monkeypatch.setattr(groups, "GROUP_SHARD", 50)
+    monkeypatch.setattr(measure, "GROUP_SHARD", 50)
     again = coo.analyze(photos, **SMALL)
     for column in result.groups.columns[1:]:
         np.testing.assert_allclose(
