@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Plain = dict[str, Any]
@@ -28,23 +28,12 @@ def upgrade(old: Plain) -> Plain:
     new = _NEWER_PARTS | old
     if "uncertainty" in new:
         new["resampled"] = "images" if new.pop("uncertainty") == _OVER_IMAGES else "patches"
-    new["entropy"] = each(new.get("entropy"), _estimator)
-    new["psnr_ceiling_db"] = changed(
-        new.get("psnr_ceiling_db"), lambda part: {"half_k_db": None} | checked_ceiling(part)
-    )
-    rows = new.get("detail_energy_by_decile")
-    if isinstance(rows, list):
-        new["detail_energy_by_decile"] = [
-            changed(row, lambda part: {"by_chance": None} | part) for row in rows
-        ]
-    new["manifold"] = each(new.get("manifold"), _space)
-    new["two_sample_auc"] = changed(
-        new.get("two_sample_auc"),
-        lambda part: dict.fromkeys(("center", "bicubic", "clean_null"), _NOTHING) | part,
-    )
-    new["engine"] = changed(new.get("engine"), lambda part: {"workers": None} | part)
-    new["config"] = settings(new.get("config"))
-    return new | {"schema_version": 2, "warnings": legacy_notices(new.get("warnings"))}
+    return replaced(new, _CHANGES) | {"schema_version": 2}
+
+
+def replaced(plain: Plain, changes: Mapping[str, Callable[[Any], Any]]) -> Plain:
+    """A mapping after changes of the parts that it has."""
+    return {key: changes[key](part) if key in changes else part for key, part in plain.items()}
 
 
 _NEWER_PARTS: Plain = {"detail_energy_by_chance": _NOTHING, "peak_rss_bytes": None, "skipped": []}
@@ -82,7 +71,7 @@ def legacy_notices(old: Any) -> Any:
 
 
 def _estimator(old: Plain) -> Plain:
-    return old | {"reliability": changed(old.get("reliability"), _reliability)}
+    return replaced(old, {"reliability": lambda part: changed(part, _reliability)})
 
 
 def _reliability(old: Plain) -> Plain:
@@ -104,3 +93,30 @@ def _space(old: Plain) -> Plain:
         return {"missing": None, "warning": None} | old
     empty = dict.fromkeys(names, _NOTHING) | dict.fromkeys(quartiles, [_NOTHING] * 4)
     return {"title": "", "warning": None} | empty | old
+
+
+def _ceiling(old: Plain) -> Plain:
+    return {"half_k_db": None} | checked_ceiling(old)
+
+
+def _deciles(old: Any) -> Any:
+    if not isinstance(old, list):
+        return old
+    return [changed(row, lambda part: {"by_chance": None} | part) for row in old]
+
+
+def _two_sample(old: Plain) -> Plain:
+    return dict.fromkeys(("center", "bicubic", "clean_null"), _NOTHING) | old
+
+
+_CHANGES: dict[str, Callable[[Any], Any]] = {
+    "entropy": lambda part: each(part, _estimator),
+    "psnr_ceiling_db": lambda part: changed(part, _ceiling),
+    "detail_energy_by_decile": _deciles,
+    "manifold": lambda part: each(part, _space),
+    "two_sample_auc": lambda part: changed(part, _two_sample),
+    "engine": lambda part: changed(part, lambda engine: {"workers": None} | engine),
+    "config": settings,
+    "warnings": legacy_notices,
+}
+"""How each part of a version 1 summary becomes one of version 2."""

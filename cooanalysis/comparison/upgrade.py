@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from cooanalysis.analysis.upgrade import (
     Plain,
     changed,
     checked_ceiling,
     legacy_notices,
+    replaced,
     settings,
 )
 
@@ -32,8 +36,16 @@ def upgrade(old: Plain) -> Plain:
     new = {"cached_outputs": 0, "skipped": [], "peak_rss_bytes": None} | old
     if "statistics" in new:
         new["resampled"] = "images" if new.pop("statistics") == _OVER_IMAGES else "patches"
-    new["psnr_ceiling_db"] = changed(new.get("psnr_ceiling_db"), checked_ceiling)
-    new["config"] = changed(
-        new.get("config"), lambda part: part | {"analysis": settings(part.get("analysis"))}
-    )
-    return new | {"schema_version": 2, "warnings": legacy_notices(new.get("warnings"))}
+    return replaced(new, _CHANGES) | {"schema_version": 2}
+
+
+def _config(old: Plain) -> Plain:
+    return replaced(old, {"analysis": settings})
+
+
+_CHANGES: dict[str, Callable[[Any], Any]] = {
+    "psnr_ceiling_db": lambda part: changed(part, checked_ceiling),
+    "config": lambda part: changed(part, _config),
+    "warnings": legacy_notices,
+}
+"""How each part of a version 1 summary becomes one of version 2."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +24,7 @@ from cooanalysis.errors import (
     RunDirectoryError,
 )
 from cooanalysis.runtime.notices import Notice
-from cooanalysis.runtime.run_directory import Checkpoints
+from cooanalysis.runtime.run_directory import Checkpoints, summary_text
 
 SMALL = {
     "queries": 400,
@@ -65,7 +65,7 @@ def test_summary_has_the_documented_shape(result: coo.Result) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from cooanalysis.results import summary_schema
 
-    jsonschema.validate(msgspec.to_builtins(result.summary), summary_schema())
+    jsonschema.validate(json.loads(summary_text(result.summary)), summary_schema())
     assert result.summary.n_queries == len(result.groups) == 400
     assert result.summary.reference.same_as_dataset
     assert result.summary.engine.index == "exact"
@@ -102,10 +102,10 @@ def test_same_seed_same_values_other_seed_other_values(photos: Path, result: coo
 def test_shards_do_not_change_results(
     photos: Path, result: coo.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cooanalysis.analysis import groups
+    from cooanalysis.analysis import groups, measure
 
     monkeypatch.setattr(groups, "SEARCH_SHARD", 64)
-    monkeypatch.setattr(groups, "GROUP_SHARD", 50)
+    monkeypatch.setattr(measure, "GROUP_SHARD", 50)
     again = coo.analyze(photos, **SMALL)
     for column in result.groups.columns[1:]:
         np.testing.assert_allclose(
