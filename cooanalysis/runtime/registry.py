@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -121,7 +121,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._check is not None:
             self._check(name, thing)
         self._registered[name] = thing
-        self._tokens[name] = uuid.uuid4().hex
+        self._tokens[name] = os.urandom(16).hex()
 
     def unregister(self, name: str) -> None:
         """Take back what :meth:`register` added."""
