@@ -61,7 +61,7 @@ def main() -> None:
     everything = [(path, m) for path in targets() for m in mutants(path.read_text("utf-8"))]
     chosen = random.Random(options.seed).sample(everything, min(options.sample, len(everything)))
     chosen.sort(key=lambda item: (str(item[0]), item[1].line, item[1].column))
-    rows = []
+    rows: list[dict[str, str]] = []
     for number, (path, mutant) in enumerate(chosen, 1):
         name = str(path.relative_to(ROOT))
         verdict = judge(path, mutant, coverage.tests(name, mutant))
@@ -188,12 +188,12 @@ def _traced(out: Path) -> int:
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
             with recorder.during(item.nodeid, "setup"):
-                return (yield)  # type: ignore[return-value]
+                return (yield)
 
         @pytest.hookimpl(wrapper=True)
         def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
             with recorder.during(item.nodeid, "call"):
-                return (yield)  # type: ignore[return-value]
+                return (yield)
 
     code = int(pytest.main([*_OPTIONS, *tests()], plugins=[Plugin()]))
     recorder.finish()

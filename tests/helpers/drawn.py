@@ -49,7 +49,7 @@ def _bars(container: ErrorbarContainer) -> Bars:
     directions = [name for name in ("x", "y") if getattr(container, f"has_{name}err")]
     ends = {}
     for direction, collection in zip(directions, collections, strict=True):
-        segments = np.array(collection.get_segments(), np.float64)  # type: ignore[attr-defined]
+        segments = np.array(collection.get_segments(), np.float64)
         ends[direction] = segments[:, :, "xy".index(direction)]
     x, y = (np.asarray(v, np.float64) for v in points.get_data())
     return Bars(x, y, ends, look(points), str(points.get_marker()), str(points.get_linestyle()))
