@@ -124,7 +124,7 @@ def draw(data: Data) -> Figure:
         for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
             paper.letter(ax, name, title)
         handles = [paper.handle(name, **paper.MODELS[name]) for name in SHIPPED]
-        handles.append(paper.handle("truth, clean images", color=BLACK, lw=1.0))
+        handles.append(paper.handle("ground truth, clean images", color=BLACK, lw=1.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=5)
         return laid_out(fig)
 

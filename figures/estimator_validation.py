@@ -115,7 +115,7 @@ def draw(data: Data) -> Figure:
         axes[0, 0].minorticks_off()
         fig.supylabel("estimate less truth [nats per dimension]", fontsize=7.5)
         handles = [paper.handle(estimator_title(name), **look) for name, look in LOOKS.items()]
-        handles.append(paper.handle("trusted: within the tolerance", color=LIGHT, lw=6.0))
+        handles.append(paper.handle("reliable: bias within the tolerance", color=LIGHT, lw=6.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=4)
         return laid_out(fig)
 

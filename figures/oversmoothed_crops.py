@@ -89,7 +89,7 @@ def draw(data: Data) -> Figure:
                 line.set_ylabel(name, fontsize=6.5)
                 line.set_xlabel("detail   PSNR", fontsize=6.5, labelpad=1.5, color=GRAY)
         for ax, name in zip(axes[0], COLUMNS, strict=True):
-            ax.set_title("truth" if name == "hr" else name, loc="center", fontsize=7.0)
+            ax.set_title("ground truth" if name == "hr" else name, loc="center", fontsize=7.0)
         return laid_out(fig)
 
 

@@ -133,14 +133,14 @@ def draw(data: Data) -> Figure:
                 ax.set_xlabel(text, fontsize=7.0, labelpad=1.5)
             for ax in line:
                 image_axes(ax, *size)
-        for ax, title in zip(axes[0], ["truth", "entropy", *models], strict=True):
+        for ax, title in zip(axes[0], ["ground truth", "entropy", *models], strict=True):
             ax.set_title(title.replace("-", "\n+ "), loc="center", fontsize=7.0)
         first = fig.colorbar(drawn[0], ax=list(axes[-1, :2]), location="bottom", aspect=14,
                              extend="both", pad=0.03, fraction=0.2)  # fmt: skip
         color_bar(first, "nats per dimension")
         second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
                               extend="max", pad=0.03, fraction=0.2)  # fmt: skip
-        color_bar(second, "detail energy given up (below 0: added), gray levels squared")
+        color_bar(second, "detail energy lost (below 0: added), 8-bit values squared")
         second.ax.set_xlim(lowest, limit)
         return laid_out(fig)
 

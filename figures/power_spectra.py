@@ -80,15 +80,18 @@ def draw(data: Data) -> Figure:
             low = np.fmax(rows["ci_low"], rows["power_ratio"] / 10.0)  # zero has no logarithm
             right.fill_between(rows["frequency"], low, rows["ci_high"], color=look["color"],
                                alpha=0.1, lw=0)  # fmt: skip
-        for ax, name, title in ((left, "a", "power"), (right, "b", "power over that of the truth")):
+        for ax, name, title in (
+            (left, "a", "power"),
+            (right, "b", "power over that of the ground truth"),
+        ):
             _frequencies(ax, nyquist, float(table["frequency"].max()))
             paper.letter(ax, name, title)
-        left.set_ylabel("power of the luma [levels²]")
-        right.set_ylabel("ratio  [truth = 1]")
+        left.set_ylabel("power of the luma [8-bit values²]")
+        right.set_ylabel("ratio  [ground truth = 1]")
         for ax in (left, right):
             plain_log_axis(ax)
         handles = [paper.handle(name, **paper.MODELS[name]) for name in SHOWN]
-        handles.insert(0, paper.handle("truth", color=BLACK, lw=1.4))
+        handles.insert(0, paper.handle("ground truth", color=BLACK, lw=1.4))
         fig.legend(handles=handles, loc="outside upper center", ncols=6)
         return laid_out(fig)
 

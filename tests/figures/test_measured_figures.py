@@ -198,7 +198,12 @@ def test_manifold(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_pixels_alone_are_missing_data() -> None:
     result = SimpleNamespace(
         groups=pd.DataFrame({"manifold_pixels_center": [1.0]}),
-        summary={"manifold": {"pixels": {}, "deep": {"missing": "there are no weights"}}},
+        summary=SimpleNamespace(
+            manifold={
+                "pixels": SimpleNamespace(missing=None),
+                "deep": SimpleNamespace(missing="there are no weights"),
+            }
+        ),
     )
     lacking: Any = SimpleNamespace(queries=100, analysis=lambda **options: result)
     with pytest.raises(MissingData, match="no weights"):
@@ -300,5 +305,6 @@ def test_changes_are_claimed_only_beyond_their_intervals() -> None:
     row = {"model": "l1-decloss", "change": -0.1, "change_low": -0.2, "change_high": 0.05}
     assert "no sure change" in oversmoothing_maps._changes([row])
     assert "less" in oversmoothing_maps._changes([row | {"change_high": -0.05}])
-    empty: dict[str, Any] = {"model": "l1", "change": float("nan")}
+    unknown = dict.fromkeys(("change", "change_low", "change_high"), float("nan"))
+    empty: dict[str, Any] = {"model": "l1", **unknown}
     assert oversmoothing_maps._changes([empty]) == ""

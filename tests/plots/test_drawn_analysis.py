@@ -212,8 +212,8 @@ def test_distances_to_clean_patches(result: Result) -> None:
             ratio = getattr(space, f"{kind}_ratio")
             expected.append((ratio, place + offset, GRAY if space.warning else color, marker))
     assert len(points) == len(expected) == 6
-    for found, (ratio, place, color, marker) in zip(points, expected, strict=True):
-        assert (found.x[0], found.y[0]) == pytest.approx((ratio.value, place))
+    for found, (ratio, height, color, marker) in zip(points, expected, strict=True):
+        assert (found.x[0], found.y[0]) == pytest.approx((ratio.value, height))
         np.testing.assert_allclose(found.ends["x"], [held(ratio)])
         assert (found.color, found.marker, found.line) == (color.lower(), marker, "None")
         assert f"{ratio.value:.2f}" in drawn.texts(overall)
