@@ -1,4 +1,4 @@
-"""Progress of a training run on standard error: iterations a second and the time that is left."""
+"""Progress of a training run on standard error: iterations per second and time left."""
 
 from __future__ import annotations
 
