@@ -1,4 +1,4 @@
-"""What several figures share: sizes, marks, intervals in words, and the answers of models.
+"""Shared by several figures: sizes, marks, intervals in words, and the outputs of models.
 
 Colors, fonts and helpers of :mod:`cooanalysis.plots.analysis` are used as they are, so that a
 figure of the argument looks like one of a run.
@@ -62,12 +62,12 @@ def publication() -> AbstractContextManager[None]:
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """An empty figure of the given size in inches."""
     return plotting.new_figure(None, width, height)
 
 
 def laid_out(fig: Figure) -> Figure:
-    """Place everything once and for all."""
+    """Compute the layout once and freeze it."""
     return plotting.laid_out(fig)
 
 
@@ -76,7 +76,7 @@ def letter(ax: Axes, name: str, title: str = "") -> None:
     ax.set_title(title)
     ax.text(0.0, 1.0, name, transform=ax.transAxes, ha="right", va="bottom", fontweight="bold",
             fontsize=9.0)  # fmt: skip
-    # Room for the letter, whose width depends on no label.
+    # Space for the letter, whose width does not depend on a label.
     ax.texts[-1].set_position((-0.02, 1.015))
 
 
@@ -85,7 +85,7 @@ def errorbars(frame: Any, factor: float = 1.0) -> Floats:
     value = frame["value"].to_numpy(np.float64)
     low = value - frame["ci_low"].to_numpy(np.float64)
     high = frame["ci_high"].to_numpy(np.float64) - value
-    # A percentile interval need not hold its own estimate; a bar cannot be negative.
+    # A percentile interval need not contain its own estimate; a bar cannot be negative.
     return factor * np.nan_to_num(np.maximum(0.0, np.stack([low, high])))
 
 
@@ -98,7 +98,7 @@ def handle(label: str, **look: Any) -> Line2D:
 
 
 def number(row: Any) -> Number:
-    """A row with ``value``, ``ci_low`` and ``ci_high`` as words take it."""
+    """A row with ``value``, ``ci_low`` and ``ci_high`` as a :class:`Number`."""
     return Number.of({key: float(row[key]) for key in ("value", "ci_low", "ci_high")})
 
 
@@ -109,7 +109,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def intervals(bootstrap: ImageBootstrap) -> str:
-    """What the intervals of a bootstrap are, in words."""
+    """A description of the intervals of a bootstrap."""
     return (
         "95 % intervals over images"
         if bootstrap.by_image
@@ -142,7 +142,7 @@ def binned_medians(
     return found
 
 
-# -- answers of models ----------------------------------------------------------------------
+# -- outputs of models ----------------------------------------------------------------------
 
 
 def comparison(inputs: Inputs) -> Comparison:
@@ -157,7 +157,7 @@ def comparison(inputs: Inputs) -> Comparison:
         return inputs.comparison
     except ImportError as error:
         raise MissingData(
-            f"the answers of the shipped models are needed ({error}); install "
+            f"the outputs of the shipped models are needed ({error}); install "
             "`pip install '.[models]'`"
         ) from error
 
@@ -165,7 +165,7 @@ def comparison(inputs: Inputs) -> Comparison:
 def open_models(
     dataset: Dataset, *, scale: int, names: Sequence[str] = tuple(SHIPPED)
 ) -> list[Source]:
-    """The shipped models, ready to be asked.
+    """The shipped models, loaded.
 
     Raises
     ------
@@ -173,18 +173,18 @@ def open_models(
         If they cannot run here.
     """
     try:
-        # Only here, so that figures without models need no torch.
+        # Imported here, so that figures without models do not need torch.
         from cooanalysis.models.sources import open_source
 
         return [open_source(name, SHIPPED[name], dataset.pairs, scale=scale) for name in names]
     except (ImportError, ModelError, ConfigError) as error:
         raise MissingData(
-            f"the answers of the shipped models are needed ({error}); install what "
+            f"the outputs of the shipped models are needed ({error}); install what "
             "models need with `pip install '.[models]'`"
         ) from error
 
 
-def answers(
+def outputs(
     run: Context, dataset: Dataset, sources: Sequence[Source], images: Iterable[int]
 ) -> dict[str, dict[int, Image]]:
     """Outputs of models for some images of the query store, by name and number.
@@ -199,5 +199,5 @@ def answers(
     for place, pair in enumerate(usable_pairs(run, dataset)):
         if place in wanted:
             for source in sources:
-                found[source.name][place] = cache.answer(source, pair, lambda line: None)
+                found[source.name][place] = cache.output(source, pair, lambda line: None)
     return found
