@@ -1,4 +1,4 @@
-"""Where models over-smooth: whole images, their entropy, and the detail that is given up."""
+"""Where models over-smooth: whole images, their entropy, and the detail that is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUARTERS = 4
 
 
 def data(inputs: Inputs) -> Data:
-    """Maps of the comparison of the shipped models, and the share of detail that each gives up."""
+    """Maps of the comparison of the shipped models, and the share of detail that each loses."""
     comparison = style.comparison(inputs)
     names, models = comparison_plots.mapped(comparison)
     if not names:
@@ -46,7 +46,7 @@ def data(inputs: Inputs) -> Data:
             grid, _, share = comparison_plots.loss_grid(comparison, name, model)
             arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
             shares.append({"image": name, "model": model, "share": share})
-    overall, quarters, by_image = _given_up(comparison, models, inputs.seed)
+    overall, quarters, by_image = _lost(comparison, models, inputs.seed)
     frames = {"places": pd.DataFrame(places), "images": pd.DataFrame(shares),
               "overall": overall, "quarters": quarters}  # fmt: skip
     facts = {
@@ -61,10 +61,10 @@ def data(inputs: Inputs) -> Data:
 def _entropy_grid(
     comparison: Comparison, image: str, model: str
 ) -> tuple[NDArray[np.float64], tuple[float, float, float, float]]:
-    """Entropies of an image as a matrix, and its place in HR pixels."""
+    """Entropies of an image as a matrix, and its extent in HR pixels."""
     table = comparison.maps
     settings = comparison_plots.analysis_of(comparison)
-    # The helper of an analysis, which has one row a patch and no models.
+    # The helper for an analysis, which has one row per patch and no models.
     view: Any = SimpleNamespace(
         summary={"scale": comparison.summary["scale"], "config": settings},
         maps=table[(table["image"] == image) & (table["model"] == model)],
@@ -72,13 +72,13 @@ def _entropy_grid(
     return plotting.map_grid(view, image)
 
 
-def _given_up(
+def _lost(
     comparison: Comparison, models: list[str], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Share of the truth's squared distance from the center that models give up, query patches.
+    """Share of the ground truth's squared distance from the center that models lose.
 
-    In absolute units, as in the maps; over all patches, by quarter of the entropy, and, for a model
-    with DECLoss, less that of the same model without it.
+    For query patches, in absolute units as in the maps; over all patches, by entropy quarter, and,
+    for a model with DECLoss, minus that of the same model without it.
     """
     overall, quarters = [], []
     by_image = True
@@ -92,9 +92,9 @@ def _given_up(
         whole = rows["truth_center"].to_numpy(np.float64) * unit
         lost[model] = whole - rows["model_center"].to_numpy(np.float64) * unit
         found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
-        twin = model.removesuffix(comparison_plots.TWIN)
-        if twin != model and twin in lost:
-            change = bootstrap.ratio(lost[model] - lost[twin], whole)
+        base = model.removesuffix(comparison_plots.TWIN)
+        if base != model and base in lost:
+            change = bootstrap.ratio(lost[model] - lost[base], whole)
             found |= {"change": change.value, "change_low": change.ci_low,
                       "change_high": change.ci_high}  # fmt: skip
         overall.append(found)
@@ -102,7 +102,7 @@ def _given_up(
         for number in range(QUARTERS):
             inside = quarter == number
             share = bootstrap.ratio(np.where(inside, lost[model], np.nan), whole)
-            # Part of all that is given up, whatever the share within the quarter.
+            # Share of the total loss, not of the quarter's own detail.
             part = float(lost[model][inside].sum() / lost[model].sum())
             key = {"model": model, "quarter": number + 1, "part": part}
             quarters.append(key | share.as_dict())
@@ -113,7 +113,7 @@ def _given_up(
 
 
 def draw(data: Data) -> Figure:
-    """Draw a row an image: the image, its entropy, and what each model gives up."""
+    """Draw one row per image: the image, its entropy, and what each model loses."""
     places, models = data.frames["places"], list(data.facts["models"])
     given = {
         (place, model): data.arrays[f"{place}_given_up_{model}"]
@@ -155,8 +155,8 @@ def draw(data: Data) -> Figure:
         first.set_label("nats per dimension")
         second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
                               extend="max", pad=0.03, fraction=0.2)  # fmt: skip
-        second.set_label("detail energy given up (below 0: added), gray levels squared")
-        # Where no model adds, half of the bar would show colors that are nowhere.
+        second.set_label("detail energy lost (below 0: added), gray levels squared")
+        # Where no model adds detail, half of the bar would show unused colors.
         lowest = float(values.min()) if len(values) else -limit
         second.ax.set_xlim(float(np.clip(lowest, -limit, -0.08 * limit)), limit)
         for bar in (first, second):
@@ -174,7 +174,7 @@ def _bare(ax: Axes, height: float, width: float) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say what is given up, how much by whom, and whether it happens where entropy is high."""
+    """Say what is lost, how much by which model, and whether it happens where entropy is high."""
     rows = data.frames["overall"].to_dict("records")
     shares = style.listed(
         f"{row['model']} {style.number(row).text(0, ' %', 100.0)}" for row in rows
@@ -184,30 +184,36 @@ def caption(data: Data) -> str:
     n = len(data.frames["places"])
     return (
         f"The {n} images (of {data.facts['n_images']}) whose detail the center of the groups "
-        "misses most: the true image, the entropy of what could stand behind each patch, and what "
-        "each model gives up: the squared distance of the true patch from the center less that of "
-        "the model's answer. Orange: the truth stands out from the center and the model stays "
-        "near it; violet: the model strays farther than the truth; below each map, the share "
-        f"of the image's total. Over patches of all images the shares are {shares} "
+        "misses most: the ground truth, the entropy of the groups, and the detail that each model "
+        "loses: the squared distance of the ground truth from the center minus that of the output. "
+        "Orange: the ground truth is far from the center and the model stays near it; violet: the "
+        "model is farther from it than the ground truth; below each map, the share of the image's "
+        f"total. Over patches of all images the shares are {shares} "
         f"({data.facts['intervals']}){_changes(rows)}. "
         "The quarter of the patches with the highest entropy holds "
-        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of what is given up: entropy, "
-        "which is relative to the contrast of a patch, tells only a part of where detail is lost."
+        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of the loss: entropy, which is "
+        "relative to the contrast of a patch, explains only a part of where detail is lost."
     )
 
 
 def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
-    """What DECLoss changes, from differences on the same patches."""
+    """The changes by DECLoss, from differences on the same patches."""
     words = []
     for row in rows:
         change = Number.of({"value": row.get("change"), "ci_low": row.get("change_low"),
                             "ci_high": row.get("change_high")})  # fmt: skip
         if change.value is None or not np.isfinite(change.value):
             continue
-        twin = str(row["model"]).removesuffix(comparison_plots.TWIN)
-        how = "less" if change.below(0.0) else "more" if change.above(0.0) else "no sure change"
+        base = str(row["model"]).removesuffix(comparison_plots.TWIN)
+        how = (
+            "less"
+            if change.below(0.0)
+            else "more"
+            if change.above(0.0)
+            else "no significant change"
+        )
         points = change.text(0, " points", 100.0)
-        words.append(f"with DECLoss {twin} gives up {how} ({points})"
-                     if how != "no sure change"
-                     else f"with DECLoss {twin} shows {how} ({points})")  # fmt: skip
+        words.append(f"with DECLoss {base} loses {how} ({points})"
+                     if how != "no significant change"
+                     else f"with DECLoss {base} shows {how} ({points})")  # fmt: skip
     return "; " + style.listed(words) if words else ""

@@ -26,7 +26,7 @@ _KEYS: dict[str, type] = {
     "dataset": dict, "reference": dict, "entropy": dict, "psnr_ceiling_db": dict,
     "manifold": dict, "two_sample_auc": dict, "warnings": list,
 }  # fmt: skip
-"""What nothing can be shown without."""
+"""Tables without which nothing can be shown."""
 
 
 def write_files(record: AnalysisRecord, folder: Path) -> None:
@@ -66,7 +66,7 @@ def read_files(folder: Path) -> AnalysisRecord:
             raise ValueError(f"{GROUPS_FILE} lacks the columns {', '.join(lacking)}")
         shown = unpack_examples(read_arrays(folder / EXAMPLES_FILE))
         explored = load_explored(folder)
-    except Exception as error:  # damaged files fail in nearly any way
+    except Exception as error:  # damaged files can raise almost anything
         raise damaged(folder, error, "analysis") from error
     return AnalysisRecord(summary, groups, maps, *shown, explored)
 
