@@ -460,7 +460,7 @@ def test_metrics_of_pyiqa(fake_pyiqa: Any) -> None:
 def test_refusals_of_pyiqa(fake_pyiqa: Any) -> None:
     with pytest.raises(ConfigError, match="pyiqa has no metric 'psnrr'"):
         resolve_metrics(["pyiqa:psnrr"])
-    with pytest.raises(ConfigError, match="fid measures sets of images"):
+    with pytest.raises(ConfigError, match="fid compares sets of images"):
         resolve_metrics(["pyiqa:fid"])
     with pytest.raises(MissingDependencyError, match="weights of hungry from huggingface.co first"):
         resolve_metrics(["pyiqa:hungry"])
