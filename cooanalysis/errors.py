@@ -1,26 +1,26 @@
-"""Errors that a user can mend. Each carries one sentence: what is wrong, where, what to do.
+"""Errors that a user can fix. Each carries one sentence: what is wrong, where, what to do.
 
 The command line prints the sentence and exits with :attr:`CooError.exit_code`;
-anything that is not a :class:`CooError` is a bug of ours and keeps its traceback.
+anything that is not a :class:`CooError` is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 
 class CooError(Exception):
-    """Base of every error that the user, not the developer, can mend."""
+    """Base class of all errors that the user, not the developer, can fix."""
 
     exit_code = 1
 
 
 class ConfigError(CooError, ValueError):
-    """An argument has a value that makes no sense; the message names both."""
+    """An argument has an invalid value; the message names both."""
 
     exit_code = 2
 
 
 class DatasetNotFoundError(CooError, FileNotFoundError):
-    """A named data set or folder is not there (and could not be downloaded)."""
+    """A data set or folder does not exist (and could not be downloaded)."""
 
     exit_code = 3
 
@@ -36,7 +36,7 @@ class ImageError(CooError, ValueError):
 
 
 class NotEnoughDataError(CooError, ValueError):
-    """The images hold too few patches (or too few images) for what was asked."""
+    """There are too few patches (or images) for the configuration."""
 
     exit_code = 4
 
@@ -54,7 +54,7 @@ class RunDirectoryError(CooError, OSError):
 
 
 class CacheError(CooError, OSError):
-    """Decoded images cannot be kept: no room, or the folder is not writable."""
+    """Decoded images cannot be kept: the disk is full, or the folder is not writable."""
 
     exit_code = 6
 
@@ -72,4 +72,4 @@ class ClusterError(CooError, OSError):
 
 
 class TrainingError(CooError, ArithmeticError):
-    """Training cannot go on: a loss is not finite."""
+    """Training cannot continue: a loss is not finite."""

@@ -1,4 +1,4 @@
-"""Keep what an experiment prints, beside how it was made."""
+"""Keep the output of an experiment, together with how it was made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cooanalysis.runtime.environment import versions
 
 
 class _Both(io.TextIOBase):
-    """What is written goes on to another stream, and is kept."""
+    """A stream that passes text on to another stream, and keeps it."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -38,11 +38,11 @@ def kept(folder: Path, name: str, options: Mapping[str, Any]) -> Iterator[None]:
     Parameters
     ----------
     folder
-        Where results land.
+        Folder for the results.
     name
-        Of the experiment.
+        Name of the experiment.
     options
-        What it was called with, the seed among it.
+        Its options, including the seed.
     """
     printed = _Both(sys.stdout)
     started = time.perf_counter()

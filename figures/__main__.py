@@ -4,9 +4,9 @@
     python -m figures --dataset bsd100 --reference BSDS400
     python -m figures --only coo_picture --only power_spectra
 
-A figure that lacks its data says so and how to get it; the others are drawn nevertheless. A
-directory of results holds, for each figure, PDF, PNG, caption and the numbers behind it, a page
-with all of them, and how each was made.
+If data for a figure are missing, a message says how to get them; the others are drawn anyway. A
+directory of results holds, for each figure, PDF, PNG, caption and the underlying numbers, and a
+page with all of them, which also says how each was made.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder of images.")] = "sample",
     reference: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Data set or folder of the reference patches."),
+        typer.Option(help="Data set or folder of the reference images."),
     ] = None,
     only: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help=f"A figure or table; may be repeated. One of: {', '.join(NAMES)}."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = Path("results/figures"),
-    queries: Annotated[int, typer.Option(help="Query patches of a run.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results/figures"),
+    queries: Annotated[int, typer.Option(help="Number of query patches per run.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     data_root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
@@ -46,7 +46,7 @@ def main(
     """Regenerate all figures and tables, or those named."""
     unknown = [name for name in only or [] if name not in NAMES]
     if unknown:
-        raise typer.BadParameter(f"there is no {unknown[0]}; there are {', '.join(NAMES)}")
+        raise typer.BadParameter(f"unknown figure {unknown[0]}; choose from {', '.join(NAMES)}")
     inputs = Inputs(dataset, reference, data_root, out / "runs", queries, seed)
     written = 0
     for name in only or NAMES:

@@ -1,4 +1,4 @@
-"""What weight and temperature of DECLoss do: a table, and what each step costs."""
+"""Effects of the weight and temperature of DECLoss: a table, and what each step costs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COLUMNS = {
     "psnr_y": ("PSNR-Y [dB]", ".2f", 1),
     "ssim_y": ("SSIM-Y", ".4f", 1),
     "st_lpips": ("ST-LPIPS", ".4f", -1),
-    "detail_energy_retained": ("detail energy [truth = 1]", ".3f", 0),
+    "detail_energy_retained": ("detail energy [ground truth = 1]", ".3f", 0),
     "collapse_index": ("collapse index", ".3f", -1),
-    "spread_ratio": ("spread of answers [truth = 1]", ".3f", 0),
+    "spread_ratio": ("spread of outputs [ground truth = 1]", ".3f", 0),
 }
 """Title, form, and which is better: 1 higher, -1 lower, 0 nearer to 1."""
 
@@ -45,7 +45,7 @@ def data(inputs: Inputs) -> Data:
 
 
 def as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
-    """The table in words, and the cells that are best of their column."""
+    """The table as text, and the best cell of each column."""
     text = pd.DataFrame(
         {
             "weight": [f"{value:g}" for value in frame["weight"]],
@@ -66,23 +66,23 @@ def draw(data: Data) -> Figure | None:
 
 
 def caption(data: Data) -> str:
-    """Say what was trained, and what the heaviest and the lightest loss buy and cost."""
+    """Describe the trainings, and what the strongest and the mildest loss gain and cost."""
     frame, facts = data.frames["models"], data.facts
     plain, rest = frame.iloc[0], frame.iloc[1:]
     lost = plain["psnr_y"] - rest["psnr_y"]
     gained = 1.0 - rest["st_lpips"] / plain["st_lpips"]
     least, most = lost.idxmin(), lost.idxmax()
     return (
-        f"L1 + DECLoss with {len(rest)} choices of weight and temperature against L1 alone (weight "
+        f"L1 + DECLoss with {len(rest)} choices of weight and temperature, and L1 alone (weight "
         f"0), one seed each: networks of {_span(facts['parameters'])} parameters, "
-        f"{_span(facts['iterations'])} iterations of fine-tuning from one start, measured on "
+        f"{_span(facts['iterations'])} iterations of fine-tuning from the same start, measured on "
         f"{_span(facts['images'])} images (BSD100 and Set14; collapse index and spread on BSD100). "
-        f"From the mildest loss to the strongest, the price rises from {lost[least]:.2f} to "
+        f"From the mildest loss to the strongest, the cost rises from {lost[least]:.2f} to "
         f"{lost[most]:.2f} dB of PSNR, the gain from {100 * gained[least]:.0f} to "
         f"{100 * gained[most]:.0f} % of ST-LPIPS, and the collapse index falls from "
-        f"{plain['collapse_index']:.2f} (L1) over {frame.loc[least, 'collapse_index']:.2f} to "
-        f"{frame.loc[most, 'collapse_index']:.2f}. Bold: best of the column. One seed has no "
-        "interval; how far seeds differ is shown where the losses are compared."
+        f"{plain['collapse_index']:.2f} (L1) via {frame.loc[least, 'collapse_index']:.2f} to "
+        f"{frame.loc[most, 'collapse_index']:.2f}. Bold: best in the column. One seed has no "
+        "interval; the figure that compares the losses shows how much seeds differ."
     )
 
 

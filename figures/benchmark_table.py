@@ -83,7 +83,7 @@ def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.Dat
         if not isinstance(pair, LoadedPair):
             continue
         for source in sources:
-            answer = cache.answer(source, pair, lambda line: None)
+            answer = cache.output(source, pair, lambda line: None)
             values = {m.name: m(answer, pair.hr, border=SCALE) for m in metrics}
             rows.append({"model": source.name, "image": pair.name} | values)
     table = pd.DataFrame(rows)

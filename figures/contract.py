@@ -1,4 +1,4 @@
-"""What every module of a figure offers, and what it gets."""
+"""The interface of the modules of figures, and their inputs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SHIPPED = {
     "ragan": "edsr-small-x4-ragan",
     "ragan-decloss": "edsr-small-x4-ragan-decloss",
 }
-"""The shipped models, by the names that they have in figures."""
+"""The shipped models by their names in figures."""
 
 
 class MissingData(Exception):
-    """A figure lacks its data; the message says what is missing and how to get it."""
+    """Data for a figure are missing; the message says which and how to get them."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Data:
     frames
         Tidy tables by name; each is written as ``<figure>.<name>.csv``.
     arrays
-        Pictures and other arrays by name; written together as ``<figure>.npz``.
+        Images and other arrays by name; written together as ``<figure>.npz``.
     facts
-        Numbers and words that the caption needs; written as ``<figure>.json``.
+        Numbers and text for the caption; written as ``<figure>.json``.
     tables
         Tables of text by name, each with its bold cells as (row, column); written as
         ``<figure>.<name>.md`` and ``.tex``.
@@ -61,37 +61,37 @@ class FigureModule(Protocol):
     TITLE: str
 
     def data(self, inputs: Inputs) -> Data:
-        """Make or read what the figure needs.
+        """Compute or read the data of the figure.
 
         Raises
         ------
         MissingData
-            If it cannot be made here.
+            If they are not available here.
         """
 
     def draw(self, data: Data) -> Figure | None:
-        """Draw it; None where there are only tables."""
+        """Draw the figure; None if there are only tables."""
 
     def caption(self, data: Data) -> str:
-        """Say what is seen, with the numbers of the run, to somebody who never read the paper."""
+        """Describe the figure, with the numbers of the run, for readers new to the paper."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The runs behind the figures; each is made once and kept in ``runs``.
+    """The runs behind the figures; each is computed once and kept in ``runs``.
 
     Attributes
     ----------
     dataset, reference
-        Of all runs that do not say otherwise.
+        Data sets of all runs, unless overridden.
     data_root
         Folder of the data sets; None for ``COO_DATA_HOME``.
     runs
         Folder of the run directories.
     queries
-        Query patches of a run.
+        Number of query patches per run.
     seed
-        Of everything that is drawn.
+        Seed of all random numbers.
     """
 
     dataset: str
@@ -102,7 +102,7 @@ class Inputs:
     seed: int = 0
 
     def analysis(self, **options: Any) -> coo.Result:
-        """An analysis of the data set, or the kept one."""
+        """An analysis of the data set, or the one that was kept."""
         options = {"queries": self.queries, "seed": self.seed} | options
         return coo.analyze(
             self.dataset, reference=self.reference, data_root=self.data_root,
@@ -111,7 +111,7 @@ class Inputs:
 
     @cached_property
     def comparison(self) -> coo.Comparison:
-        """The comparison of the shipped models, bicubic and truth, on the data set."""
+        """The comparison of the shipped models, bicubic and ground truth on the data set."""
         options: dict[str, Any] = {"queries": self.queries, "seed": self.seed}
         return coo.compare(
             self.dataset, {"hr": "hr", "bicubic": "bicubic"} | SHIPPED, baseline="l1",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cooanalysis.analysis.explore import MEMBERS, as_pictures, member_pictures
+from cooanalysis.analysis.explore import MEMBERS, as_images, member_images
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.measures.entropy import ESTIMATORS, entropy
@@ -99,13 +99,13 @@ def _one(
     rms = float(np.sqrt(np.mean(spread**2)))
     # The same members as in reports: evenly spaced by distance, nearest first.
     shown = np.arange(0, len(members), max(1, run.config.k // MEMBERS))[:SHOWN]
-    drawn = member_pictures(run, groups.reference, one, members[None])[0][: len(shown)]
+    drawn = member_images(run, groups.reference, one, members[None])[0][: len(shown)]
     pictures: dict[str, NDArray[Any]] = {
         "lr": store.lr_image(number)[y : y + width, x : x + width].copy(),
         "members": drawn,
-        "center": as_pictures(run, bicubic + center * std)[0],
-        "truth": as_pictures(run, hr)[0],
-        "bicubic": as_pictures(run, bicubic)[0],
+        "center": as_images(run, bicubic + center * std)[0],
+        "truth": as_images(run, hr)[0],
+        "bicubic": as_images(run, bicubic)[0],
     }
     relative = {f"member {i + 1}": float(spread[m]) / rms for i, m in enumerate(shown)}
     relative |= {"center": 0.0, "truth": float(_rms(detail / std - center)[0]) / rms,

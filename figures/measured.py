@@ -1,4 +1,4 @@
-"""What ``experiments/decloss`` measured on trained models, as published there."""
+"""Published measurements of ``experiments/decloss`` on trained models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOW = (
 
 
 def models() -> pd.DataFrame:
-    """A row a trained model: ``experiment``, ``variant``, ``seed``, ``weight``, … and measures.
+    """One row per trained model: ``experiment``, ``variant``, ``seed``, ``weight``, … and measures.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def models() -> pd.DataFrame:
 
 
 def training() -> pd.DataFrame:
-    """Logged numbers of the small tier: ``variant``, ``seed``, ``iteration``, ``quantity``."""
+    """Logs of the small models: ``variant``, ``seed``, ``iteration``, ``quantity``."""
     return _table("training.csv")
 
 
@@ -63,8 +63,8 @@ def over_seeds(values: pd.Series) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def paired(table: pd.DataFrame, variant: str, twin: str, measure: str) -> Estimate:
-    """Difference of a variant to its twin of the same seed, with its interval over seeds."""
+def paired(table: pd.DataFrame, variant: str, base: str, measure: str) -> Estimate:
+    """Difference of a variant to its matched model of the same seed, with interval over seeds."""
     small = table[table["experiment"] == "small"]
     by_seed = small.pivot(index="seed", columns="variant", values=measure)
-    return over_seeds(by_seed[variant] - by_seed[twin])
+    return over_seeds(by_seed[variant] - by_seed[base])

@@ -1,4 +1,4 @@
-"""What over-smoothing looks like: crops where plain L1 gives up most, chosen by a rule."""
+"""What over-smoothing looks like: crops where plain L1 loses most detail, chosen by a rule."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TITLE = "The most over-smoothed places"
 COLUMNS = ("hr", "bicubic", *SHIPPED)
 PLACES = 5
 RULE = (
-    "the query patch where the squared distance of the truth from the center of its group exceeds "
-    "that of l1's answer by most, in gray levels squared; one place an image, the highest first"
+    "the query patch where the squared distance of the ground truth from the center of its group "
+    "exceeds that of l1's output most, in gray levels squared; one per image, the highest first"
 )
 """How :func:`cooanalysis.comparison.crops.find_places` chooses, for baseline l1."""
 
@@ -34,7 +34,7 @@ def data(inputs: Inputs) -> Data:
     comparison = shipped.comparison(inputs)
     shown = comparison.crops[:PLACES]
     if not shown:
-        raise MissingData("the comparison has no crops; take images with more query patches")
+        raise MissingData("the comparison has no crops; use images with more query patches")
     arrays, rows = {}, []
     for place, crop in enumerate(shown):
         for name in COLUMNS:
@@ -52,24 +52,24 @@ def data(inputs: Inputs) -> Data:
     return Data({"crops": pd.DataFrame(rows)}, arrays, facts)
 
 
-def measures(answer: Image, truth: Image, bicubic: Image) -> dict[str, float]:
-    """Detail energy over that of the truth, and PSNR-Y, of the pixels that are shown.
+def measures(output: Image, truth: Image, bicubic: Image) -> dict[str, float]:
+    """Detail energy relative to the ground truth, and PSNR-Y, of the pixels that are shown.
 
-    Detail is what differs from bicubic interpolation, in luma.
+    Detail is the difference from bicubic interpolation, in luma.
     """
     base = rgb_to_y(bicubic, rounded=False).astype(np.float64)
     energies = [
-        float(np.mean((rgb_to_y(image, rounded=False) - base) ** 2)) for image in (answer, truth)
+        float(np.mean((rgb_to_y(image, rounded=False) - base) ** 2)) for image in (output, truth)
     ]
-    same = bool(np.array_equal(answer, truth))
+    same = bool(np.array_equal(output, truth))
     return {
         "detail_energy": energies[0] / energies[1] if energies[1] > 0 else float("nan"),
-        "psnr_y": float("inf") if same else psnr(answer, truth, border=0),
+        "psnr_y": float("inf") if same else psnr(output, truth, border=0),
     }
 
 
 def draw(data: Data) -> Figure:
-    """Draw a row a place, a column a model."""
+    """Draw one row per place and one column per model."""
     table = data.frames["crops"]
     places = table["place"].nunique()
     panel = (paper.DOUBLE - 0.2) / len(COLUMNS)
@@ -94,7 +94,7 @@ def draw(data: Data) -> Figure:
 
 
 def caption(data: Data) -> str:
-    """State the rule, and what each model leaves of the detail at these places."""
+    """State the rule, and how much of the detail each model keeps at these places."""
     table, facts = data.frames["crops"], data.facts
     energy = table[table["model"] != "hr"].groupby("model", sort=False)["detail_energy"]
     ranges = listed(
@@ -106,9 +106,9 @@ def caption(data: Data) -> str:
         for row in table.drop_duplicates("place").to_dict("records")
     )
     return (
-        f"Crops of {facts['side']}×{facts['side']} pixels at ×{facts['scale']}, chosen not by "
-        f"taste but by a rule: around {facts['rule']}, among {count(facts['n_images'])} images. "
-        "Below each crop: energy of its detail (what differs from bicubic interpolation) over "
-        f"that of the truth, and PSNR of its luma. Detail left: {ranges}. The places, by their "
-        f"corner in HR pixels: {places}."
+        f"Crops of {facts['side']}×{facts['side']} pixels at ×{facts['scale']}, chosen by a rule: "
+        f"around {facts['rule']}, among {count(facts['n_images'])} images. Below each crop: energy "
+        "of its detail (the difference from bicubic interpolation) relative to the ground truth, "
+        f"and PSNR of its luma. Detail kept: {ranges}. Positions of the corners in HR pixels: "
+        f"{places}."
     )

@@ -1,4 +1,4 @@
-"""What a folder of results says about itself: how it was made, and one page that shows it all."""
+"""Metadata of a folder of results: how it was made, and one page that shows all of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from figures.contract import Inputs
 from figures.registry import NAMES
 
 MADE = "made.json"
-"""By figure: from what it was made and with which versions, or why it was not drawn."""
+"""By figure: its data and versions, or why it was not drawn."""
 
 Record = dict[str, Any]
 
 
 def recorded(out: Path) -> dict[str, Record]:
-    """What is known about the figures of a folder, by name."""
+    """Records of the figures of a folder, by name."""
     try:
         found: dict[str, Record] = json.loads((out / MADE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def recorded(out: Path) -> dict[str, Record]:
 
 
 def record(out: Path, name: str, inputs: Inputs, missing: str | None = None) -> None:
-    """Note how a figure was made, or why it is missing; of the latter no file is left."""
+    """Record how a figure was made, or why it is missing; files of a missing figure are removed."""
     made: Record = {
         "dataset": inputs.dataset,
         "reference": inputs.reference,
@@ -66,7 +66,7 @@ def write_page(out: Path) -> None:
 def _section(out: Path, name: str, made: Record) -> str:
     head = f'<section id="{name}"><h2>{escape(_title(out, name))}</h2>'
     if "missing" in made:
-        return f'{head}<p class="warnings">Not drawn: {_words(made["missing"])}</p></section>'
+        return f'{head}<p class="warnings">Not drawn: {_text(made["missing"])}</p></section>'
     _, words = read_caption(out, name)
     tables = sorted(out.glob(f"{name}.*.md"))
     shown = "".join(_table(path.read_text(encoding="utf-8")) for path in tables)
@@ -75,7 +75,7 @@ def _section(out: Path, name: str, made: Record) -> str:
     kept = sorted(path.name for path in out.glob(f"{name}.*") if path.name != f"{name}.md")
     links = ", ".join(f'<a href="{file}">{file}</a>' for file in kept)
     return (
-        f"{head}<figure>{shown}<figcaption>{_words(words)}</figcaption></figure>"
+        f"{head}<figure>{shown}<figcaption>{_text(words)}</figcaption></figure>"
         f"<details><summary>Files</summary>{links}</details></section>"
     )
 
@@ -91,7 +91,7 @@ def _title(out: Path, name: str) -> str:
     return read_caption(out, name)[0] if (out / f"{name}.md").is_file() else name
 
 
-def _words(text: str) -> str:
+def _text(text: str) -> str:
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from cooanalysis.analysis.explore import as_pictures, member_pictures
+from cooanalysis.analysis.explore import as_images, member_images
 from cooanalysis.analysis.load import square
 from cooanalysis.comparison.groups import QueryGroups, groups_of
 from cooanalysis.comparison.outputs import with_outputs
@@ -102,14 +102,14 @@ def _kinds(
     drawn = generator(seed).integers(groups.members.shape[1], size=len(queries))
     member = np.take_along_axis(groups.members, drawn[:, None], axis=1)
     found: dict[str, NDArray[np.uint8]] = {
-        "clean": as_pictures(run, hr),
-        "member": member_pictures(run, groups.reference, queries, member)[:, 0],
-        "center": groups.measures["center_patch"].reshape(as_pictures(run, hr).shape),
-        "bicubic": as_pictures(run, hr - store.details(queries.patches)),
+        "clean": as_images(run, hr),
+        "member": member_images(run, groups.reference, queries, member)[:, 0],
+        "center": groups.measures["center_patch"].reshape(as_images(run, hr).shape),
+        "bicubic": as_images(run, hr - store.details(queries.patches)),
     }
     for name, images in outputs.items():
         answered = with_outputs(store, [images[i] for i in range(len(store.names))])
-        found[name] = as_pictures(run, answered.hr_patches(queries.patches))
+        found[name] = as_images(run, answered.hr_patches(queries.patches))
     return {name: patches.astype(np.float32) / np.float32(255.0) for name, patches in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Names of all figures and tables, in the order of the argument."""
+"""Names of all figures and tables, in order of presentation."""
 
 from __future__ import annotations
 

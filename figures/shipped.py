@@ -77,7 +77,7 @@ def outputs_of(
     for place, pair in enumerate(usable_pairs(run, dataset)):
         if place in wanted:
             for source in sources:
-                found[source.name][place] = cache.answer(source, pair, lambda line: None)
+                found[source.name][place] = cache.output(source, pair, lambda line: None)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Write a figure with everything behind it."""
+"""Write a figure with its data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from figures.contract import FigureModule, Inputs
 def write_figure(name: str, module: FigureModule, inputs: Inputs, out: Path) -> None:
     """Write PDF, PNG, caption and data of a figure.
 
-    Equal data give equal bytes: no dates are written.
+    Equal data give equal files: no dates are written.
     """
     found = module.data(inputs)
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The floor that no estimator's squared error can go below, from the groups' entropies."""
+"""The lower bound of any estimator's squared error, from the entropies of the groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mmse_floors(
     """Floor of the mean squared error from the entropies along all principal axes.
 
     Once with all members and once with the nearer half: groups of nearer LR patches mix
-    less, so the difference says how much the groups' width matters.
+    less, so the difference shows how much the width of the groups matters.
     """
     rng = np.random.default_rng((run.config.seed, 4))
     size = min(run.config.ceiling_queries, len(queries))
@@ -42,7 +42,7 @@ def mmse_floors(
         for start in starts:
             rows = chosen[start : start + step]
             found = in_batches(
-                lambda some, rows=rows: floors_of(rows[some]),  # type: ignore[misc]
+                lambda part, rows=rows: floors_of(rows[part]),  # type: ignore[misc]
                 len(rows), "bounding_error", run.note,
             )  # fmt: skip
             parts.append(found["floors"])

@@ -1,4 +1,4 @@
-"""How far centers and bicubic answers lie from clean patches, against held-out clean ones."""
+"""Distances of centers and bicubic patches to clean patches, relative to held-out clean ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def manifold_distances(
         store = run.reference
         clean = store.sample(run.config.manifold_reference, rng)
         clean_patches = square(run, store.hr_patches(clean))
-        sets = _patch_levels(run, queries, center_patch)
+        sets = _patch_values(run, queries, center_patch)
         image = queries.patches.image
         half = rng.permutation(len(queries)) % 2 == 0
         spaces: dict[str, FeatureSpaceDistances] = {}
@@ -59,11 +59,11 @@ def manifold_distances(
                     run.config.engine, run.config.device, run.note,
                 )  # fmt: skip
                 distances = {}
-                for kind, levels in sets.items():
+                for kind, patches in sets.items():
                     distances[kind] = np.concatenate(
                         [
-                            manifold.distance(_in_unit(run, levels[rows]), image[rows], excluded)
-                            for rows in _slices(len(levels))
+                            manifold.distance(_in_unit(run, patches[rows]), image[rows], excluded)
+                            for rows in _slices(len(patches))
                         ]
                     )
                     run.progress.advance()
@@ -79,26 +79,26 @@ def manifold_distances(
     return spaces, tests
 
 
-def _patch_levels(
+def _patch_values(
     run: Context, queries: QueryPatches, center_patch: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.uint8]]:
-    """Clean, center and bicubic HR patches of the queries: (n, patch_dim) levels."""
-    levels = {kind: np.empty(center_patch.shape, np.uint8) for kind in ("clean", "bicubic")}
+    """Clean, center and bicubic HR patches of the queries: (n, patch_dim) 8-bit values."""
+    values = {kind: np.empty(center_patch.shape, np.uint8) for kind in ("clean", "bicubic")}
     for rows in _slices(len(queries)):
         hr = run.queries.hr_patches(queries.patches[rows])
         bicubic = hr - run.queries.details(queries.patches[rows])
         for kind, patches in (("clean", hr), ("bicubic", bicubic)):
-            levels[kind][rows] = np.rint(np.clip(patches, 0.0, 1.0) * PEAK)
-    return {"clean": levels["clean"], "center": center_patch, "bicubic": levels["bicubic"]}
+            values[kind][rows] = np.rint(np.clip(patches, 0.0, 1.0) * PEAK)
+    return {"clean": values["clean"], "center": center_patch, "bicubic": values["bicubic"]}
 
 
-def _in_unit(run: Context, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _in_unit(run: Context, values: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(n, size, size, channels) patches in [0, 1]."""
-    return square(run, levels * np.float32(1.0 / PEAK))
+    return square(run, values * np.float32(1.0 / PEAK))
 
 
 def _slices(n: int) -> list[slice]:
-    """Queries whose patches are in memory as floating-point numbers at once."""
+    """Batches of queries whose patches are in memory as floating-point numbers at the same time."""
     return [slice(start, start + QUERIES_AT_ONCE) for start in range(0, max(1, n), QUERIES_AT_ONCE)]
 
 
@@ -113,9 +113,9 @@ def _two_sample(
         run.note(Notice("two_sample_test_left_out", {"n_images": len(np.unique(image))}))
         return {}
     described = {
-        kind: features(_in_unit(run, levels[chosen]), "subbands") for kind, levels in sets.items()
+        kind: features(_in_unit(run, values[chosen]), "subbands") for kind, values in sets.items()
     }
-    # Halves balanced within every image: otherwise the folds' class shares give images away.
+    # Halves balanced within every image: otherwise the class shares of the folds reveal the images.
     shuffled = np.lexsort((rng.random(size), image))
     half = np.empty(size, np.bool_)
     half[shuffled] = np.arange(size) % 2 == 0

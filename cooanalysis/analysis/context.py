@@ -23,19 +23,19 @@ class Context:
     Attributes
     ----------
     config
-        What is asked.
+        The configuration.
     queries, reference
         Images of the query set and of the reference set (the same object when equal).
     skipped
         Files that could not be used.
     progress, checkpoints, clock
-        Where steps report to, keep their pieces, and book their time.
+        Objects that record the progress, pieces and time of steps.
     warnings
-        What the reader of the result must know; steps add to it by :meth:`note`.
+        Notes for the reader of the result; steps add to them with :meth:`note`.
     workers
-        The workers that search and measure; None does it all in this process.
+        The workers that search and measure; None does everything in this process.
     budget
-        How much memory the run may use; by default, what the configuration says.
+        How much memory the run may use; by default, as configured.
     """
 
     config: AnalysisConfig
@@ -56,11 +56,11 @@ class Context:
 
     @cached_property
     def kernels(self) -> Kernels:
-        """Where groups are gathered and measured."""
+        """The kernels that gather and measure groups."""
         return choose_kernels(self.config, self.reference, self.note)
 
     def fall_back(self) -> bool:
-        """Measure groups on the CPU from now on; False where that is done already."""
+        """Measure groups on the CPU from now on; False if that is the case already."""
         if isinstance(self.kernels, CpuKernels):
             return False
         self.__dict__["kernels"] = CpuKernels()

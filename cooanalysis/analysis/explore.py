@@ -1,4 +1,4 @@
-"""Choose patches for a reader to explore, and cut their pictures."""
+"""Choose patches for a reader to explore, and cut out their images."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ IMAGES = 60
 MAP_PATCHES = 80
 MEMBERS = 8
 BYTES = 3_000_000
-"""Pictures take at most this much, so that a report stays small whatever the patch size."""
+"""Images take at most this much, so that a report stays small whatever the patch size."""
 THUMBNAIL = 360
-"""Pixels of the longest side."""
+"""Longest side of a thumbnail in pixels."""
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class MeasuredGroups:
-    """Queries, the members of their groups, and what was measured of these."""
+    """Queries, the members of their groups, and the measures of these groups."""
 
     queries: QueryPatches
     members: NDArray[np.int64]
@@ -50,7 +50,7 @@ def explore(
     maps: Sequence[MeasuredGroups],
     models: Mapping[str, Callable[[], PatchStore]] | None = None,
 ) -> Explored:
-    """Cut pictures of some queries, and of some patches of the densely measured images.
+    """Cut out images of some queries, and of some patches of the densely measured images.
 
     Parameters
     ----------
@@ -59,28 +59,28 @@ def explore(
     reference
         The reference patches.
     groups
-        The query patches; about :data:`QUERIES` of them, evenly over entropy, are taken.
+        The query patches; about :data:`QUERIES` of them, evenly over entropy, are used.
     maps
         Groups of all patches of single images; :data:`MAP_PATCHES` of each, evenly over the image.
     models
-        Makes the store of a model's answers, see
+        Returns the store of a model's outputs, see
         :func:`cooanalysis.comparison.outputs.with_outputs`; only one is held at a time.
     """
-    answers = dict(models or {})
+    outputs = dict(models or {})
     entropy = f"entropy_{run.config.estimators[0]}"
-    values = (MEMBERS + 3 + len(answers)) * run.reference.patch_dim
+    values = (MEMBERS + 3 + len(outputs)) * run.reference.patch_dim
     room = max(8, BYTES // values)
     dense = min(MAP_PATCHES, room // (2 * max(1, len(maps))))
     kept_images = {int(part.queries.patches.image[0]) for part in maps}
     parts = [part[_grid(part, dense)] for part in maps]
     parts.insert(0, groups[_choose(run, groups, entropy, min(QUERIES, room // 2), kept_images)])
     table = pd.concat([_table(run, part, entropy) for part in parts], ignore_index=True)
-    pieces = [_pictures(run, reference, part) for part in parts]
+    pieces = [_images(run, reference, part) for part in parts]
     numbers = sorted({int(i) for part in parts for i in part.queries.patches.image})
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    for name, make in answers.items():
+    for name, make in outputs.items():
         store = make()
-        shown = [as_pictures(run, store.hr_patches(part.queries.patches)) for part in parts]
+        shown = [as_images(run, store.hr_patches(part.queries.patches)) for part in parts]
         joined[f"model:{name}"] = np.concatenate(shown)
     return Explored(
         table,
@@ -93,7 +93,7 @@ def explore(
 
 
 def _title(name: str) -> str:
-    """What a picture is called; a model may bear any name, also one of ours."""
+    """Title of an image; a model may have any name, including one of ours."""
     if not name.startswith("model:"):
         return name
     own = name.removeprefix("model:")
@@ -103,7 +103,7 @@ def _title(name: str) -> str:
 def _choose(
     run: Context, groups: MeasuredGroups, entropy: str, n: int, kept: set[int]
 ) -> NDArray[np.intp]:
-    """Rows evenly over entropy, from few enough images to show them all."""
+    """Rows evenly over entropy, from at most as many images as can be shown."""
     image = groups.queries.patches.image
     present = np.unique(image)
     rng = np.random.default_rng((run.config.seed, 11))
@@ -126,7 +126,7 @@ def _grid(part: MeasuredGroups, n: int) -> NDArray[np.intp]:
 
 
 def _evenly(length: int, n: int) -> NDArray[np.intp]:
-    """At most ``n`` places spread evenly over ``length``."""
+    """At most ``n`` indices spread evenly over ``length``."""
     return np.unique(np.linspace(0, length - 1, min(n, length)).round().astype(np.intp))
 
 
@@ -145,7 +145,7 @@ def _table(run: Context, part: MeasuredGroups, entropy: str) -> pd.DataFrame:
     )
 
 
-def _pictures(run: Context, reference: ReferencePatches, part: MeasuredGroups) -> dict[str, Image]:
+def _images(run: Context, reference: ReferencePatches, part: MeasuredGroups) -> dict[str, Image]:
     store, patches = run.queries, part.queries.patches
     width = run.config.patch_width
     lr = [
@@ -154,20 +154,20 @@ def _pictures(run: Context, reference: ReferencePatches, part: MeasuredGroups) -
     ]
     return {
         "lr": np.stack(lr),
-        "members": member_pictures(run, reference, part.queries, part.members),
-        "center": as_pictures(run, part.measures["center_patch"].astype(np.float32) / 255.0),
-        "truth": as_pictures(run, store.hr_patches(patches)),
-        "bicubic": as_pictures(run, store.hr_patches(patches) - store.details(patches)),
+        "members": member_images(run, reference, part.queries, part.members),
+        "center": as_images(run, part.measures["center_patch"].astype(np.float32) / 255.0),
+        "truth": as_images(run, store.hr_patches(patches)),
+        "bicubic": as_images(run, store.hr_patches(patches) - store.details(patches)),
     }
 
 
-def member_pictures(
+def member_images(
     run: Context,
     reference: ReferencePatches,
     queries: QueryPatches,
     members: NDArray[np.int64],
 ) -> Image:
-    """(n, m, s, s, channels): members of each group, as they would look in the query's place."""
+    """(n, m, s, s, channels): details of members, added to the query's bicubic patch."""
     step = max(1, run.config.k // MEMBERS)
     shown = members[:, ::step][:, :MEMBERS]
     bicubic = run.queries.hr_patches(queries.patches) - run.queries.details(queries.patches)
@@ -175,10 +175,10 @@ def member_pictures(
     details = reference.details(flat)
     details = details.reshape(*shown.shape, -1) * queries.std[:, None, None]
     whole = (bicubic[:, None, :] + details).reshape(flat.size, -1)
-    return as_pictures(run, whole).reshape(*shown.shape, *square(run, whole[:1]).shape[1:])
+    return as_images(run, whole).reshape(*shown.shape, *square(run, whole[:1]).shape[1:])
 
 
-def as_pictures(run: Context, rows: NDArray[np.float32]) -> Image:
+def as_images(run: Context, rows: NDArray[np.float32]) -> Image:
     """(n, patch_dim) rows in [0, 1] as (n, s, s, channels) uint8."""
     return np.rint(np.clip(square(run, rows), 0.0, 1.0) * 255.0).astype(np.uint8)
 

@@ -61,7 +61,7 @@ def read_files(folder: Path) -> AnalysisRecord:
             raise ValueError(f"{GROUPS_FILE} lacks the columns {', '.join(lacking)}")
         shown = unpack_examples(read_arrays(folder / EXAMPLES_FILE))
         explored = load_explored(folder)
-    except Exception as error:  # damaged files fail in nearly any way
+    except Exception as error:  # damaged files can raise almost anything
         raise damaged(folder, error, "analysis") from error
     return AnalysisRecord(summary, groups, maps, *shown, explored)
 

@@ -1,4 +1,4 @@
-"""Who belongs to a potential-HR group: nearest neighbors, here or by workers, or k-means cells."""
+"""Members of potential-HR groups: nearest neighbors, here or on workers, or k-means cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TUNING_QUERIES = 256
 RECALL_QUERIES = 512
 
 Members = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""(q, k) reference rows, and the RMS distance of the farthest in LR features."""
+"""(q, k) reference rows, and the RMS distance in LR features of the farthest member."""
 
 
 class Grouping(Protocol):
@@ -42,11 +42,11 @@ class Grouping(Protocol):
     Attributes
     ----------
     engine, kind
-        Library, and kind of index.
+        Search library, and kind of index.
     effort
-        What an approximate index was tuned to.
+        Search effort that an approximate index was tuned to.
     ranked
-        Whether members come nearest first.
+        Whether members are sorted by distance, nearest first.
     """
 
     engine: str
@@ -63,12 +63,12 @@ class Grouping(Protocol):
         ...
 
     def fall_back(self) -> bool:
-        """Search on the CPU from now on; False where there is nothing to change."""
+        """Search on the CPU from now on; False if there is nothing to change."""
         ...
 
 
 def make_grouping(run: Context, reference: ReferencePatches, n_queries: int) -> Grouping:
-    """The grouping that the configuration asks for."""
+    """The grouping that is configured."""
     for store in (run.queries, run.reference):
         store.release()
     if run.config.grouping == "kmeans":
@@ -79,7 +79,7 @@ def make_grouping(run: Context, reference: ReferencePatches, n_queries: int) -> 
 
 
 class NearestGroups:
-    """The k nearest LR patches, found in this process."""
+    """The k nearest LR patches, searched in this process."""
 
     ranked = True
 
@@ -105,7 +105,7 @@ class NearestGroups:
             index.set_effort(self.effort)
 
     def fall_back(self) -> bool:
-        """Build the index anew for the CPU; False where it is there already."""
+        """Build the index again for the CPU; False if it is there already."""
         if "cpu" in self.engine:
             return False
         self.index = None  # first, so that its memory is free
@@ -120,7 +120,7 @@ class NearestGroups:
         k = config.k
         tuning, sample = _tuning_queries(self._run, queries)
         assert self.index is not None
-        # Both at once: the vectors are looked at once.
+        # Both in one search, so that the vectors are scanned once.
         n = len(tuning)
         asked = np.concatenate([tuning.features, sample.features])
         exact = exact_search(asked, vectors, k, ties=False)
@@ -142,7 +142,7 @@ class NearestGroups:
 
 
 class ShardedGroups:
-    """The k nearest LR patches, found by workers that each index a part of them."""
+    """The k nearest LR patches, searched by workers that each index a part of them."""
 
     ranked = True
 
@@ -159,7 +159,7 @@ class ShardedGroups:
         self.effort: int | None = None
 
     def tune(self, queries: QueryPatches) -> Recall | None:
-        """See :class:`Grouping`. Every shard is tuned to the recall of its own neighbors."""
+        """See :class:`Grouping`. Every shard is tuned to the recall for its own neighbors."""
         if self.kind == "exact":
             return Recall(1.0, 1.0, 1.0, 0)
         k = self._run.config.k
@@ -167,10 +167,10 @@ class ShardedGroups:
         self._shards = self._workers.tune(self._shards, tuning.patches, k, self._run.config.recall)
         self.effort = max(shard.effort or 0 for shard in self._shards)
         shape = (len(self._run.queries.names), len(self._run.reference.names))
-        nobody = np.zeros(shape, np.bool_)
+        none_excluded = np.zeros(shape, np.bool_)
         found, exact = (
             self._workers.search(self._shards, sample.patches, k, excluded)
-            for excluded in (nobody, None)
+            for excluded in (none_excluded, None)
         )
         return recall_by_distance(found, exact)
 
@@ -229,7 +229,7 @@ class CellGroups:
 
 
 def _tuning_queries(run: Context, queries: QueryPatches) -> tuple[QueryPatches, QueryPatches]:
-    """Queries to tune an index on, and others to measure its recall on."""
+    """Queries for tuning an index, and others for measuring its recall."""
     order = np.random.default_rng((run.config.seed, 3)).permutation(len(queries))
     rest = order[TUNING_QUERIES : TUNING_QUERIES + RECALL_QUERIES]
     chosen = rest if len(rest) >= 50 else order
@@ -242,7 +242,7 @@ def _with_distance(found: Neighbors, reference: ReferencePatches) -> Members:
 
 @dataclass(frozen=True)
 class CellFeatures:
-    """Reference HR patches as vectors that k-means groups, made when they are asked for."""
+    """Reference HR patches as vectors for k-means, computed on demand."""
 
     reference: ReferencePatches
     scale: int
@@ -265,6 +265,6 @@ class CellFeatures:
 def cell_features(
     lr: NDArray[np.float32], detail: NDArray[np.float32], scale: int
 ) -> NDArray[np.float32]:
-    """HR patches as vectors: an LR value stands for scale x scale pixels, and the detail
+    """HR patches as vectors: an LR value represents scale x scale pixels, and the detail
     is described by its leading components; the two are close to orthogonal."""
     return np.ascontiguousarray(np.hstack([lr * scale, detail]), np.float32)

@@ -1,4 +1,4 @@
-"""Potential-HR groups: who belongs to the group of each query."""
+"""Potential-HR groups: finding the members of the group of each query."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ class Groups:
     Attributes
     ----------
     run
-        What all steps share.
+        The context that all steps share.
     reference, queries
         Patches.
     grouping, recall
         How members were found, and how well (None for k-means cells).
     members, distance
-        (q, k) rows of the reference patches; (q,) distance of the farthest in LR features.
+        (q, k) rows of the reference patches; (q,) LR feature distance of the farthest.
     leaks, excluded
-        Images that show the same content; (query images, reference images) that must not meet.
+        Images that show the same content; (query images, reference images) that must not be
+        combined.
     """
 
     run: Context
@@ -67,7 +68,7 @@ def load_and_group(
     Parameters
     ----------
     plan
-        What is asked.
+        The plan of the analysis.
     progress, checkpoints, workers
         See :class:`cooanalysis.analysis.context.Context`.
 
@@ -120,7 +121,7 @@ def load_and_group(
 
 
 def _job(plan: Plan, run: Context, reference: ReferencePatches) -> Job:
-    """What workers must know to do their part of an analysis."""
+    """The information that workers need for their part of an analysis."""
     digests = [store.mapped.digest for store in (run.queries, run.reference) if store.mapped]
     return Job(
         key=plan.fingerprint(),
@@ -188,11 +189,13 @@ def find_members(
         shard = queries[slice(start, start + SEARCH_SHARD)]
 
         def compute(shard: QueryPatches = shard) -> Arrays:
-            def some(rows: slice) -> Arrays:
+            def found(rows: slice) -> Arrays:
                 index, distance = grouping.members(shard[rows], excluded)
                 return {"index": index.astype(np.int32), "distance": distance}
 
-            return in_batches(some, len(shard), "searching_neighbors", run.note, grouping.fall_back)
+            return in_batches(
+                found, len(shard), "searching_neighbors", run.note, grouping.fall_back
+            )
 
         parts.append(run.checkpoints.load_or_compute(f"{name}-{number:05d}", compute))
         run.progress.advance(len(shard))

@@ -1,4 +1,4 @@
-"""Where groups are gathered and measured: on the CPU, or on a GPU that holds the images."""
+"""Kernels that gather and measure groups: on the CPU, or on a GPU that holds the images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cooanalysis.runtime.notices import Note, Notice
 
 
 class Kernels(Protocol):
-    """Gathers groups and measures them."""
+    """Kernels that gather groups and measure them."""
 
     def moments(
         self, reference: ReferencePatches, members: NDArray[np.int64]
@@ -56,7 +56,7 @@ class CpuKernels:
 
 
 def choose_kernels(config: AnalysisConfig, store: PatchStore, note: Note) -> Kernels:
-    """A GPU's where torch finds one that holds the reference images, else the CPU's.
+    """Kernels of a GPU if torch finds one that can hold the reference images, else of the CPU.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def choose_kernels(config: AnalysisConfig, store: PatchStore, note: Note) -> Ker
     store
         The reference images.
     note
-        Told where a GPU has too little memory for the images.
+        Called with a notice if a GPU has too little memory for the images.
     """
     unwanted = config.device == "cpu" or config.engine == "faiss-cpu"
     if unwanted or not torch_cuda_available():
@@ -87,5 +87,5 @@ SHARE_OF_GPU = 0.7
 
 
 def image_bytes(store: PatchStore) -> int:
-    """Bytes of the images that groups are gathered from: LR levels and details."""
+    """Bytes of the images that groups are gathered from: LR values and details."""
     return int(store.heights @ store.widths) * store.channels * (1 + 2 * store.scale**2)

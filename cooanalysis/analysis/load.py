@@ -21,7 +21,7 @@ from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.progress import Progress
 
 SUBSPACE_SAMPLE = 20_000
-"""Reference details from which the principal axes are found."""
+"""Number of reference details from which the principal axes are computed."""
 
 
 def load_images(
@@ -39,17 +39,17 @@ def load_images(
     Parameters
     ----------
     config
-        What is asked.
+        The configuration.
     queries, reference
-        Where the images are.
+        The data sets.
     progress
-        Where to report.
+        Progress reporter.
     in_files
         Map images from files however small the data sets are, so that processes share them.
     check
         Check all contents of such files, see :func:`cooanalysis.data.decoded.open_decoded`.
     budget
-        How much memory the process may use; by default, what the configuration says.
+        How much memory the process may use; by default, as configured.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def load_images(
     ImageError
         With ``strict``, at the first image that cannot be used.
     CacheError
-        If a data set is too large for the memory budget and cannot be kept in files.
+        If a data set exceeds the memory budget and cannot be kept in files.
     """
     skipped: list[SkippedImage] = []
     datasets = [queries] if reference is queries else [queries, reference]
@@ -84,7 +84,7 @@ def _load(
     progress: Progress,
     check: bool,
 ) -> PatchStore:
-    """One data set: in memory up to a number of bytes, else mapped from the user's cache."""
+    """One data set: in memory up to a number of bytes, otherwise mapped from the user's cache."""
     if in_memory > 0 and decoded_bytes(dataset, config.color) <= in_memory:
         pairs = _usable(config, dataset, skipped, progress)
         return PatchStore.from_pairs(pairs, scale=config.scale, width=config.patch_width)
@@ -130,7 +130,7 @@ def _too_small(
     item = SkippedImage(
         name,
         path,
-        f"{path} is too small: {width}x{height} LR pixels hold no patch of "
+        f"{path} is too small: {width}x{height} LR pixels cannot hold a patch of "
         f"{config.patch_width}x{config.patch_width}",
     )
     if config.strict:
@@ -151,10 +151,10 @@ def reference_patches(run: Context) -> ReferencePatches:
     covariance = (sample.T @ sample).astype(np.float64) / size
     if not np.trace(covariance) > 0.0:
         raise NotEnoughDataError(
-            "the reference images hold no detail at all (they equal their bicubic upsampling), so "
+            "the reference images have no detail at all (they equal their bicubic upsampling), so "
             "there is nothing to analyze; use photographs"
         )
-    # One thread: several are slower at this size, and round differently from run to run.
+    # One thread: more threads are slower at this size, and round differently in each run.
     with threadpool_limits(limits=1, user_api="blas"):
         axes = np.linalg.eigh(covariance)[1]
     basis = np.ascontiguousarray(axes[:, ::-1], np.float32)
@@ -162,12 +162,12 @@ def reference_patches(run: Context) -> ReferencePatches:
 
 
 def subspace_dim(run: Context) -> int:
-    """Dimension of the entropy subspace: as configured, at most that of a patch."""
+    """Dimension of the entropy subspace: as configured, but at most that of a patch."""
     return min(run.config.subspace_dim, run.reference.patch_dim)
 
 
 def sample_queries(run: Context) -> QueryPatches:
-    """Draw the query patches, evenly over the images."""
+    """Draw the query patches evenly over the images."""
     store = run.queries
     rng = np.random.default_rng((run.config.seed, 2))
     patches = store.sample(run.config.queries, rng)
@@ -177,13 +177,13 @@ def sample_queries(run: Context) -> QueryPatches:
 
 
 def describe(run: Context, patches: Patches) -> QueryPatches:
-    """Gather the LR features of query patches."""
+    """Compute the LR features of query patches."""
     features, mean, std = run.queries.lr_patches(patches, normalize=run.config.normalize)
     return QueryPatches(patches, features, mean, std)
 
 
 def excluded_images(run: Context, leaks: list[Leak]) -> NDArray[np.bool_]:
-    """Which reference image must not serve which query image: (queries, references)."""
+    """(query images, reference images): True where the latter must not be used for the former."""
     shape = (len(run.queries.names), len(run.reference.names))
     excluded = np.zeros(shape, np.bool_)
     if run.same_reference:

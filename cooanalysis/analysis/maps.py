@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cooanalysis.analysis.context import Context
-from cooanalysis.analysis.explore import MeasuredGroups, as_pictures, member_pictures
+from cooanalysis.analysis.explore import MeasuredGroups, as_images, member_images
 from cooanalysis.analysis.grouping import Grouping
 from cooanalysis.analysis.groups import find_members
 from cooanalysis.analysis.load import describe
@@ -24,7 +24,7 @@ from cooanalysis.runtime.run_directory import Arrays
 MAP_PATCHES = 1500
 EXAMPLES = 4
 EXAMPLE_CONTRAST = 8.0 / 255.0
-"""Example groups are shown only from this LR contrast on, so that there is something to see."""
+"""Example groups are shown only above this LR contrast, so that there is something to see."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def dense_maps(
 def entropy_maps(
     run: Context, maps: Sequence[DenseMap]
 ) -> tuple[pd.DataFrame, dict[str, NDArray[np.uint8]]]:
-    """A row a patch of the densely measured images, and these images by name."""
+    """One row per patch of the densely measured images, and these images by name."""
     columns = ("entropy", "entropy_abs", "center_rms", "center_energy")
     empty = {name: np.empty(0) for name in ("y", "x", *columns)}
     frames = [pd.DataFrame({"image": np.empty(0, np.str_), **empty})]
@@ -104,7 +104,7 @@ def example_groups(
     members: NDArray[np.int64],
     measures: Arrays,
 ) -> list[ExampleGroup]:
-    """Groups with the highest and lowest entropy, at most one an image and kind."""
+    """Groups with the highest and lowest entropy, at most one per image and kind."""
     entropy = measures[f"entropy_{run.config.estimators[0]}"]
     contrast = (
         queries.std if run.config.normalize else queries.features.std(axis=1)
@@ -144,8 +144,8 @@ def _example(
         row=row,
         kind=kind,
         lr=store.lr_image(number)[y : y + width, x : x + width].copy(),
-        truth=as_pictures(run, hr)[0],
-        bicubic=as_pictures(run, bicubic)[0],
-        center=as_pictures(run, center)[0],
-        members=member_pictures(run, reference, one, members[row : row + 1])[0],
+        truth=as_images(run, hr)[0],
+        bicubic=as_images(run, bicubic)[0],
+        center=as_images(run, center)[0],
+        members=member_images(run, reference, one, members[row : row + 1])[0],
     )

@@ -1,4 +1,4 @@
-"""What is measured in potential-HR groups: center, spread and entropies."""
+"""Measures of potential-HR groups: center, spread and entropies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cooanalysis.runtime.out_of_memory import in_batches
 from cooanalysis.runtime.run_directory import Arrays
 
 GROUP_SHARD = 2048
-"""Groups measured at once, and per checkpoint. Images in files are walked through for each."""
+"""Groups measured at once, and per checkpoint. Images in files are read once for each."""
 
 
 def measure_groups(
@@ -79,13 +79,13 @@ def measure_shard(
 ) -> Arrays:
     """Center, spread and entropies of a few groups, see :func:`measure_groups`.
 
-    Where memory runs out batches shrink, and in the end the CPU takes over from a GPU.
+    When memory runs out, batches shrink, and finally the CPU takes over from a GPU.
     """
 
-    def some(rows: slice) -> Arrays:
+    def measures_of(rows: slice) -> Arrays:
         return _measure(run, reference, queries[rows], members[rows], methods)
 
-    return in_batches(some, len(queries), "measuring_groups", run.note, run.fall_back)
+    return in_batches(measures_of, len(queries), "measuring_groups", run.note, run.fall_back)
 
 
 def _measure(
@@ -109,7 +109,7 @@ def _measure(
             "center_energy": (moments.center**2).mean(1),
             "truth_energy": (truth**2).mean(1),
             "member_energy": moments.member_energy,
-            # As a model's output would be stored: 8 bits.
+            # As the output of a model would be stored: 8 bits.
             "center_patch": np.rint(np.clip(estimate, 0.0, 1.0) * 255.0).astype(np.uint8),
         }
     for method in methods:
@@ -121,7 +121,7 @@ def _measure(
 def group_table(
     run: Context, queries: QueryPatches, distance: NDArray[np.float32], measures: Arrays
 ) -> Arrays:
-    """Columns of ``groups``, still as arrays; images as numbers."""
+    """Columns of the table ``groups`` as arrays; images by number."""
     table: Arrays = {
         "image": queries.patches.image,
         "y": queries.patches.y,
@@ -151,7 +151,7 @@ def estimator_reliability(
     members: NDArray[np.int64],
     entropy: NDArray[np.float64],
 ) -> dict[str, estimators.Reliability]:
-    """How each estimator does on Gaussian groups with the covariance of a typical group."""
+    """Accuracy of each estimator on Gaussian groups with the covariance of a typical group."""
     typical = np.argsort(entropy, kind="stable")[len(entropy) // 2]
     sample = reference.projected(members[typical]).astype(np.float64)
     covariance = np.atleast_2d(np.cov(sample.T))

@@ -12,12 +12,12 @@ from cooanalysis.data.patches import GroupMoments, Patches, PatchGrid, PatchStor
 
 _CHUNK = 8192
 _MEMBERS = 2**18
-"""Members whose positions and contrasts are in memory at once."""
+"""Members whose positions and contrasts are in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class LrFeatures:
-    """LR features of patches, gathered from the images whenever they are asked for.
+    """LR features of patches, gathered from the images on demand.
 
     A :class:`cooanalysis.neighbors.VectorSource`: 32 million patches would fill 3 GB, the LR
     images that they come from 0.15.
@@ -29,7 +29,7 @@ class LrFeatures:
 
     @property
     def dim(self) -> int:
-        """Values of an LR patch."""
+        """Number of values in an LR patch."""
         return self.store.width**2 * self.store.channels
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class LrFeatures:
 
 @dataclass(frozen=True)
 class ReferencePatches:
-    """Everything about the reference patches that later steps need.
+    """The reference patches, with everything that later steps need.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ReferencePatches:
     basis
         (patch_dim, patch_dim) principal axes of the contrast-normalized details, leading first.
     subspace_dim
-        How many leading axes entropies are estimated on.
+        Number of leading axes on which entropies are estimated.
     """
 
     store: PatchStore
@@ -64,7 +64,7 @@ class ReferencePatches:
 
     @property
     def features(self) -> LrFeatures:
-        """LR features (n, dim), made when asked for."""
+        """LR features (n, dim), computed on demand."""
         return LrFeatures(self.store, self.patches, self.normalize)
 
     @property
@@ -76,7 +76,7 @@ class ReferencePatches:
         """(n, patch_dim) details of some patches in units of their LR contrast."""
         if isinstance(rows, slice):
             return self._details(self.patches[rows])
-        order = np.argsort(rows)  # images in files are walked through once
+        order = np.argsort(rows)  # so that images in files are read once
         out = np.empty((len(rows), self.store.patch_dim), np.float32)
         out[order] = self._details(self.patches[rows[order]])
         return out
@@ -85,7 +85,7 @@ class ReferencePatches:
         return self.store.details(patches) / self._contrast(patches)[:, None]
 
     def _contrast(self, patches: Patches) -> NDArray[np.float32]:
-        """(n,) LR contrasts. Computing 25 values again is cheap beside a member's 400."""
+        """(n,) LR contrasts. Recomputing them from 25 values is cheap next to a member's 400."""
         return self.store.lr_patches(patches, normalize=self.normalize)[2]
 
     def moments(
@@ -104,7 +104,7 @@ class ReferencePatches:
         axes
             (patch_dim, m) axes that members are also projected on; None for none.
         store
-            Whose details are taken; by default those of the reference images.
+            The store whose details are used; by default that of the reference images.
         """
         parts = []
         step = max(1, _MEMBERS // members.shape[1])

@@ -1,4 +1,4 @@
-"""Which images an analysis uses: found, checked and fingerprinted before any work is done."""
+"""The images of an analysis: found, checked and fingerprinted before any work is done."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plan:
     Attributes
     ----------
     config
-        What is asked.
+        The configuration.
     queries, reference
         The data sets; the same object when the data set is its own reference.
     notices
@@ -52,9 +52,9 @@ class Plan:
         Raises
         ------
         DatasetNotFoundError, DownloadError
-            If a data set is not there and cannot be downloaded.
+            If a data set does not exist and cannot be downloaded.
         MissingDependencyError
-            If the engine asked for cannot run here.
+            If the requested engine cannot run here.
         ConfigError
             If groups are too small for an estimator.
         """
@@ -79,7 +79,7 @@ class Plan:
         return self.reference is self.queries
 
     def fingerprint(self) -> str:
-        """Hash of the configuration, the files (names, sizes, times of change) and plug-ins."""
+        """Hash of the configuration, the files (names, sizes, modification times) and plug-ins."""
         contents = []
         for dataset in (self.queries, self.reference):
             for pair in dataset.pairs:
@@ -103,5 +103,5 @@ def _check_group_size(config: AnalysisConfig) -> None:
         if config.k < needed:
             raise ConfigError(
                 f"k = {config.k} members are too few for the {name} entropy in {dim} dimensions; "
-                f"take k of at least {needed}, or a smaller subspace_dim"
+                f"use k of at least {needed}, or a smaller subspace_dim"
             )

@@ -20,7 +20,7 @@ from cooanalysis.measures.entropy.tensors import entropy_of_tensors
 from cooanalysis.runtime.precision import single_precision
 
 BATCH_BYTES = 2**30
-"""Member details that are in memory at once."""
+"""Member details that are in memory at the same time."""
 
 
 @dataclass
@@ -28,16 +28,16 @@ class TorchKernels:
     """LR images and details as flat tensors; see :class:`cooanalysis.analysis.kernels.Kernels`.
 
     The members of a group are gathered, averaged, projected and measured where the images lie.
-    Only what was asked for comes back: centers, distances and entropies.
+    Only the results are copied back: centers, distances and entropies.
 
     Attributes
     ----------
     lr, detail
         As in :class:`~cooanalysis.data.patches.PatchStore`, on the device.
     lr_start, hr_start, widths
-        Of each image, on the device.
+        Start offsets and LR width of each image, on the device.
     store
-        For its constants.
+        The store, for its constants.
     """
 
     lr: torch.Tensor
@@ -130,7 +130,7 @@ class TorchKernels:
         stride = self.widths[image] * scale * channels
         start = starts[image] + y * scale * stride + x * scale * channels
         rows = start[:, None] + torch.arange(size, device=source.device) * stride[:, None]
-        # All stretches as long as a row of a window: one index a row, not one a value.
+        # Slices as long as a row of a window: one index per row, not one per value.
         stretch = size * channels
         stretches = source.as_strided((len(source) - stretch + 1, stretch), (1, 1))
         return stretches[rows].reshape(len(image), -1)

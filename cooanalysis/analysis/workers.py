@@ -1,4 +1,4 @@
-"""What an analysis asks of workers that share its work, whoever provides them."""
+"""The protocol between an analysis and workers that share its work."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cooanalysis.runtime.run_directory import Arrays
 
 @dataclass(frozen=True)
 class Job:
-    """What every task of a study needs to know.
+    """The information that every task of an analysis needs.
 
     Attributes
     ----------
     key
-        Tells studies apart.
+        Identifies the analysis.
     config
         The configuration.
     queries, reference
-        Where the images are: the same paths on every machine.
+        The data sets, with the same paths on every machine.
     same_reference
-        Whether both are one.
+        Whether both are the same.
     digests
-        Of the decoded images, as the client sees them.
+        Digests of the decoded images, as the client sees them.
     basis, subspace_dim
         Principal axes of the details, see
         :class:`~cooanalysis.analysis.patches.ReferencePatches`.
@@ -55,7 +55,7 @@ class Shard:
     stop: int
     kind: str
     effort: int | None = None
-    late: float | None = None
+    tail_share: float | None = None
 
 
 class Workers(Protocol):
@@ -66,7 +66,7 @@ class Workers(Protocol):
     workers
         One name per worker.
     engine
-        Library that they search with.
+        Library that they use for searching.
     """
 
     workers: list[str]
@@ -86,7 +86,7 @@ class Workers(Protocol):
         ...
 
     def tune(self, shards: Sequence[Shard], patches: Patches, k: int, target: float) -> list[Shard]:
-        """Shards with the effort at which each reaches the recall ``target``."""
+        """Shards with the search effort at which each reaches the recall ``target``."""
         ...
 
     def search(
@@ -115,7 +115,7 @@ class Workers(Protocol):
     def measure(
         self, groups: dict[str, tuple[Patches, NDArray[np.int64]]], methods: tuple[str, ...]
     ) -> Iterator[tuple[str, Arrays]]:
-        """Measure groups; pieces come in the order in which they are ready.
+        """Measure groups; pieces are yielded in the order of completion.
 
         Parameters
         ----------

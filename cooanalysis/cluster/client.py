@@ -1,4 +1,4 @@
-"""From a study to the workers that do its heavy parts."""
+"""From an analysis to the workers that do its heavy parts."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ INDEX_SHARE = 0.3
 """Share of the workers' memory that indices may take; the rest is for images and batches."""
 
 MERGED_AT_ONCE = 8
-"""Shards whose answers one task merges; more are merged in a tree."""
+"""Shards whose results one task merges; more are merged in a tree."""
 
 
 class Cluster:
-    """Workers that search and measure for one study at a time.
+    """Workers that search and measure for one analysis at a time.
 
     Made by :func:`open_cluster`.
     """
@@ -52,22 +52,22 @@ class Cluster:
 
     @property
     def memory(self) -> int | None:
-        """Bytes that all workers together may use for indices; None if nobody set a limit."""
+        """Bytes that all workers together may use for indices; None without a limit."""
         info = self._client.scheduler_info(n_workers=-1)["workers"].values()
         limits = [each["memory_limit"] for each in info]
         return int(INDEX_SHARE * sum(limits)) if all(limits) else None
 
     def begin(self, job: Job) -> None:
-        """Tell the workers which study comes."""
+        """Announce the next analysis to the workers."""
         self._job = self._client.submit(tasks.job_of, job, key=f"job-{job.key}")
 
     def shards(self, n: int, kind: str) -> list[Shard]:
-        """A shard a worker."""
+        """One shard per worker."""
         bounds = np.linspace(0, n, min(n, len(self.workers)) + 1).astype(int)
         return [Shard(int(a), int(b), kind) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
 
     def tune(self, shards: Sequence[Shard], patches: Patches, k: int, target: float) -> list[Shard]:
-        """Shards with the effort at which each reaches the recall."""
+        """Shards with the search effort at which each reaches the target recall."""
         futures = [
             self._submit(number, tasks.tune, shard, patches, k, target)
             for number, shard in enumerate(shards)
@@ -91,7 +91,7 @@ class Cluster:
         patches
             The query patches.
         k
-            Neighbors a query.
+            Neighbors per query.
         excluded
             See :func:`cooanalysis.neighbors.search_excluding`; None searches exactly, without
             indices and without exclusion.
@@ -117,7 +117,7 @@ class Cluster:
     def measure(
         self, groups: dict[str, tuple[Patches, NDArray[np.int64]]], methods: tuple[str, ...]
     ) -> Iterator[tuple[str, Arrays]]:
-        """Measure groups; pieces come in the order in which they are ready.
+        """Measure groups; pieces are yielded in the order of completion.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class Cluster:
             yield names.pop(future), self._ask(future.result)
 
     def _submit(self, number: int, function: Any, *arguments: Any) -> Any:
-        """A task on the worker that holds a shard, or on another once that is gone."""
+        """A task on the worker that holds a shard, or on another one if that is gone."""
         home = self.workers[number % len(self.workers)]
         return self._client.submit(
             function, self._job, *arguments, workers=[home], allow_other_workers=True, pure=False
@@ -148,7 +148,7 @@ class Cluster:
 
     @staticmethod
     def _ask(function: Any, *arguments: Any) -> Any:
-        """Call something that waits for workers; what they cannot mend becomes one sentence."""
+        """Call a function that waits for workers; fatal errors become a :class:`ClusterError`."""
         from distributed import TimeoutError as DaskTimeout
         from distributed.client import FutureCancelledError
         from distributed.comm.core import CommClosedError
@@ -158,7 +158,7 @@ class Cluster:
             return function(*arguments)
         except KilledWorker as error:
             raise ClusterError(
-                "workers died again and again at the same task, most likely of too little "
+                "workers died repeatedly at the same task, most likely because they had too little "
                 "memory; use fewer workers, or workers with more memory"
             ) from error
         except (CommClosedError, DaskTimeout, FutureCancelledError, OSError) as error:
@@ -189,15 +189,15 @@ def open_cluster(
     Yields
     ------
     Cluster or None
-        None where neither was asked for.
+        None if neither was requested.
 
     Raises
     ------
     ConfigError
-        If both were asked for, ``workers`` is not positive, or an estimator was registered in this
+        If both were requested, ``workers`` is not positive, or an estimator was registered in this
         process only.
     ClusterError
-        If there is no scheduler, or none of its workers can be used.
+        If the scheduler cannot be reached, or none of its workers can be used.
     MissingDependencyError
         If Dask is not installed.
     """
@@ -205,7 +205,7 @@ def open_cluster(
         yield None
         return
     if workers is not None and address is not None:
-        raise ConfigError("--workers starts workers here and --cluster uses others; take one")
+        raise ConfigError("--workers starts workers here and --cluster uses others; choose one")
     ESTIMATORS.require_shared(config.estimators)
     if workers is not None and (isinstance(workers, bool) or workers < 1):
         raise ConfigError(f"workers must be a whole number of at least 1; got {workers!r}")
@@ -219,7 +219,7 @@ def open_cluster(
 
     settings = {
         "distributed.scheduler.work-stealing": False,
-        # Dask has workers give freed memory back at once, so that every array is new pages.
+        # Dask makes workers release freed memory immediately, so that every array needs new pages.
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
     with dask.config.set(settings):
@@ -242,7 +242,7 @@ def _local_cluster(distributed: Any, workers: int, config: AnalysisConfig) -> An
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a dashboard that nobody asked for
+        warnings.simplefilter("ignore")  # about the dashboard, which is not used
         return distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -264,7 +264,7 @@ def _connect(distributed: Any, local: Any, address: str | None) -> Any:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, distributed.TimeoutError) as error:
         raise ClusterError(
-            f"no scheduler with workers answers at {address!r} ({type(error).__name__}); check "
+            f"no scheduler with workers responds at {address!r} ({type(error).__name__}); check "
             "the address, or use --workers to start workers here"
         ) from error
     return client

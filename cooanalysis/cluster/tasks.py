@@ -1,4 +1,4 @@
-"""What runs on workers. Each function can be repeated anywhere with the same result."""
+"""Tasks that run on workers. Each can be repeated anywhere with the same result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from cooanalysis.runtime.run_directory import Arrays, Checkpoints
 
 @dataclass
 class _State:
-    """What a worker keeps between tasks of one study."""
+    """State that a worker keeps between tasks of one analysis."""
 
     run: Context
     reference: ReferencePatches
@@ -51,14 +51,14 @@ _lock = threading.RLock()
 
 
 def job_of(job: Job) -> Job:
-    """The job itself: as the result of a task it is kept by workers, and never lost."""
+    """The job itself: as the result of a task, it is kept by workers and never lost."""
     return job
 
 
 def search(
     job: Job, shard: Shard, patches: Patches, excluded: NDArray[np.bool_], k: int
 ) -> Neighbors:
-    """The nearest ``k`` patches of a shard, as rows of the whole."""
+    """The nearest ``k`` patches of a shard, as row numbers of the whole reference set."""
     with _lock:
         state = _state(job)
         queries = describe(state.run, patches)
@@ -72,7 +72,7 @@ def search(
 
 
 def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbors:
-    """The same without an index and without exclusion: what recall is measured against."""
+    """The same without an index and without exclusion: the reference for measuring recall."""
     with _lock:
         state = _state(job)
         source = RowRange(state.reference.features, shard.start, shard.stop)
@@ -81,14 +81,14 @@ def search_exactly(job: Job, shard: Shard, patches: Patches, k: int) -> Neighbor
 
 
 def tune(job: Job, shard: Shard, patches: Patches, k: int, target: float) -> Shard:
-    """The shard with the effort at which its index reaches a recall."""
+    """The shard with the search effort at which its index reaches a recall."""
     with _lock:
         state = _state(job)
         source = RowRange(state.reference.features, shard.start, shard.stop)
         queries = describe(state.run, patches).features
         index = _index(state, shard)
         effort = tune_to_recall(index, source, queries, k, target)
-        return replace(shard, effort=effort, late=index.late)
+        return replace(shard, effort=effort, tail_share=index.tail_share)
 
 
 def merge(parts: list[Neighbors], k: int) -> Neighbors:
@@ -107,13 +107,13 @@ def measure(
 
 
 def describe_worker() -> dict[str, Any]:
-    """What a client must know of a worker."""
+    """What a client must know about a worker."""
     return {"cooanalysis": __version__, "engine": available_engine(), "host": platform.node()}
 
 
 def _state(job: Job) -> _State:
     if job.key not in _states:
-        _states.clear()  # of studies that are over
+        _states.clear()  # of analyses that are finished
         _limit_threads()
         budget = _budget(job.config)
         stores = load_images(
@@ -141,7 +141,7 @@ def _state(job: Job) -> _State:
 def _index(state: _State, shard: Shard) -> NeighborIndex:
     key = (shard.start, shard.stop, shard.kind)
     if key not in state.indices:
-        # Every image is checked by the worker that indexes it, not by all of them.
+        # Every image is checked only by the worker that indexes it.
         ends = np.array([shard.start, shard.stop - 1])
         first, last = state.reference.patches.image[ends]
         state.run.reference.verify(range(int(first), int(last) + 1))
@@ -154,9 +154,9 @@ def _index(state: _State, shard: Shard) -> NeighborIndex:
             seed=config.seed,
         )
     index = state.indices[key]
-    if shard.effort is not None and shard.late is not None:
+    if shard.effort is not None and shard.tail_share is not None:
         index.set_effort(shard.effort)
-        index.late = shard.late
+        index.tail_share = shard.tail_share
     return index
 
 
@@ -165,7 +165,7 @@ def _shifted(found: Neighbors, start: int) -> Neighbors:
 
 
 def _budget(config: AnalysisConfig) -> MemoryBudget:
-    """What the worker may use: as configured, and well below where Dask would end it."""
+    """The worker's budget: as configured, and well below the limit at which Dask would kill it."""
     from distributed import get_worker
     from distributed.worker_memory import WorkerMemoryManager
 

@@ -1,11 +1,11 @@
-"""Comparison of models: what each does with potential-HR groups, and how sure that is.
+"""Comparison of models: how each relates to potential-HR groups, and how certain that is.
 
 Data flows one way, and the modules follow it: :mod:`~cooanalysis.models.sources` (what a model
 is), :mod:`~cooanalysis.comparison.groups` (the potential-HR groups),
 :mod:`~cooanalysis.comparison.images` (outputs and metrics of whole images),
-:mod:`~cooanalysis.comparison.patches` and :mod:`~cooanalysis.comparison.measures` (what is measured
-in patches), :mod:`~cooanalysis.comparison.statistics` (intervals and tests),
-:mod:`~cooanalysis.comparison.verdict` (words), :mod:`~cooanalysis.report.tables` and
+:mod:`~cooanalysis.comparison.patches` and :mod:`~cooanalysis.comparison.measures` (measures
+of patches), :mod:`~cooanalysis.comparison.statistics` (intervals and tests),
+:mod:`~cooanalysis.comparison.verdict` (sentences), :mod:`~cooanalysis.report.tables` and
 :mod:`~cooanalysis.plots.comparison`; :mod:`~cooanalysis.comparison.run` joins them.
 """
 

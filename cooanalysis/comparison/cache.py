@@ -1,4 +1,4 @@
-"""Outputs of models, kept as PNG files, so that no image is upscaled twice."""
+"""Cached outputs of models as PNG files, so that no image is upscaled twice."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from cooanalysis.models.sources import Source
 from cooanalysis.runtime.notices import Note
 
 VERSION = 1
-"""Raised when outputs of a version would differ from those of the one before."""
+"""Incremented when the outputs of a version would differ from those of the previous one."""
 
 Image = NDArray[np.uint8]
 
 
 def default_folder() -> Path:
-    """The user's cache folder."""
+    """The folder of outputs in the user's cache."""
     return data_roots()[-1] / "outputs"
 
 
 class OutputCache:
-    """Outputs on disk, found by what they depend on: the model and the LR image.
+    """Outputs on disk, keyed by the model and the LR image.
 
     Parameters
     ----------
     folder
-        Where they lie; None keeps nothing.
+        The folder of the outputs; None keeps nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.reused = 0
 
-    def answer(self, source: Source, pair: LoadedPair, note: Note) -> Image:
-        """The output of a model for an image, computed if it is not there or cannot be read.
+    def output(self, source: Source, pair: LoadedPair, note: Note) -> Image:
+        """The output of a model for an image, computed if it is missing or cannot be read.
 
         Raises
         ------
         ModelError
-            See :meth:`cooanalysis.models.sources.Source.answer`.
+            See :meth:`cooanalysis.models.sources.Source.output`.
         RunDirectoryError
             If it cannot be written.
         """
         if self.folder is None or source.key is None or source.kind != "checkpoint":
-            return source.answer(pair, note)
+            return source.output(pair, note)
         path = self.folder / source.key[:16] / f"{_digest(pair)}.png"
         if (kept := _read(path, pair.hr.shape)) is not None:
             self.reused += 1
             return kept
-        output = source.answer(pair, note)
+        output = source.output(pair, note)
         _write(path, output)
         return output
 

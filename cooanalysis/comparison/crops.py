@@ -1,4 +1,4 @@
-"""The places where models over-smooth most, cut from all of them."""
+"""Crops, from all models, of the places where they over-smooth most."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from cooanalysis.data import Dataset
 from cooanalysis.models.sources import Source
 
 SIDE = 96
-"""Pixels of a crop."""
+"""Side of a crop in pixels."""
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
 def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]]) -> Floats:
-    """How much of a patch's true distance from the center a model gives up, absolute units.
+    """How much of the ground truth's squared distance from the center a model loses.
 
-    ``(|y - c|² − |s - c|²)`` of each query, times the squared LR contrast: large where the truth
-    lies far from the center and the model does not.
+    ``(|y - c|² − |s - c|²)`` of each query, times the squared LR contrast (absolute units): large
+    where the ground truth lies far from the center and the model does not.
     """
     contrast = groups.queries.std.astype(np.float64) ** 2
     return (terms["truth_center"] - terms["model_center"]) * contrast
 
 
 def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:
-    """Rows of the queries with the highest scores, at most one an image."""
+    """Rows of the queries with the highest scores, at most one per image."""
     rows: list[int] = []
     seen: set[int] = set()
     for row in np.argsort(-score, kind="stable"):
@@ -52,7 +52,7 @@ def cut_crops(
     sources: Sequence[Source],
     cache: OutputCache,
 ) -> list[Crop]:
-    """Cut the same pieces out of all outputs, in the order of ``rows``."""
+    """Cut the same crops from all outputs, in the order of ``rows``."""
     run = groups.run
     scale, width = run.config.scale, run.config.patch_width
     wanted = {int(groups.image[row]): row for row in rows}
@@ -71,7 +71,7 @@ def cut_crops(
         pictures = {"bicubic": bicubic[cut].copy()}
         for source in sources:
             if source.kind not in ("bicubic", "hr"):
-                output = cache.answer(source, pair, lambda line: None)
+                output = cache.output(source, pair, lambda line: None)
                 pictures[source.name] = output[cut].copy()
         pictures["hr"] = pair.hr[cut].copy()
         found[row] = Crop(run.queries.names[number], top, left, pictures)

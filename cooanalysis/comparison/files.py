@@ -1,4 +1,4 @@
-"""The files of a comparison in a run directory: written and read back."""
+"""The files of a comparison in a run directory: writing and reading them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
 
 
 def write_files(record: ComparisonRecord, folder: Path) -> None:
-    """Write everything but tables, figures and report."""
+    """Write everything except tables, figures and report."""
     write_summary(folder, record.summary)
     for name in FRAMES:
         getattr(record, name).to_parquet(folder / f"{name}.parquet", index=False)
-    write_arrays(folder / PICTURES_FILE, _pack_pictures(record), compress=True)
+    write_arrays(folder / PICTURES_FILE, _pack_images(record), compress=True)
     if record.explored is not None:
         write_arrays(folder / EXPLORED_FILE, record.explored.pack(), compress=True)
 
@@ -62,7 +62,7 @@ def read_files(folder: Path) -> ComparisonRecord:
             }
             crops.append(Crop(str(name), top, left, pictures))
         explored = load_explored(folder)
-    except Exception as error:  # damaged files fail in nearly any way
+    except Exception as error:  # damaged files can raise almost anything
         raise damaged(folder, error, "comparison") from error
     return ComparisonRecord(summary, **frames, crops=tuple(crops), images=images, explored=explored)
 
@@ -78,11 +78,11 @@ def read_summary(folder: Path) -> ComparisonSummary:
     """
     plain = read_plain_summary(folder)
     if plain.get("kind") != KIND:
-        raise RunDirectoryError(f"{folder} holds an analysis and no comparison; use coo.load")
+        raise RunDirectoryError(f"{folder} holds an analysis, not a comparison; use coo.load")
     return checked_summary(folder, upgrade(plain), ComparisonSummary, KIND)
 
 
-def _pack_pictures(record: ComparisonRecord) -> dict[str, NDArray[Any]]:
+def _pack_images(record: ComparisonRecord) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "map_names": np.array(list(record.images), np.str_),
         "crop_images": np.array([crop.image for crop in record.crops], np.str_),

@@ -24,7 +24,7 @@ from cooanalysis.runtime.progress import Progress, Silent
 from cooanalysis.runtime.run_directory import Arrays, Checkpoints
 
 CENTERS_BYTES = 2**28
-"""Centers are kept for the next model only below this size."""
+"""Centers are kept for the next model only if they take less memory than this."""
 _BATCH = 1024
 
 
@@ -41,9 +41,9 @@ class QueryGroups:
     members
         (q, k) rows of ``reference``.
     excluded
-        (n_query_images, n_reference_images): True where a reference image serves no query.
+        (n_query_images, n_reference_images): True where a reference image provides no neighbors.
     measures
-        What was measured in each group (center, spread, entropy), an array (q, …) a name.
+        Measures of each group (center, spread, entropy): one (q, …) array per name.
     grouping
         Finds the groups of other patches.
     """
@@ -78,7 +78,7 @@ class QueryGroups:
 
     @cached_property
     def _centers(self) -> NDArray[np.float32] | None:
-        """All centers, which every model is held against; None if they would fill the memory."""
+        """All centers, which every model is compared with; None if they do not fit in memory."""
         if len(self.queries) * self.run.reference.patch_dim * 4 > CENTERS_BYTES:
             return None
         starts = range(0, len(self.queries), _BATCH)
@@ -139,7 +139,7 @@ def dense_groups(groups: QueryGroups, image: int, step: int) -> QueryGroups:
     image
         Number of the image.
     step
-        Distance of the patches in LR pixels.
+        Spacing of the patches in LR pixels.
     """
     run = groups.run
     queries = describe(run, run.queries.grid(step, [image]))

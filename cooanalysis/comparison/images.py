@@ -1,4 +1,4 @@
-"""Every model's output for every image, and what is measured on whole images."""
+"""Outputs of all models for all images, and measures of whole images."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageMeasures:
-    """What :func:`measure_images` finds.
+    """The result of :func:`measure_images`.
 
     Attributes
     ----------
     outputs
-        By model: one uint8 array an image, as ``with_outputs`` takes them (luma for a luma store).
+        By model: one uint8 array per image, as ``with_outputs`` takes them (luma for a luma store).
     metrics
         (n_models, n_images, n_metrics).
     spectra
-        (n_models + 1, n_images, BINS) radial power; the last is the truth's. NaN for images too
-        small for so many rings.
+        (n_models + 1, n_images, BINS) radial power; the last is the ground truth's. NaN for images
+        too small for that many rings.
     frequency
-        (BINS,) cycles a pixel.
+        (BINS,) cycles per pixel.
     """
 
     outputs: dict[str, list[Image]]
@@ -62,7 +62,7 @@ def measure_images(
     metrics: Sequence[Metric],
     cache: OutputCache,
 ) -> ImageMeasures:
-    """Ask every model for every image.
+    """Upscale and measure every image with every model.
 
     Raises
     ------
@@ -75,16 +75,16 @@ def measure_images(
     run.progress.start("upscaling and measuring", len(run.queries.names) * len(sources))
     for number, pair in enumerate(usable_pairs(run, dataset)):
         with run.clock.time("models"):
-            answers = []
+            made = []
             for source in sources:
-                answers.append(_checked(source, pair, cache.answer(source, pair, run.note)))
+                made.append(_checked(source, pair, cache.output(source, pair, run.note)))
                 run.progress.advance()
-        for source, answer in zip(sources, answers, strict=True):
-            luma = rgb_to_y(answer).astype(np.uint8)[:, :, None] if gray else answer
+        for source, output in zip(sources, made, strict=True):
+            luma = rgb_to_y(output).astype(np.uint8)[:, :, None] if gray else output
             outputs[source.name].append(luma)
 
-        def compute(pair: LoadedPair = pair, answers: list[Image] = answers) -> Arrays:
-            return _measure(run, pair, answers, metrics)
+        def compute(pair: LoadedPair = pair, made: list[Image] = made) -> Arrays:
+            return _measure(run, pair, made, metrics)
 
         parts.append(run.checkpoints.load_or_compute(f"image-{number:05d}", compute))
     return ImageMeasures(
@@ -96,26 +96,26 @@ def measure_images(
 
 
 def _measure(
-    run: Context, pair: LoadedPair, answers: Sequence[Image], metrics: Sequence[Metric]
+    run: Context, pair: LoadedPair, outputs: Sequence[Image], metrics: Sequence[Metric]
 ) -> Arrays:
     border = run.config.scale
-    values = np.empty((len(answers), len(metrics)))
+    values = np.empty((len(outputs), len(metrics)))
     for column, metric in enumerate(metrics):
         with run.clock.time(f"metric {metric.name}"):
-            for row, answer in enumerate(answers):
-                values[row, column] = metric(answer, pair.hr, border=border)
-    spectra = np.full((len(answers) + 1, BINS), np.nan)
+            for row, output in enumerate(outputs):
+                values[row, column] = metric(output, pair.hr, border=border)
+    spectra = np.full((len(outputs) + 1, BINS), np.nan)
     if min(pair.hr.shape[:2]) >= 4 * BINS:
         with run.clock.time("spectra"):
-            for row, image in enumerate([*answers, pair.hr]):
+            for row, image in enumerate([*outputs, pair.hr]):
                 spectra[row] = radial_power_spectrum(image, bins=BINS)[1]
     return {"metrics": values, "spectra": spectra}
 
 
-def _checked(source: Source, pair: LoadedPair, answer: Image) -> Image:
-    if answer.shape != pair.hr.shape or answer.dtype != np.uint8:
+def _checked(source: Source, pair: LoadedPair, output: Image) -> Image:
+    if output.shape != pair.hr.shape or output.dtype != np.uint8:
         raise ModelError(
-            f"model {source.name!r} answers {pair.name!r} with {answer.dtype} of shape "
-            f"{answer.shape}; wanted is uint8 of shape {pair.hr.shape}"
+            f"model {source.name!r} returns {output.dtype} of shape {output.shape} for "
+            f"{pair.name!r}; it must return uint8 of shape {pair.hr.shape}"
         )
-    return answer
+    return output

@@ -1,4 +1,4 @@
-"""What a model does with potential-HR groups; arrays a query patch, for any bootstrap."""
+"""How a model relates to potential-HR groups; one value per query patch, for the bootstrap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
     Returns
     -------
     dict
-        (q,) arrays, mean squared values a pixel in units of the LR contrast:
+        (q,) arrays, mean squared values per pixel in units of the LR contrast:
         ``model_center`` (model to center), ``truth_center``, ``model_truth``, and the detail
         energies ``model_energy``, ``truth_energy``. The collapse index of any set of patches is
         ``1 − sum(model_center) / sum(truth_center)``.
@@ -59,14 +59,14 @@ def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
 def group_spread(groups: QueryGroups, store: PatchStore) -> Floats:
     """Mean squared distance of a group's members to their center, per value.
 
-    With the store of the reference images it is the spread of the true details; with a model's
-    outputs for the same images it is the spread of the model's answers to LR patches that look
-    alike. (They differ between members because a model sees more than the patch.)
+    With the store of the reference images it is the spread of the ground-truth details; with a
+    model's outputs for the same images it is the spread of the model's outputs for LR patches that
+    look alike. (They differ between members because a model sees more than the patch.)
 
     Parameters
     ----------
     groups
-        Groups, found on the true images.
+        Groups, found on the ground-truth images.
     store
         The reference images, or a model's outputs for them.
 
@@ -94,21 +94,21 @@ def residual_entropy(
     method: str = "gaussian",
     seed: int = 0,
 ) -> Floats:
-    """Entropy of the true detail given what a model's features say of a patch.
+    """Entropy of the ground-truth detail given a model's features of a patch.
 
-    Potential-HR groups are formed anew: the ``k`` patches (of other images) whose *features* are
+    Potential-HR groups are formed again: the ``k`` patches (of other images) whose *features* are
     nearest, instead of those whose LR patches are. The features of ``neighborhood`` × ``
     neighborhood`` LR pixels around the middle of a patch are reduced to ``dim`` principal
-    components of unit variance. The lower the entropy of the true details in such groups, the more
-    a model's features tell about them. This test is ours; the paper's abstract only claims that
-    DECLoss "reduces the variance of the potential high-resolution distribution".
+    components of unit variance. The lower the entropy of the ground-truth details in such groups,
+    the more the features of a model predict them. This test is ours; the paper's abstract only
+    claims that DECLoss "reduces the variance of the potential high-resolution distribution".
 
     Parameters
     ----------
     groups
         Groups of a data set that is its own reference (leave-image-out).
     feature_maps
-        One (h, w, F) array an image of the store: a feature vector for each LR pixel.
+        One (h, w, F) array per image of the store: a feature vector for each LR pixel.
     dim
         Principal components of the features.
     neighborhood
@@ -116,7 +116,7 @@ def residual_entropy(
     method
         Entropy estimator.
     seed
-        Seed of the sample that principal components are found on.
+        Seed of the sample that principal components are computed from.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def residual_entropy(
     Raises
     ------
     ConfigError
-        If the groups have another reference set, or a map has another size than its image.
+        If the groups have another reference set, or a map differs in size from its image.
     """
     run, patches = groups.run, groups.reference.patches[:]
     if not run.same_reference:

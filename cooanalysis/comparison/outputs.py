@@ -1,4 +1,4 @@
-"""Model outputs in the place of the true images."""
+"""Model outputs in place of the ground-truth images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cooanalysis.errors import ModelError
 def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> PatchStore:
     """A store whose HR images are a model's outputs, and whose details are those of the outputs.
 
-    Every measure of true patches then also measures the model's, with the same coordinates.
+    Every measure of ground-truth patches can then also be computed for the model's patches.
 
     Parameters
     ----------
     store
-        The true images.
+        The store of the ground-truth images.
     outputs
         One uint8 image for each image of the store, in its order and size: (H, W, 3) color or
         (H, W) gray, turned into luma for a luma store, or (H, W, C) as the store's own images are
@@ -42,8 +42,8 @@ def with_outputs(store: PatchStore, outputs: Sequence[NDArray[np.uint8]]) -> Pat
         wanted = store.hr_image(number).shape
         if output.shape[:2] != wanted[:2]:
             raise ModelError(
-                f"the output for {name!r} is {output.shape[1]}x{output.shape[0]} pixels; the true "
-                f"image is {wanted[1]}x{wanted[0]}"
+                f"the output for {name!r} is {output.shape[1]}x{output.shape[0]} pixels; the "
+                f"ground-truth image is {wanted[1]}x{wanted[0]}"
             )
         if output.shape != wanted:
             if store.channels == 1:

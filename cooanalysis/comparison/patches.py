@@ -1,4 +1,4 @@
-"""What every model does with every query patch: collapse, manifold, error."""
+"""Measures of every model for every query patch: collapse, manifold, error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cooanalysis.runtime.notices import Notice
 from cooanalysis.runtime.run_directory import Arrays
 
 AUC_SPACES = ("subbands", "sparsity")
-"""Feature spaces that the two-sample test sees, side by side."""
+"""Feature spaces whose features the two-sample test uses together."""
 AUC_QUERIES = 2500
 
 Image = NDArray[np.uint8]
@@ -33,16 +33,16 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class CleanPatches:
-    """Clean reference patches in each feature space, and how far the true query patches lie.
+    """Clean reference patches in each feature space, and the distances of the clean query patches.
 
     Attributes
     ----------
     manifolds
         By name of the feature space.
     distance
-        (q,) by name: distance of the true patches.
+        (q,) by name: distance of the ground-truth patches.
     missing
-        Why a space was left out, by name.
+        Reasons why spaces were left out, by name.
     """
 
     groups: QueryGroups
@@ -87,7 +87,7 @@ class CleanPatches:
 def measure_patches(
     clean: CleanPatches, maps: Sequence[QueryGroups], name: str, outputs: Sequence[Image]
 ) -> Arrays:
-    """Everything about one model's patches.
+    """All measures of one model's patches.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def measure_patches(
     maps
         Groups of all patches of single images.
     name
-        Of the model, for checkpoints.
+        Name of the model, for checkpoints.
     outputs
         Its outputs, see :func:`cooanalysis.comparison.with_outputs`.
 

@@ -29,14 +29,14 @@ PERMUTATIONS = 9999
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that is compared: ``transform(sum(numerator) / sum(denominator))``.
+    """A quantity to compare: ``transform(sum(numerator) / sum(denominator))``.
 
     Attributes
     ----------
     name, title, unit
         Key, title in tables, unit (empty for none).
     direction
-        Which is better: lower, higher, or as near to 1 as can be.
+        Which is better: lower, higher, or as close to 1 as possible.
     level
         ``image``: columns of ``models``; ``patch``: columns of ``patches``.
     numerator, denominator
@@ -80,7 +80,7 @@ def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure
     found += [
         Measure("collapse_index", "collapse index", "", "lower", "patch", "model_center",
                 "truth_center", lambda ratio: 1.0 - ratio),
-        Measure("detail_energy", "detail energy", "truth = 1", "one", "patch",
+        Measure("detail_energy", "detail energy", "ground truth = 1", "one", "patch",
                 "model_energy", "truth_energy"),
         *(
             Measure(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one",
@@ -89,8 +89,8 @@ def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure
         ),
         Measure("center_distance", "distance to the center", "contrast units", "higher", "patch",
                 "model_center", transform=np.sqrt),
-        Measure("truth_distance", "distance to the truth", "contrast units", "lower", "patch",
-                "model_truth", transform=np.sqrt),
+        Measure("truth_distance", "distance to the ground truth", "contrast units", "lower",
+                "patch", "model_truth", transform=np.sqrt),
         Measure("below_ceiling", "PSNR below the ceiling", "dB", "lower", "patch",
                 "model_error", "mmse_floor", decibels, 2),
     ]  # fmt: skip
@@ -110,19 +110,19 @@ def totals(
     Parameters
     ----------
     wanted
-        Measures.
+        The measures.
     images, patches
-        A row a model and image, and a row a model and patch; column ``model``, and ``image``. The
-        rows of every model must be in the same order.
+        One row per model and image, and one row per model and patch; columns ``model`` and
+        ``image``. The rows of every model must be in the same order.
     baseline
         Name of a model.
     seed
-        Of bootstrap and permutations.
+        Seed of bootstrap and permutations.
 
     Returns
     -------
     pandas.DataFrame
-        A row a model and measure: ``model``, ``measure``, ``value``, ``ci_low``, ``ci_high``;
+        One row per model and measure: ``model``, ``measure``, ``value``, ``ci_low``, ``ci_high``;
         ``difference``, ``difference_low``, ``difference_high``, ``p`` and ``p_adjusted``, which are
         NaN for the baseline and where a value is not finite.
     """
@@ -170,7 +170,7 @@ def strata(
     Returns
     -------
     pandas.DataFrame
-        A row a model, stratum (1 is the lowest entropy) and measure: ``model``, ``stratum``,
+        One row per model, stratum (1 is the lowest entropy) and measure: ``model``, ``stratum``,
         ``entropy_low``, ``entropy_high``, ``measure``, ``value``, ``ci_low``, ``ci_high``, ``n``.
     """
     rows = []
@@ -229,7 +229,7 @@ def _resampled(
 ) -> tuple[float, Floats]:
     value, resamples = bootstrap.resampled_ratio(*measure.sums(rows))
     if not np.isfinite(value) and np.isposinf(rows[measure.numerator]).all():
-        value = float("inf")  # PSNR of the truth itself
+        value = float("inf")  # PSNR of the ground truth itself
     with np.errstate(invalid="ignore"):
         return float(measure.transform(value)), np.asarray(measure.transform(resamples))
 
@@ -237,7 +237,7 @@ def _resampled(
 def _both(
     measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame
 ) -> list[tuple[Floats, Floats]]:
-    """The sums of two models, NaN in both where either is not finite: what pairs must share."""
+    """The sums of two models, NaN in both where either is not finite, so that pairs match."""
     found = [measure.sums(frame) for frame in (rows, baseline)]
     shared = np.logical_and.reduce([np.isfinite(part) for sums in found for part in sums])
     return [(np.where(shared, t, np.nan), np.where(shared, b, np.nan)) for t, b in found]
@@ -260,7 +260,7 @@ def _paired(
 def _paired_p(
     measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame, image: NDArray[np.intp], seed: int
 ) -> float:
-    """Probability of so large a difference if each image's two values could be swapped."""
+    """Two-sided p-value of the sign-flip permutation test over images."""
     from scipy.stats import permutation_test
 
     # The denominators are the same for both models, so their sums need not be resampled.

@@ -1,4 +1,4 @@
-"""What the numbers say about a model, in two lines, and no more than their intervals support."""
+"""A verdict on a model in two sentences, claiming no more than the intervals support."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ CLEAN_TOLERANCE = 0.05
 """A manifold ratio within this of 1 counts as that of clean images."""
 LEVEL = 0.05
 ENERGY_WIDTH, RATIO_WIDTH = 0.5, 0.25
-"""Intervals wider than this do not show that two numbers are equal, even where they hold both."""
+"""Intervals wider than this do not show that two numbers are equal, even if they contain both."""
 
 
 def verdict(
     model: str, totals: pd.DataFrame, measures: Sequence[Measure], *, baseline: str, lead: str
 ) -> list[str]:
-    """Two sentences: what the model does by itself, and what it does against the baseline.
+    """Two sentences: one about the model itself, one that compares it with the baseline.
 
     Parameters
     ----------
     model
-        Its name.
+        Name of the model.
     totals
         See :func:`cooanalysis.comparison.statistics.totals`.
     measures
@@ -45,7 +45,9 @@ def verdict(
 
 def _alone(rows: Rows, lead: str) -> str:
     energy, collapse = rows["detail_energy"], rows["collapse_index"]
-    numbers = f"collapse index {_number(collapse)}, detail energy {_number(energy)} of the truth's"
+    numbers = (
+        f"collapse index {_number(collapse)}, detail energy {_number(energy)} of the ground truth's"
+    )
     if lead not in rows:
         return f"{_amount(energy)}: {numbers}; the manifold ratio could not be measured."
     ratio = rows[lead]
@@ -62,17 +64,17 @@ def _amount(energy: Row) -> str:
     if not np.isfinite([energy["ci_low"], energy["ci_high"]]).all():
         return "Too few images to say whether it over-smooths"
     if energy["ci_high"] < 1.0:
-        return "Over-smooths: less detail than the truth"
+        return "Over-smooths: less detail than the ground truth"
     if energy["ci_low"] > 1.0:
-        return "Does not over-smooth: more detail than the truth"
+        return "Does not over-smooth: more detail than the ground truth"
     if not _narrow(energy, ENERGY_WIDTH):
         return "Too few images to say whether it over-smooths"
-    return "As much detail as the truth"
+    return "As much detail as the ground truth"
 
 
 def _against(rows: Rows, measures: Sequence[Measure], model: str, baseline: str, lead: str) -> str:
     if model == baseline:
-        return "It is the baseline of the others."
+        return "It is the baseline for the others."
     better: list[str] = []
     worse: list[str] = []
     for measure in measures:
@@ -85,26 +87,26 @@ def _against(rows: Rows, measures: Sequence[Measure], model: str, baseline: str,
         return f"No measure differs from {baseline} beyond chance."
     sides = (("better", better), ("worse", worse))
     text = "; ".join(f"{side} in {', '.join(found)}" for side, found in sides if found)
-    text = f"Against {baseline}: {text}."
+    text = f"Compared with {baseline}: {text}."
     collapse = rows["collapse_index"]
     if lead in rows:
         ratio = rows[lead]
         if _significant(collapse) and collapse["difference"] < 0 and _farther(ratio):
             text += (
                 " It leaves the center, but away from clean images: what it adds is noise or "
-                "artifacts, not the detail that was missing."
+                "artifacts, not the missing detail."
             )
     return text
 
 
 def _judges(measure: Measure, lead: str) -> bool:
-    # Other feature spaces may call noise clean, and the distance to the center says what the
+    # Other feature spaces may rate noise as clean, and the distance to the center says what the
     # collapse index says.
     return measure.name == lead or not measure.name.startswith(("manifold_", "center_distance"))
 
 
 def _change(row: Row, measure: Measure) -> int:
-    """1 better, -1 worse, 0 not beyond chance."""
+    """1 if better, -1 if worse, 0 if not beyond chance."""
     if not _significant(row):
         return 0
     difference = row["difference"]
@@ -124,7 +126,7 @@ def _significant(row: Row) -> bool:
 
 
 def _farther(ratio: Row) -> bool:
-    """Whether a model is farther from clean images than the baseline; to warn, less suffices."""
+    """Whether a model is farther from clean images than the baseline, by the interval alone."""
     before = ratio["value"] - ratio["difference"]
     differs = ratio["difference_low"] > 0 or ratio["difference_high"] < 0
     return bool(differs and abs(ratio["value"] - 1.0) > abs(before - 1.0))

@@ -1,6 +1,6 @@
 """Data sets, image files, and the low-resolution images made from them.
 
-Data flows from :func:`resolve` (which images?) over :func:`iter_pairs` (their arrays) to the patch
+Data flows from :func:`resolve` (which images?) via :func:`iter_pairs` (their arrays) to the patch
 store. To add a data set, write a file in :mod:`cooanalysis.data.catalog` with its
 :class:`DatasetSpec` and one line in :data:`DATASETS`, or see :func:`register_dataset`.
 """

@@ -1,8 +1,8 @@
 """From the name of a data set, or a folder, to the list of its images.
 
-A name is looked for below the *data roots*: the folder the caller names, then the environment
-variable ``COO_DATA_HOME``, then the user's cache (or ``COO_CACHE_HOME``). What is nowhere is
-downloaded into the first of them, if a download with a known checksum exists.
+A name is looked up under the *data roots*: the folder the caller names, then the environment
+variable ``COO_DATA_HOME``, then the user's cache (or ``COO_CACHE_HOME``). What none of them holds
+is downloaded into the first of them, if a download with a known checksum exists.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Dataset:
     name : str
         The registered name, or the name of the folder.
     title : str
-        What tables and figures call it.
+        Its name in tables and figures.
     root : Path or None
-        Its folder; ``None`` for the sample set, whose files lie in installed packages.
+        Its folder; ``None`` for the sample set, whose files are in installed packages.
     scale : int
         The scale the low-resolution images belong to.
     pairs : tuple of ImagePair
@@ -70,15 +70,15 @@ def resolve(
     Parameters
     ----------
     name_or_folder : str or Path
-        A name of :data:`~cooanalysis.data.registry.DATASETS` in any case, or a folder. What has a
-        path separator is always a folder; a name that is not registered is taken as a folder of the
-        working directory, then as one below the data roots.
+        A name in :data:`~cooanalysis.data.registry.DATASETS` in any case, or a folder. Text with a
+        path separator is always a folder; a name that is not registered is taken as a folder in the
+        working directory, then as one under the data roots.
     scale : int
         The scale whose low-resolution images are wanted, at least 1.
     data_root : str or Path, optional
         Where to look first, and where to put downloads.
     download : bool
-        Whether a data set that is nowhere may be downloaded.
+        Whether a data set that is not on disk may be downloaded.
     progress : bool
         Whether a download draws a progress bar (on standard error).
     note : callable, optional
@@ -109,8 +109,8 @@ def resolve(
     -----
     Low-resolution images are downloaded only together with the high-resolution ones. Where the
     latter are on disk and the former are not, they are made by
-    :func:`~cooanalysis.data.degradation.downsample`, which gives the same levels but for the
-    outermost pixels of some archives.
+    :func:`~cooanalysis.data.degradation.downsample`, which gives the same 8-bit values except for
+    the outermost pixels of some archives.
     """
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise ConfigError(f"scale must be a whole number of at least 1, not {scale!r}")
@@ -132,7 +132,7 @@ def resolve(
     except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, no such ~user
         reason = getattr(error, "strerror", None) or str(error)
         raise DatasetNotFoundError(
-            f"{text[:100]!r} cannot be looked for as a folder ({reason}); check the path"
+            f"{text[:100]!r} cannot be opened as a folder ({reason}); check the path"
         ) from error
     name = folder.resolve().name
     return Dataset(name=name, title=name, root=folder, scale=scale, pairs=pairs)
@@ -144,12 +144,12 @@ def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
     Parameters
     ----------
     data_root : str or Path, optional
-        The caller's own, which comes first.
+        The caller's own folder, which comes first.
 
     Returns
     -------
     tuple of Path
-        `data_root`, the value of ``COO_DATA_HOME``, the user's cache folder; without repetition.
+        `data_root`, the value of ``COO_DATA_HOME``, the user's cache folder; without duplicates.
         They need not exist.
     """
     candidates = [data_root, os.environ.get(DATA_HOME_VARIABLE)]
@@ -158,7 +158,7 @@ def data_roots(data_root: str | Path | None = None) -> tuple[Path, ...]:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be made again: ``COO_CACHE_HOME``, else the user's cache."""
+    """The folder for files that can be regenerated: ``COO_CACHE_HOME``, else the user's cache."""
     if home := os.environ.get(CACHE_HOME_VARIABLE):
         return _expanded(home)
     import pooch  # only here: it is slow to import, and only names of data sets need it
@@ -170,7 +170,7 @@ def _expanded(folder: str | Path) -> Path:
     try:
         return Path(folder).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"{folder}: {error}; give the whole path") from error
+        raise ConfigError(f"{folder}: {error}; give the full path") from error
 
 
 def _is_path(text: str) -> bool:
@@ -261,7 +261,7 @@ def _how_to_get(spec: DatasetSpec, roots: tuple[Path, ...]) -> str:
 def _find_folder(text: str, roots: tuple[Path, ...]) -> Path:
     folder = Path(text).expanduser()
     if folder.is_dir() or _is_path(text):
-        return folder  # what is wrong with a path, find_pairs says
+        return folder  # find_pairs reports what is wrong with a path
     for root in roots:
         if root.is_dir() and (below := child_folder(root, text)) is not None:
             return below

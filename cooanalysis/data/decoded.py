@@ -1,9 +1,9 @@
 """Decoded images kept in files, for data sets that do not fit into memory.
 
 Decoding a data set and interpolating its LR images takes minutes when it is large, and the arrays
-take gigabytes. So they are written once, to a folder of the user's cache that is named after
-everything that decides their content, and mapped into memory by every later run. A folder
-appears by a rename, complete or not at all; while one process writes it others wait. Every image
+take gigabytes. So they are written once, to a folder in the user's cache that is named after
+everything that determines their content, and mapped into memory by every later run. A folder
+appears by a rename, complete or not at all; while one process writes it, others wait. Every image
 has a checksum, which is verified whenever a folder is opened.
 """
 
@@ -45,7 +45,7 @@ _MANIFEST = "decoded.json"
 _CHUNK = 2**24
 
 Piece = tuple[tuple[int, int, int], ...]
-"""Where an image lies in each file: (start, bytes, CRC-32)."""
+"""Position of an image in each file: (start, bytes, CRC-32)."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class MappedFiles:
     digest
         Hash of the images' names and contents: equal on machines that see the same.
     folder
-        Where the files lie.
+        The folder of the files.
     pieces
-        Where each image lies, by the start of its LR levels.
+        The position of each image, keyed by the start of its LR values.
     budget
-        Beyond what pages are given back; None for never.
+        The budget beyond which pages are released; None for never.
     """
 
     maps: tuple[mmap.mmap, ...]
@@ -73,7 +73,7 @@ class MappedFiles:
     budget: MemoryBudget | None
 
     def keep(self) -> None:
-        """Give pages back if the budget is nearly used up."""
+        """Release pages if the budget is nearly used up."""
         if self.budget is not None:
             self.budget.keep(self)
 
@@ -83,23 +83,23 @@ class MappedFiles:
         Raises
         ------
         CacheError
-            If one is not as it was written.
+            If one differs from what was written.
         """
         if not _sound(self.folder, (self.pieces[start] for start in lr_starts)):
             raise CacheError(
                 f"the decoded images in {self.folder} are damaged; remove that folder, and they "
-                "are made again"
+                "will be made again"
             )
 
     def release(self) -> None:
-        """Give the pages back to the system; they are read again when they are needed."""
+        """Release the pages to the system; they are read again when they are needed."""
         if hasattr(mmap, "MADV_DONTNEED"):
             for each in self.maps:
                 each.madvise(mmap.MADV_DONTNEED)
 
 
 def decoded_bytes(dataset: Dataset, color: Color) -> int:
-    """Size of a data set's decoded images, by the headers of its files."""
+    """Size of a data set's decoded images in bytes, from the headers of its files."""
     channels = 1 if color == "y" else 3
     return int(header_pixels(dataset) * channels * (3 + 1 / dataset.scale**2))
 
@@ -114,7 +114,7 @@ def open_decoded(
     check: bool = True,
     budget: MemoryBudget | None = None,
 ) -> tuple[PatchStore, list[SkippedImage]]:
-    """Map the decoded images of a data set, writing them first where they are not there.
+    """Map the decoded images of a data set, writing them first where they are missing.
 
     Parameters
     ----------
@@ -123,22 +123,22 @@ def open_decoded(
     color
         ``"y"`` or ``"rgb"``.
     width
-        LR patch width in LR pixels that the store is opened for.
+        LR patch width, in LR pixels, of the store.
     on_image
         Called with the number of images that are ready.
     folder
-        Where decoded data sets lie; by default ``decoded`` below the user's cache, or below
-        the environment variable ``COO_CACHE_HOME``.
+        Folder of decoded data sets; by default ``decoded`` in the user's cache, or in
+        ``COO_CACHE_HOME`` where that environment variable is set.
     check
-        Check all contents now, and make damaged files again. Without it only sizes are looked at,
+        Check all contents now, and make damaged files again. Without it only sizes are checked,
         and :meth:`MappedFiles.verify` checks the images that matter.
     budget
-        How much memory the process may use: gathers keep to it.
+        How much memory the process may use; gathering patches respects it.
 
     Returns
     -------
     tuple
-        The store, all images included that could be decoded, and those that could not.
+        The store of all images that could be decoded, and those that could not.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def open_decoded(
             raise
         raise CacheError(
             f"cannot keep the decoded images of {dataset.name!r} in {base}: {error}; set "
-            "COO_CACHE_HOME to a folder with room, or use a larger --memory"
+            "COO_CACHE_HOME to a folder with enough space, or use a larger --memory"
         ) from error
 
 
@@ -190,7 +190,7 @@ def _write(dataset: Dataset, color: Color, target: Path, on_image: Callable[[int
         raise CacheError(
             f"the decoded images of {dataset.name!r} need {needed / 2**30:.1f} GiB in "
             f"{target.parent}, where {free / 2**30:.1f} GiB are free; set COO_CACHE_HOME to a "
-            "folder with room, or use a larger --memory"
+            "folder with enough space, or use a larger --memory"
         )
     building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -250,7 +250,7 @@ def _append(pair: LoadedPair, files: dict[str, Any]) -> dict[str, Any]:
 
 
 def _intact(target: Path, check: bool) -> dict[str, Any] | None:
-    """The manifest, if all files are as they were written (or at least as long)."""
+    """The manifest, if all files are as they were written (or at least long enough)."""
     try:
         manifest: dict[str, Any] = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
         pieces = _pieces(manifest)
@@ -266,7 +266,7 @@ def _intact(target: Path, check: bool) -> dict[str, Any] | None:
 
 
 def _pieces(manifest: dict[str, Any]) -> list[Piece]:
-    """Where each image lies."""
+    """Position of each image in the files."""
     ends = dict.fromkeys(ARRAYS, 0)
     found = []
     for image in manifest["images"]:
@@ -318,7 +318,7 @@ def _mapped(
     maps = []
     for name, kind in ARRAYS.items():
         with (target / f"{name}.bin").open("rb") as file:
-            # A private mapping is writable, as compiled kernels want it, and never written back.
+            # A private mapping is writable, as compiled kernels require, and never written back.
             opened = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         maps.append(opened)
         arrays[name] = np.frombuffer(opened, dtype=kind)

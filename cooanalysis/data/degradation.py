@@ -1,7 +1,7 @@
 """The bicubic down- and upsampling of the super-resolution literature.
 
 Benchmarks make their low-resolution images with MATLAB's ``imresize(image, 1/scale, 'bicubic')``:
-the cubic kernel of Keys with a = -0.5, stretched by the scale when shrinking (antialiasing), and
+the cubic kernel of Keys with a = -0.5, stretched by the scale when downsampling (antialiasing), and
 the image continued symmetrically beyond its border. Pillow's bicubic filter is the same kernel, but
 cuts it off at the border; padding the image symmetrically first makes the two agree.
 
@@ -28,7 +28,7 @@ _SUPPORT = 2
 
 
 def modcrop(image: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
-    """Cut rows at the bottom and columns at the right until both sizes are multiples of `scale`.
+    """Crop at the bottom and right until height and width are multiples of `scale`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def modcrop(image: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     ConfigError
         `scale` is not a positive whole number.
     ImageError
-        `image` is no image, or smaller than `scale` in height or width.
+        `image` is not an image, or is smaller than `scale` in height or width.
     """
     _check(image, scale)
     height, width = image.shape[:2]
@@ -57,12 +57,12 @@ def modcrop(image: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
 
 
 def downsample(image: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint8]:
-    """Shrink an image as MATLAB's ``imresize(modcrop(image), 1/scale, 'bicubic')`` does.
+    """Downsample an image as MATLAB's ``imresize(modcrop(image), 1/scale, 'bicubic')`` does.
 
     Parameters
     ----------
     image : numpy.ndarray
-        ``(H, W)`` or ``(H, W, C)``, ``uint8``, levels 0..255. Cropped by :func:`modcrop` first.
+        ``(H, W)`` or ``(H, W, C)``, ``uint8``, 0..255. Cropped by :func:`modcrop` first.
     scale : int
         At least 1; 1 returns a copy.
 
@@ -76,13 +76,13 @@ def downsample(image: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint8
     ConfigError
         `scale` is not a positive whole number.
     ImageError
-        `image` is not ``uint8``, is no image, or is smaller than `scale` in height or width.
+        `image` is not ``uint8``, is not an image, or is smaller than `scale` in height or width.
 
     Notes
     -----
-    Columns are filtered before rows and the result in between is rounded to levels, in MATLAB's
+    Columns are filtered before rows and the intermediate result is rounded to 8 bits, in MATLAB's
     order. On the widespread Set5, Set14 and BSD100 archives (``image_SRF_2`` to ``image_SRF_4``,
-    low-resolution images made by MATLAB) the result is equal bit by bit, but for their outermost
+    low-resolution images made by MATLAB) the result is equal bit by bit, except for their outermost
     pixels: those archives were made when ``imresize`` still repeated the last row and column beyond
     the border, where MATLAB today, and this function, mirror the image.
     """
@@ -94,7 +94,7 @@ def downsample(image: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint8
         return np.array(image)
     height, width = image.shape[:2]
     padding = _SUPPORT * scale
-    # Pillow filters along the width first, MATLAB along the height: hand over the transpose.
+    # Pillow filters along the width first, MATLAB along the height: pass the transpose.
     padded = np.ascontiguousarray(_pad(image, padding).swapaxes(0, 1))
     box = (padding, padding, padding + height, padding + width)
     planes = [
@@ -109,7 +109,7 @@ def downsample(image: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint8
 
 
 def upsample(image: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float32]:
-    """Enlarge an image with bicubic interpolation: U(x), what every detail is measured against.
+    """Enlarge an image with bicubic interpolation: U(x), which details are relative to.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def upsample(image: npt.NDArray[Any], scale: int) -> npt.NDArray[np.float32]:
     ConfigError
         `scale` is not a positive whole number.
     ImageError
-        `image` is no image.
+        `image` is not an image.
     """
     image = np.asarray(image, dtype=np.float32)
     _check(image, scale)

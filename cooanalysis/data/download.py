@@ -1,9 +1,9 @@
-"""Downloading archives that resume, and unpacking them without trusting them.
+"""Resumable downloads of archives, and unpacking them without trusting them.
 
-A download goes to ``<data root>/.downloads/<file>.part``; when it breaks off, or the user presses
-Ctrl-C, the part stays and the next call goes on where it ended. The checksum decides in the end.
-Unpacking happens in a hidden folder beside the destination, whose content is then renamed into
-place, so that nobody ever sees half of a data set.
+A download goes to ``<data root>/.downloads/<file>.part``; when it is interrupted, or the user
+presses Ctrl-C, the part stays and the next call resumes there. The checksum decides in the end.
+Unpacking happens in a hidden folder next to the destination, whose content is then renamed into
+place, so that half of a data set is never visible.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ __all__ = ["ResumingDownloader", "fetch", "fetch_and_unpack", "unpack"]
 #: Seconds to wait for a connection, and for the next bytes of a running transfer.
 TIMEOUT = (5.0, 30.0)
 
-# What is lost at most when a transfer breaks off: a block arrives whole or not at all.
+# The most that is lost when a transfer is interrupted: a block arrives whole or not at all.
 _BLOCK = 1 << 16
 
-# How often a broken transfer is taken up again by itself, as long as each try brought new bytes.
+# How often a broken transfer is resumed automatically, as long as each attempt brought new bytes.
 _MAX_RESUMPTIONS = 5
 
-# Photographs barely compress: an archive that grows more than this is not what it says it is.
+# Photographs barely compress: an archive that grows more than this is not what it claims to be.
 _MAX_GROWTH = 4
 _MAX_MEMBERS = 200_000
 
@@ -53,7 +53,7 @@ _COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 
-# What is wrong with the disk and not with the archive.
+# Errors of the disk, not of the archive.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 _CONTENT_RANGE = re.compile(
@@ -100,7 +100,7 @@ def fetch_and_unpack(archive: Archive, data_root: str | Path, *, progress: bool 
 
 
 def fetch(archive: Archive, folder: str | Path, *, progress: bool = True) -> Path:
-    """Download one file, going on with an earlier attempt, and check it.
+    """Download one file, resuming an earlier attempt, and check it.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ def fetch(archive: Archive, folder: str | Path, *, progress: bool = True) -> Pat
     Returns
     -------
     Path
-        ``folder / archive.filename``, whose checksum is right.
+        ``folder / archive.filename``, whose checksum is correct.
 
     Raises
     ------
     DownloadError
-        The server cannot be reached, refuses, or sends something else than the checksum says; or
-        the disk is too small. After a wrong checksum nothing is kept.
+        The server cannot be reached, refuses, or sends content that does not match the checksum; or
+        the disk is full. After a wrong checksum nothing is kept.
     """
     import pooch  # requests and pooch are only imported for a download: they are slow to import
 
@@ -138,20 +138,20 @@ def fetch(archive: Archive, folder: str | Path, *, progress: bool = True) -> Pat
     except ValueError as error:  # what pooch raises for a wrong checksum, after removing the file
         raise DownloadError(
             f"the checksum of {archive.url} is not {archive.checksum}: the file was changed or "
-            "damaged on its way, and has been removed; try again"
+            "damaged in transit, and has been removed; try again"
         ) from error
     return Path(path)
 
 
 @dataclass(frozen=True)
 class ResumingDownloader:
-    """A downloader for :func:`pooch.retrieve` that keeps its part and takes it up again.
+    """A downloader for :func:`pooch.retrieve` that keeps a partial file and resumes it.
 
     Attributes
     ----------
     part : Path
-        Where the unfinished file lies; what the server called that version of the file (its ETag
-        or date) stands beside it in ``<part>.version``.
+        Path of the unfinished file; the server's identifier of that version of the file (its ETag
+        or date) is next to it in ``<part>.version``.
     progress : bool
         Draw a progress bar on standard error.
     """
@@ -165,8 +165,8 @@ class ResumingDownloader:
         Raises
         ------
         DownloadError
-            The server cannot be reached or refuses, the transfer broke off, or the disk is too
-            small. The part stays.
+            The server cannot be reached or refuses, the transfer was interrupted, or the disk is
+            full. The partial file stays.
         """
         import requests
 
@@ -181,7 +181,7 @@ class ResumingDownloader:
             except requests.RequestException as error:
                 after = _size(self.part)
                 if after <= before or attempt == _MAX_RESUMPTIONS:
-                    kept = f"; {after} bytes are kept and the next try goes on there"
+                    kept = f"; {after} bytes are kept and the next attempt resumes there"
                     raise DownloadError(
                         f"cannot download {url} ({_reason(error)}){kept if after else ''}"
                     ) from error
@@ -193,7 +193,7 @@ class ResumingDownloader:
         return self.part.with_name(f"{self.part.name}.version")
 
     def _transfer(self, url: str) -> None:
-        """Ask for what is missing and append it to the part."""
+        """Request what is missing and append it to the partial file."""
         import requests
 
         have = _size(self.part)
@@ -210,9 +210,9 @@ class ResumingDownloader:
             if response.status_code == 206:
                 if start != have:
                     self._forget()
-                    raise requests.ConnectionError("the server sent another range than asked for")
+                    raise requests.ConnectionError("the server sent a different range")
             else:
-                # A first transfer, a server without ranges, or a file that changed meanwhile.
+                # A first transfer, a server without ranges, or a file that has changed.
                 have, total = 0, _content_length(response)
             if total is not None:
                 self._check_space(total - have)
@@ -261,14 +261,14 @@ class ResumingDownloader:
 
 
 def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
-    """Unpack a zip or tar file, refusing whatever could write elsewhere or fill the disk.
+    """Unpack a zip or tar file, refusing anything that could write elsewhere or fill the disk.
 
     Parameters
     ----------
     archive : str or Path
         A ``.zip`` or ``.tar`` file (compressed or not), recognized by its content.
     folder : str or Path
-        An existing folder; new files and folders appear in it, each at once. A file that is
+        An existing folder; new files and folders appear in it, each in one step. A file that is
         already there is replaced, a folder is merged with the one in the archive.
     max_bytes : int
         The most that the content may take on disk.
@@ -277,7 +277,7 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
     ------
     DownloadError
         The archive is damaged or encrypted, holds an absolute path, a path with ``..``, a link or a
-        device, or is larger than `max_bytes` when unpacked. Then nothing of it is kept.
+        device, or is larger than `max_bytes` when unpacked. Nothing is kept then.
     """
     archive, folder = Path(archive), Path(folder)
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as temporary:
@@ -286,7 +286,7 @@ def unpack(archive: str | Path, folder: str | Path, *, max_bytes: int) -> None:
             _unpack_members(archive, staging, max_bytes)
         except DownloadError:
             raise
-        except Exception as error:  # a damaged or hostile archive fails in nearly any way
+        except Exception as error:  # a damaged or hostile archive can raise almost anything
             if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
                 raise
             raise DownloadError(
@@ -306,7 +306,7 @@ def _unpack_members(archive: Path, staging: Path, max_bytes: int) -> None:
         target = staging.joinpath(*_safe_parts(name, archive))
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "wb") as file:
-            # The sizes in the archive's own directory may lie: count what really comes out.
+            # The sizes in the archive's own directory may lie: count what is actually unpacked.
             while block := source.read(_BLOCK):
                 left -= len(block)
                 if left < 0:
@@ -329,7 +329,7 @@ def _zip_members(archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]
 
 
 def _tar_members(archive: Path, max_bytes: int) -> Iterator[tuple[str, IO[bytes]]]:
-    # As a stream behind a counter: headers, and what is skipped, can be bombs as well as files.
+    # A stream with a counter: headers and skipped members can be bombs as well as files.
     with _decompressed(archive) as plain:
         counted: Any = _Counted(plain, 2 * max_bytes + (1 << 24), archive)
         with tarfile.open(fileobj=counted, mode="r|") as file:
@@ -358,7 +358,7 @@ def _decompressed(archive: Path) -> IO[bytes]:
 
 
 class _Counted:
-    """A stream that ends in an error after so many bytes."""
+    """A stream that raises an error after ``limit`` bytes."""
 
     def __init__(self, file: IO[bytes], limit: int, archive: Path) -> None:
         self._file, self._left, self._archive = file, limit, archive
@@ -374,7 +374,7 @@ class _Counted:
 def _safe_parts(name: str, archive: Path) -> tuple[str, ...]:
     """The parts of a member's path, which cannot lead out of the folder it is unpacked into."""
     path = PurePosixPath(name.replace("\\", "/"))
-    # A colon is a drive or a stream on Windows; no data set of ours needs one.
+    # A colon is a drive or a stream on Windows; none of our data sets needs one.
     if path.is_absolute() or ".." in path.parts or any(c in name for c in ":\0"):
         raise DownloadError(f"{archive} holds the unsafe path {name!r}; refused")
     return path.parts
@@ -391,7 +391,7 @@ def _move_into(source: Path, destination: Path) -> None:
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Silence pooch's notes about hashes and places; its warnings still come through."""
+    """Silence pooch's messages about hashes and paths; its warnings still come through."""
     import logging
 
     import pooch
@@ -411,12 +411,12 @@ def _size(path: Path) -> int:
 
 def _content_length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "")
-    # "²" is a digit, too, and a number of five thousand digits is none to Python.
+    # "²" is a digit, too, and Python refuses to parse a number of five thousand digits.
     return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
 
 
 def _content_range(response: requests.Response) -> tuple[int | None, int | None]:
-    """First byte sent and size of the whole file, as far as the header says."""
+    """First byte sent and size of the whole file, as far as the header gives them."""
     match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
     if match is None:
         return None, None
@@ -425,7 +425,7 @@ def _content_range(response: requests.Response) -> tuple[int | None, int | None]
 
 
 def _version(response: requests.Response) -> str:
-    """What If-Range may ask for: a strong ETag, else the date, else nothing."""
+    """The value for If-Range: a strong ETag, else the date, else nothing."""
     etag = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
         return etag
@@ -433,7 +433,7 @@ def _version(response: requests.Response) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost sentence of a nested network error, which is the one that says something."""
+    """The innermost message of a nested network error, which is the informative one."""
     import requests
 
     if isinstance(error, requests.ConnectTimeout):

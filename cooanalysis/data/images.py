@@ -1,6 +1,6 @@
-"""Reading image files into arrays, and the luma that super-resolution papers measure on.
+"""Reading image files into arrays, and the luma that super-resolution papers evaluate.
 
-Nothing is converted silently: what cannot become 8-bit RGB or gray without a decision of the user
+Nothing is converted silently: what cannot become 8-bit RGB or gray without a decision by the user
 (partial transparency, CMYK, floating point, several frames, …) is refused with an
 :class:`~cooanalysis.errors.ImageError` that names the file and the reason.
 """
@@ -30,7 +30,7 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 )
 
-# What Pillow calls a mode, and what the user should hear when we refuse it.
+# Pillow's name of a mode, and the reason that the user reads when it is refused.
 _REFUSED_MODES = {
     "1": "it has 1 bit per pixel (black and white)",
     "F": "it holds floating-point values, whose range is unknown",
@@ -50,7 +50,7 @@ _SIXTEEN_TO_EIGHT = 257
 
 
 def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
-    """Read one image file as 8-bit gray or RGB levels.
+    """Read one image file as 8-bit gray or RGB values.
 
     Parameters
     ----------
@@ -60,20 +60,20 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     Returns
     -------
     numpy.ndarray
-        ``(H, W)`` for gray files, ``(H, W, 3)`` RGB otherwise, ``uint8``, levels 0..255. The EXIF
+        ``(H, W)`` for gray files, ``(H, W, 3)`` RGB otherwise, ``uint8``, 0..255. The EXIF
         orientation is applied, palettes are resolved to RGB, an alpha channel is dropped when it
         is opaque everywhere, and 16-bit values are divided by 257 and rounded.
 
     Raises
     ------
     ImageError
-        The file cannot be opened, is no image, is truncated or damaged, is larger than Pillow's
+        The file cannot be opened, is not an image, is truncated or damaged, is larger than Pillow's
         decompression-bomb limit, has transparent pixels, several frames, or a pixel format that
         has no unambiguous 8-bit RGB equivalent (1-bit, CMYK, Lab, HSV, float, 32-bit integers).
 
     Notes
     -----
-    Color profiles are not applied, as is the custom in super-resolution benchmarks. The second
+    Color profiles are not applied, as is customary in super-resolution benchmarks. The second
     frame of an MPO photograph (a preview or the other eye of a stereo camera) is ignored.
     """
     path = Path(path)
@@ -99,7 +99,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise ImageError(f"cannot read {path}: {reason}") from error
-    except Exception as error:  # decoders of damaged files raise nearly any class of exception
+    except Exception as error:  # decoders can raise almost anything for damaged files
         reason = f"{type(error).__name__}: {error}"
         raise ImageError(f"cannot decode {path}: the file is damaged ({reason})") from error
 
@@ -112,12 +112,12 @@ def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArr
     image : numpy.ndarray
         ``(H, W, 3)`` RGB, or ``(H, W)`` or ``(H, W, 1)`` gray (taken as R = G = B); ``uint8``.
     rounded : bool
-        Round to whole levels (halves up), as MATLAB does for 8-bit images.
+        Round to integers (halves up), as MATLAB does for 8-bit images.
 
     Returns
     -------
     numpy.ndarray
-        ``(H, W)``, ``float32``, in levels: 16 for black to 235 for white.
+        ``(H, W)``, ``float32``, on the 8-bit scale: 16 for black to 235 for white.
 
     Raises
     ------
@@ -160,17 +160,17 @@ def rgb_to_y(image: npt.NDArray[np.uint8], *, rounded: bool = True) -> npt.NDArr
 
 
 def open_quietly(path: Path) -> ImageFile.ImageFile:
-    """``Image.open`` without warnings: what is wrong with a file becomes an error, or nothing.
+    """``Image.open`` without warnings: a problem with a file becomes an error, or nothing.
 
     Pillow warns from 89 Mpixel on and raises from 179 Mpixel on. Aerial photographs are that large
-    without being an attack, so only the second limit stops us. It also warns of odd metadata.
+    without being an attack, so only the second limit applies. It also warns about odd metadata.
     """
     with _quiet():
         return Image.open(path)
 
 
 def _load(image: ImageFile.ImageFile) -> None:
-    # Metadata of a TIFF is read last, and warned of then; other formats decode in parallel.
+    # The metadata of a TIFF is read last, and may warn then; other formats decode in parallel.
     with _quiet() if image.format == "TIFF" else nullcontext():
         image.load()
 
@@ -182,14 +182,14 @@ def _turn_upright(image: Image.Image) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # Filters of warnings belong to the whole process, and images are read in several threads.
+    # Warning filters belong to the whole process, and images are read in several threads.
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse what may never end, or wait for somebody: pipes, sockets, devices."""
+    """Refuse files that may never end or that block: pipes, sockets, devices."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
@@ -202,12 +202,12 @@ def _refuse_frames(image: Image.Image, path: Path) -> None:
     if n_frames > 1 and image.format != "MPO":
         raise ImageError(
             f"cannot use {path}: it holds {n_frames} frames (an animation or a multi-page file); "
-            "save the frame you mean as a file of its own"
+            "save the frame you want as a separate file"
         )
 
 
 def _refuse_missing_rows(image: ImageFile.ImageFile, path: Path) -> None:
-    """A TIFF may announce any size and hold a few rows: Pillow leaves the others black."""
+    """Refuse a TIFF with fewer rows than its header says: Pillow leaves the others black."""
     if image.format != "TIFF":
         return
     ends = [tile[1] for tile in image.tile if tile[1] is not None]
@@ -216,7 +216,7 @@ def _refuse_missing_rows(image: ImageFile.ImageFile, path: Path) -> None:
 
 
 def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.NDArray[np.uint8]:
-    """Turn a decoded, upright image into gray or RGB levels, or refuse it by name."""
+    """Turn a decoded, upright image into 8-bit gray or RGB values, or refuse it by name."""
     if image.mode in _REFUSED_MODES:
         raise ImageError(
             f"cannot use {path}: {_REFUSED_MODES[image.mode]}; convert it to 8-bit RGB or gray"
@@ -236,9 +236,9 @@ def _to_array(image: Image.Image, image_format: str | None, path: Path) -> npt.N
     if image.mode in {"LA", "RGBA", "PA", "La", "RGBa"}:
         if image.mode not in {"LA", "RGBA"}:
             image = image.convert("LA" if image.mode == "La" else "RGBA")
-        levels = np.asarray(image)
-        _refuse_transparency(levels[:, :, -1], path)
-        colors = levels[:, :, 0] if levels.shape[2] == 2 else levels[:, :, :3]
+        values = np.asarray(image)
+        _refuse_transparency(values[:, :, -1], path)
+        colors = values[:, :, 0] if values.shape[2] == 2 else values[:, :, :3]
         return np.ascontiguousarray(colors, dtype=np.uint8)
     if image.mode in {"L", "RGB"}:
         return np.array(image, dtype=np.uint8)
@@ -268,8 +268,8 @@ def _sixteen_to_eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 # --- 16-bit color ------------------------------------------------------------------------------
 #
 # Pillow has no 16-bit color mode: it opens such files as 8-bit RGB and keeps only the high byte
-# of each value, which rounds down without saying so. Its decoders know little- and big-endian
-# source data, though. Decoding twice, once with the bytes taken for swapped, yields both bytes.
+# of each value, which silently rounds down. Its decoders know little- and big-endian
+# source data, though. Decoding twice, once as if the bytes were swapped, yields both bytes.
 
 _RAW_SIXTEEN_BIT = re.compile(r"^(RGB|RGBA|RGBX);16[BLN]$")
 

@@ -1,14 +1,14 @@
-"""Recognizing how the images of a data set lie in its folder.
+"""Recognizing how the images of a data set are arranged in its folder.
 
-Four layouts are found without being told which one it is:
+Four layouts are recognized automatically:
 
-* *archive*: ``image_SRF_4/img_001_SRF_4_HR.png`` beside ``…_LR.png``;
+* *archive*: ``image_SRF_4/img_001_SRF_4_HR.png`` next to ``…_LR.png``;
 * *DIV2K*: ``DIV2K_train_HR/0001.png`` with ``DIV2K_train_LR_bicubic/X4/0001x4.png``, also when each
   zip file was unpacked into a folder of its own;
 * *benchmark*: ``HR/baby.png`` with ``LR_bicubic/X4/babyx4.png`` (or ``GTmod12`` with ``LRbicx4``);
 * *plain*: a folder of images.
 
-Only names are looked at here; no image is opened.
+Only names are examined here; no image is opened.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["child_folder", "find_pairs"]
 _SRF_IMAGE = re.compile(r"^(?P<name>.+)_SRF_(?P<scale>\d+)_(?P<kind>HR|LR)$", re.IGNORECASE)
 _SRF_FOLDER = re.compile(r"^image_SRF_(?P<scale>\d+)$", re.IGNORECASE)
 
-# How far a folder that holds nothing but one folder is followed (a zip file in its own folder).
+# How many folders that hold nothing but one folder are followed (a zip file in its own folder).
 _MAX_NESTING = 3
 
 
@@ -58,8 +58,8 @@ def find_pairs(folder: str | Path, scale: int) -> tuple[ImagePair, ...]:
     Notes
     -----
     Hidden files are ignored. Where a folder holds a training and a validation set, the training set
-    is taken; give the folder of the other (``DIV2K/DIV2K_valid_HR``) to have that one: low-
-    resolution folders beside it are found, too.
+    is used; give the folder of the other (``DIV2K/DIV2K_valid_HR``) to use that one: low-
+    resolution folders next to it are found, too.
     """
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise ConfigError(f"scale must be a whole number of at least 1, not {scale!r}")
@@ -78,7 +78,7 @@ def find_pairs(folder: str | Path, scale: int) -> tuple[ImagePair, ...]:
         ) from error
     if not pairs:
         raise DatasetNotFoundError(
-            f"the folder {folder} holds no images in a layout we know (image_SRF_{scale}/, *_HR/, "
+            f"the folder {folder} holds no images in a known layout (image_SRF_{scale}/, *_HR/, "
             f"HR/, or images of type {', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))}); "
             "give the folder that holds the images"
         )
@@ -86,7 +86,7 @@ def find_pairs(folder: str | Path, scale: int) -> tuple[ImagePair, ...]:
 
 
 def child_folder(folder: Path, relative: str) -> Path | None:
-    """The folder `relative` (``"a/b"``) below `folder`, upper and lower case being the same.
+    """The folder `relative` (``"a/b"``) in `folder`, ignoring case.
 
     Returns ``None`` when there is none. An exact match is preferred where both exist.
     """
@@ -156,7 +156,7 @@ def _srf_pairs(images: Iterable[Path], scale: int) -> list[ImagePair]:
 
 
 def _paired_folders(folder: Path, scale: int) -> list[ImagePair]:
-    """Pairs of an HR folder and the LR folder beside it, in `folder` or around it."""
+    """Pairs of an HR folder and the LR folder next to it, in `folder` or around it."""
     candidates = [(folder, hr) for hr in sorted(_subfolders(folder), key=_hr_rank)]
     candidates.append((folder.parent, folder))  # the HR folder itself was given
     for base, hr_folder in candidates:
@@ -179,7 +179,7 @@ def _hr_rank(folder: Path) -> tuple[int, str]:
 
 
 def _lr_names(hr_name: str, scale: int) -> tuple[str, ...] | None:
-    """Folders, relative to the HR folder's parent, where its LR images may lie.
+    """Folders, relative to the HR folder's parent, that may hold its LR images.
 
     ``None`` when `hr_name` is not the name of an HR folder.
     """
@@ -222,7 +222,7 @@ def _plain_pairs(folder: Path, scale: int) -> list[ImagePair]:
 
 
 def _named(images: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Name each image by its stem, or by its whole file name where stems repeat."""
+    """Name each image by its stem, or by its full file name where stems repeat."""
     stems = Counter(path.stem for path in images)
     for path in images:
         yield (path.stem if stems[path.stem] == 1 else path.name), path

@@ -1,10 +1,10 @@
-"""Leakage: does the reference set hold the query's own pictures?
+"""Leakage: does the reference set hold the query's own images?
 
-A duplicate among the reference images makes the truth itself a member of its
+A duplicate among the reference images makes the ground truth itself a member of its
 potential-HR group, and distances of clean patches fall to zero. Two checks find it: whole
 images by their thumbnails (also mirrored or rotated), and shared regions (crops, collages)
 by the details of nearest neighbors, which agree far beyond chance only when both patches
-show the same thing.
+show the same content.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from cooanalysis.data.patches import Patches, PatchStore
 
 THUMBNAIL = 32
 SAME_THUMBNAIL = 0.98
-"""Correlation of two thumbnails from which two images count as the same picture."""
+"""Two images whose thumbnails correlate at least this much show the same scene."""
 
 SAME_DETAIL = 0.95
-"""Correlation of two detail patches from which they count as the same place of a picture."""
+"""Two detail patches that correlate at least this much show the same place in a scene."""
 
 MIN_SHARED = 5
 MIN_SHARED_FRACTION = 0.05
@@ -34,7 +34,7 @@ TEXTURED_STD = 6.0 / 255.0
 
 @dataclass(frozen=True)
 class Leak:
-    """A query image and a reference image that show the same thing.
+    """A query image and a reference image that show the same content.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Leak:
 
 
 def duplicate_images(queries: PatchStore, reference: PatchStore) -> list[Leak]:
-    """Pairs of whole images that show the same picture, up to mirroring and rotation.
+    """Pairs of whole images that show the same scene, up to mirroring and rotation.
 
     Compressed, rescaled or brightened copies are found; crops are left to
     :func:`shared_patches`.
@@ -78,7 +78,7 @@ def shared_patches(
     reference: PatchStore,
     nearest: Patches,
 ) -> list[Leak]:
-    """Pairs of images that share regions, told by each query's nearest neighbor.
+    """Pairs of images that share regions, found by each query's nearest neighbor.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _thumbnails(store: PatchStore) -> NDArray[np.float32]:
     out = np.empty((len(store.names), THUMBNAIL, THUMBNAIL), np.float32)
     for number in range(len(store.names)):
         gray = store.lr_image(number).mean(axis=2)
-        # A box filter would alias: copies of half the size fell below the threshold.
+        # A box filter would alias: with one, copies of half the size fell below the threshold.
         small = Image.fromarray(gray.astype(np.float32), mode="F").resize(
             (THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR
         )

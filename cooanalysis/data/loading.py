@@ -1,4 +1,4 @@
-"""From image files to the arrays that the analysis cuts its patches from."""
+"""From image files to the arrays that patches are cut from."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ __all__ = ["Color", "LoadedPair", "SkippedImage", "iter_pairs", "load_pair"]
 
 Color = Literal["y", "rgb"]
 
-# A low-resolution image and the shrunken high-resolution one correlate at 0.99 and more when both
-# show the same picture, whatever the degradation; two unrelated pictures rarely reach 0.6.
-_SAME_PICTURE = 0.8
+# A low-resolution image and the downsampled high-resolution one correlate at 0.99 and more when
+# both show the same scene, whatever the degradation; two unrelated images rarely reach 0.6.
+_SAME_SCENE = 0.8
 
-# Below this standard deviation (levels) a picture is flat and a correlation only compares noise.
+# Below this standard deviation (8-bit values) an image is flat and a correlation compares only
+# noise.
 _FLAT = 2.0
 
 
@@ -41,12 +42,12 @@ class LoadedPair:
     name : str
         As in its :class:`~cooanalysis.data.layouts.ImagePair`.
     hr : numpy.ndarray
-        ``(H, W, C)``, ``uint8``, levels 0..255 (16..235 for "y"); H and W are multiples of the
+        ``(H, W, C)``, ``uint8``, 0..255 (16..235 for "y"); H and W are multiples of the
         scale.
     lr : numpy.ndarray
-        ``(H / scale, W / scale, C)``, ``uint8``, levels.
+        ``(H / scale, W / scale, C)``, ``uint8``.
     upsampled : numpy.ndarray
-        ``(H, W, C)``, ``float32``, levels: U(lr), not clipped.
+        ``(H, W, C)``, ``float32``, on the 8-bit scale: U(lr), not clipped.
     lr_source : {"dataset", "made"}
         Whether the low-resolution image came with the data set or was made here.
     """
@@ -60,7 +61,7 @@ class LoadedPair:
 
 @dataclass(frozen=True)
 class SkippedImage:
-    """An image that could not be used, and the sentence that says why."""
+    """An image that could not be used, and a sentence with the reason."""
 
     name: str
     path: Path
@@ -73,28 +74,28 @@ def load_pair(pair: ImagePair, *, scale: int, color: Color) -> LoadedPair:
     Parameters
     ----------
     pair : ImagePair
-        Where the files lie.
+        The files of the image.
     scale : int
         At least 1.
     color : {"y", "rgb"}
         ``"y"``: the rounded luma of BT.601 (:func:`~cooanalysis.data.images.rgb_to_y`);
-        ``"rgb"``: the three channels, a gray image being repeated.
+        ``"rgb"``: the three channels, which are equal for a gray image.
 
     Returns
     -------
     LoadedPair
         The high-resolution image is cropped to a multiple of `scale` at the bottom and right. A
         missing low-resolution image is made from it in RGB, before the conversion, as the data
-        sets' own were.
+        sets' own images were.
 
     Raises
     ------
     ConfigError
-        `scale` or `color` has a value that makes no sense.
+        `scale` or `color` is invalid.
     ImageError
         A file cannot be used, the high-resolution image is smaller than `scale`, or the data set's
-        low-resolution image has another size than ``floor(H / scale) x floor(W / scale)`` or shows
-        another picture.
+        low-resolution image is not ``floor(H / scale) x floor(W / scale)`` pixels large or shows
+        something else.
     """
     if color not in ("y", "rgb"):
         raise ConfigError(f"color must be 'y' or 'rgb', not {color!r}")
@@ -109,7 +110,7 @@ def load_pair(pair: ImagePair, *, scale: int, color: Color) -> LoadedPair:
     else:
         lr_image = read_image(pair.lr_path)
         hr_luma = hr if color == "y" else _to_color(hr_image, "y")
-        _check_same_picture(pair, hr_luma, lr_image, scale)
+        _check_same_scene(pair, hr_luma, lr_image, scale)
     lr = _to_color(lr_image, color)
     return LoadedPair(
         name=pair.name,
@@ -172,13 +173,13 @@ def iter_pairs(
 
 
 def header_pixels(dataset: Dataset) -> int:
-    """HR pixels of a data set, by the headers of its files; what is no image counts nothing."""
+    """HR pixels of a data set, from the headers of its files; files that are not images count 0."""
     total = 0
     for pair in dataset.pairs:
         try:
             with open_quietly(pair.hr_path) as image:
                 total += image.width * image.height
-        except Exception:  # loading will say what is wrong, with more words
+        except Exception:  # loading will report what is wrong
             continue
     return total
 
@@ -191,7 +192,7 @@ def _to_color(image: npt.NDArray[np.uint8], color: Color) -> npt.NDArray[np.uint
     return np.ascontiguousarray(image)
 
 
-def _check_same_picture(
+def _check_same_scene(
     pair: ImagePair, hr_luma: npt.NDArray[np.uint8], lr: npt.NDArray[np.uint8], scale: int
 ) -> None:
     wanted = (hr_luma.shape[0] // scale, hr_luma.shape[1] // scale)
@@ -206,8 +207,8 @@ def _check_same_picture(
     if min(ours.std(), theirs.std()) < _FLAT:
         return
     correlation = float(np.corrcoef(ours, theirs)[0, 1])
-    if correlation < _SAME_PICTURE:
+    if correlation < _SAME_SCENE:
         raise ImageError(
-            f"cannot use {pair.name}: {pair.lr_path} and {pair.hr_path} show different pictures "
+            f"cannot use {pair.name}: {pair.lr_path} and {pair.hr_path} show different scenes "
             f"(correlation {correlation:.2f}); check that the files belong together"
         )

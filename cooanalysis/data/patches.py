@@ -1,7 +1,7 @@
 """Patches as coordinates into whole images: nothing is cut out before it is needed.
 
 A :class:`PatchStore` holds every image of a data set once, in three flat arrays:
-the low-resolution (LR) levels, the high-resolution (HR) levels and the *detail*
+the low-resolution (LR) values, the high-resolution (HR) values and the *detail*
 (HR minus bicubically upsampled LR) as fixed-point integers. A patch is three
 integers (image, y, x). The kernels below gather patches in batches straight from
 these arrays, so 881,600 patches of 20x20 pixels cost 190 MB instead of 1.4 GB.
@@ -29,19 +29,19 @@ PEAK = 255.0
 """Gray levels per unit: measures work in units where 1.0 is the peak of 8 bits."""
 
 STD_FLOOR = 2.0 / PEAK
-"""Smallest standard deviation that an LR patch is divided by, so that noise is not blown up."""
+"""Smallest standard deviation that an LR patch is divided by, so that noise is not amplified."""
 
 
 PAGES_AT_ONCE = 2**15
-"""Rows of windows that are gathered from mapped files before pages are given back: at most an
-eighth of a GiB where every row lies on a page of its own."""
+"""Rows of windows that are gathered from mapped files before pages are released: at most an
+eighth of a GiB where every row is on a separate page."""
 
 
 WINDOW_BYTES = 2**28
 """Details of group members that are gathered at once."""
 
 AHEAD = 32
-"""Patches whose pixels a thread asks memory for before it computes the first of them."""
+"""Patches whose pixels a thread fetches from memory before it computes the first of them."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Patches:
 
 @dataclass(frozen=True)
 class GridImages:
-    """Image number of every patch of a :class:`PatchGrid`, computed when it is asked for."""
+    """Image number of every patch of a :class:`PatchGrid`, computed on request."""
 
     first: NDArray[np.int64]
 
@@ -87,14 +87,14 @@ class GridImages:
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """All patches of all images on a grid, as numbers alone: 32 million cost nothing.
+    """All patches of all images on a grid, as numbers alone: 32 million take no memory.
 
     Attributes
     ----------
     first
         (n_images + 1,) number of the first patch of each image, and how many there are.
     columns
-        (n_images,) patches in a row of the grid.
+        (n_images,) patches in each row of the grid.
     stride
         Step of the grid in LR pixels.
     """
@@ -127,7 +127,7 @@ def _numbers(rows: NDArray[np.integer] | slice, n: int) -> NDArray[np.integer]:
 
 @dataclass(frozen=True)
 class PatchStore:
-    """All images of one data set, flattened, with what is needed to gather patches.
+    """All images of one data set, flattened, and everything needed to gather patches.
 
     Attributes
     ----------
@@ -140,13 +140,13 @@ class PatchStore:
     heights, widths
         LR image sizes in LR pixels, shape (n_images,).
     lr_start, hr_start
-        Where each image starts in the flat arrays.
+        Start of each image in the flat arrays.
     lr, hr
-        Levels, uint8, channels last, images one after the other.
+        8-bit values, uint8, channels last, images one after the other.
     detail
-        HR minus bicubic, int16 in 1/``DETAIL_UNITS_PER_LEVEL`` levels.
+        HR minus bicubic, int16 in 1/``DETAIL_UNITS_PER_LEVEL`` gray levels.
     mapped
-        The files that the arrays are mapped from; None where they lie in memory.
+        The files that the arrays are mapped from; None where they are in memory.
     """
 
     scale: int
@@ -189,7 +189,7 @@ class PatchStore:
         Raises
         ------
         NotEnoughDataError
-            If there is no image, or an image is smaller than one patch.
+            If there are no images, or an image is smaller than one patch.
         """
         names: list[str] = []
         sources: list[str] = []
@@ -233,7 +233,7 @@ class PatchStore:
         )
 
     def only(self, images: NDArray[np.integer]) -> PatchStore:
-        """The store of some of the images, which shares the arrays of this one."""
+        """A store of some of the images, which shares the arrays of this one."""
         return dataclasses.replace(
             self,
             names=tuple(self.names[number] for number in images),
@@ -250,13 +250,13 @@ class PatchStore:
         Raises
         ------
         CacheError
-            If one is not as it was written.
+            If one differs from what was written.
         """
         if self.mapped is not None:
             self.mapped.verify(int(self.lr_start[number]) for number in images)
 
     def release(self) -> None:
-        """Give pages of mapped files back to the system; they are read again when needed."""
+        """Release pages of mapped files to the system; they are read again when needed."""
         if self.mapped is not None:
             self.mapped.release()
 
@@ -271,7 +271,7 @@ class PatchStore:
         return self._hr_sized(self.hr, number)
 
     def detail_image(self, number: int) -> NDArray[np.int16]:
-        """Detail as (height, width, channels) int16 in 1/``DETAIL_UNITS_PER_LEVEL`` levels."""
+        """Detail as (height, width, channels) int16 in 1/``DETAIL_UNITS_PER_LEVEL`` gray levels."""
         return self._hr_sized(self.detail, number)
 
     def _hr_sized(self, flat: NDArray[Any], number: int) -> NDArray[Any]:
@@ -300,8 +300,8 @@ class PatchStore:
     def sample(self, n: int, rng: np.random.Generator) -> Patches:
         """Draw ``n`` distinct patch positions at stride 1, spread evenly over the images.
 
-        Every image gets the same number, as far as it holds that many positions;
-        what is left over goes to the larger images. Returned in image order.
+        Every image gets the same number, as far as it has that many positions;
+        the remainder goes to the larger images. Returned in image order.
         """
         rows = self.heights - self.width + 1
         columns = self.widths - self.width + 1
@@ -326,7 +326,7 @@ class PatchStore:
         -------
         features
             (n, width*width*channels) float32. Normalized: minus its mean, over its
-            standard deviation (floored at 2/255). Otherwise levels / 255.
+            standard deviation (floored at 2/255). Otherwise 8-bit values / 255.
         mean, std
             (n,) float32 in units of the peak; ``std`` is floored, and is 1 for every
             patch when ``normalize`` is false, so that dividing by it is always right.
@@ -348,7 +348,7 @@ class PatchStore:
     ) -> NDArray[np.float32]:
         """Features of some patches of a grid, as of :meth:`lr_patches`.
 
-        In one pass from numbers to features: searching asks for tens of millions of them.
+        In one pass from numbers to features: a search needs tens of millions of them.
         """
         rows = _numbers(rows, len(grid))
         out = np.empty((len(rows), self.width**2 * self.channels), np.float32)
@@ -378,10 +378,10 @@ class PatchStore:
         return out
 
     def _batches(self, n: int, rows: int) -> Iterator[slice]:
-        """Parts of ``n`` windows of so many rows each; all at once where images lie in memory.
+        """Parts of ``n`` windows of ``rows`` rows each; all at once where images are in memory.
 
-        Each row of a window may lie on a page of its own, so that a large batch would bring
-        whole files into memory before any page of them could be given back.
+        Each row of a window may be on a separate page, so a large batch would bring
+        whole files into memory before any page of them could be released.
         """
         if self.mapped is None:
             yield slice(0, n)
@@ -394,8 +394,8 @@ class PatchStore:
     def _windows(self, patches: Patches, chosen: NDArray[np.integer]) -> NDArray[np.int16]:
         """(*chosen.shape, patch_dim) stored details of some patches.
 
-        In the order of the patches, so that those of images mapped from files walk through the
-        files once: groups taken one after the other would touch most pages many times.
+        In the order of the patches, so that those of images mapped from files read the
+        files once: groups gathered one by one would touch most pages many times.
         """
         flat = chosen.ravel()
         order = np.argsort(flat)
@@ -438,7 +438,7 @@ class PatchStore:
         nearest = np.empty(n_groups, np.float32)
         energy = np.empty(n_groups, np.float32)
         onto = np.empty((self.patch_dim, 0), np.float32) if axes is None else axes
-        onto = np.ascontiguousarray(onto.T, np.float32)  # an axis a row: vector instructions
+        onto = np.ascontiguousarray(onto.T, np.float32)  # one axis per row: vector instructions
         projected = np.empty((*neighbors.shape, len(onto)), np.float32)
         unit = np.float32(1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL))
         step = max(1, WINDOW_BYTES // (2 * self.patch_dim * max(1, neighbors.shape[1])))
@@ -454,7 +454,7 @@ class PatchStore:
 
 @dataclass(frozen=True)
 class GroupMoments:
-    """What the gather kernel knows of each group.
+    """What the gather kernel computes for each group.
 
     Attributes
     ----------
@@ -468,7 +468,7 @@ class GroupMoments:
     member_energy
         (q,) mean squared value of the members.
     projected
-        (q, k, m) members on the axes asked for; None without.
+        (q, k, m) members on the requested axes; None without axes.
     """
 
     center: NDArray[np.float32]
@@ -490,13 +490,13 @@ class GroupMoments:
 
 
 def table_name(name: str) -> str:
-    """A file's name as UTF-8, which tables must be and file names need not."""
+    """A file's name as UTF-8, which tables require and file names need not be."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def image_arrays(pair: LoadedPair) -> dict[str, NDArray[Any]]:
     """One image as a store keeps it: flat ``lr``, ``hr`` and fixed-point ``detail``."""
-    # In place: a data set's images are so large that new arrays cost more than the arithmetic.
+    # In place: for large images, new arrays cost more than the arithmetic.
     exact = np.subtract(pair.hr, pair.upsampled, dtype=np.float32)
     exact *= DETAIL_UNITS_PER_LEVEL
     detail = np.rint(exact, out=exact).astype(np.int16)
@@ -506,14 +506,14 @@ def image_arrays(pair: LoadedPair) -> dict[str, NDArray[Any]]:
 def image_starts(
     heights: NDArray[np.int64], widths: NDArray[np.int64], channels: int, scale: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where each image begins in the flat LR arrays, and in the HR ones."""
+    """Start of each image in the flat LR arrays, and in the HR ones."""
     sizes = heights * widths * channels
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     return start, start * scale * scale
 
 
 def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Split ``n`` draws over images as evenly as their sizes allow."""
+    """Divide ``n`` draws among images as evenly as their sizes allow."""
     n = int(min(n, available.sum()))
     quota = np.zeros(len(available), np.int64)
     while (left := n - int(quota.sum())) > 0:
@@ -527,12 +527,12 @@ def _even_quota(available: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return quota
 
 
-# numba compiles these on first use and caches the machine code on disk.
+# Numba compiles these on first use and caches the machine code on disk.
 
 
 @njit(cache=True)
 def _corner(start, widths, channels, step, number, y, x):  # type: ignore[no-untyped-def]
-    """Where a patch of image ``number`` begins, and the values in a row of that image."""
+    """Start of a patch of image ``number``, and the values in a row of that image."""
     stride = widths[number] * channels
     return start[number] + y * step * stride + x * step * channels, stride
 
@@ -554,7 +554,7 @@ def _lr_patch(lr, base, stride, width, row_values, normalize, floor, out):  # ty
         for j in range(dim):
             out[j] /= np.float32(255.0)
         return mean, np.float32(1.0)
-    # Whole numbers up to here: dim times the levels, and their sum, are exact in float32 as well.
+    # Integers up to here: dim times the values, and their sum, are exact in float32 as well.
     spread = np.sqrt(np.float64(dim * squares - total * total))
     deviation = max(spread / (dim * 255.0), floor)
     factor = np.float32(1.0 / (dim * 255.0 * deviation))
@@ -574,10 +574,10 @@ def _gather_lr(lr, start, widths, width, channels, image, y, x, normalize, floor
 
 @njit(cache=True)
 def _touch(source, base, stride, rows, row_values):  # type: ignore[no-untyped-def]
-    """Read both ends of every row, so that many rows are on their way from memory at once.
+    """Read both ends of every row, so that many rows are fetched from memory at once.
 
-    A patch that is computed as soon as its rows arrive waits for each of them by itself, three
-    times as long.
+    Computing each patch as soon as its rows arrive waits for every row separately, which takes
+    three times as long.
     """
     total = np.int64(0)
     for row in range(rows):

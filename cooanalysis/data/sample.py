@@ -1,7 +1,7 @@
 """The embedded data set: photographs that scikit-image and scikit-learn carry in their packages.
 
-It makes every command run without a download. Being a handful of images, it shows that things work
-and how results look; it is too small for conclusions.
+It lets every command run without a download. With a handful of images, it shows that things work
+and what results look like; it is too small for conclusions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ __all__ = ["SAMPLE_FILES", "sample_pairs"]
 
 #: Package, folder below it, and files. Left out of scikit-image's folder:
 #:
-#: * drawings, masks and synthetic images (horse, logo, phantom, chessboard, color), no photographs;
-#: * text and page: scans of print, whose two levels would fill an own corner of every statistic;
-#: * motorcycle_right: nearly the same picture as motorcycle_left, so that an image would find its
+#: * drawings, masks and synthetic images (horse, logo, phantom, chessboard, color);
+#: * text and page: scans of print, whose two gray levels would be outliers in every statistic;
+#: * motorcycle_right: nearly the same image as motorcycle_left, so that an image would find its
 #:   own patches in the reference set;
-#: * clock_motion and cell: blurred as a whole, no high-resolution image in any useful sense;
+#: * clock_motion and cell: blurred throughout, and thus not high-resolution images in a useful
+#: sense;
 #: * retina and hubble_deep_field: mostly black, and together nearly as large as all others;
 #: * microaneurysms: 102 x 102 pixels.
 SAMPLE_FILES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -78,7 +79,7 @@ _DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
 def _package_folder(package: str) -> Path:
-    # Finding a top-level package does not import it, which keeps this quick.
+    # Finding a top-level package does not import it, which keeps this fast.
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(

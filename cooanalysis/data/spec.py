@@ -18,18 +18,18 @@ class Archive:
     Attributes
     ----------
     url : str
-        Where it lies.
+        Its address.
     filename : str
-        What it is called on disk until it is unpacked.
+        Its name on disk until it is unpacked.
     checksum : str
-        ``"sha256:<hex>"`` or ``"md5:<hex>"``, as pooch takes it.
+        ``"sha256:<hex>"`` or ``"md5:<hex>"``, as pooch expects it.
     nbytes : int
         Its size in bytes; approximate where the exact size is not published.
     purpose : {"hr", "lr"}
-        Whether it holds high-resolution images (perhaps with low-resolution ones) or only
+        Whether it holds high-resolution images (possibly with low-resolution ones) or only
         low-resolution ones.
     scales : tuple of int
-        The scales of an ``"lr"`` archive; empty for ``"hr"``, which every scale needs.
+        The scales of an ``"lr"`` archive; empty for ``"hr"``, which is needed for every scale.
     unpack_into : str
         Folder below the data root that receives its content; ``""`` for the data root itself.
     """
@@ -52,22 +52,22 @@ class DatasetSpec:
     name : str
         What the user types, in lower case.
     title : str
-        What tables and figures call it.
+        Its name in tables and figures.
     folders : tuple of str
-        Folders to look for below a data root, best first; upper and lower case are the same.
+        Folders to look for in a data root, best first; case is ignored.
     n_images : int
         How many images it has when complete.
     homepage : str
-        Where a person reads about it and gets it.
+        The page that describes it and says how to get it.
     license : str
-        Its terms, in short.
+        Its terms, in brief.
     citation : str
         What to cite.
     expected : str
         An example of how the images should lie, relative to the data root; by default the first
         folder.
     archives : tuple of Archive
-        What can be downloaded; empty when the user has to fetch it.
+        What can be downloaded; empty when the user has to get it.
     pairs : callable, optional
         ``pairs()`` finds the images where they do not lie below a data root, but for example in
         an installed package; nothing else is looked for then.
@@ -85,7 +85,7 @@ class DatasetSpec:
     pairs: Callable[[], tuple[ImagePair, ...]] | None = None
 
     def archives_for(self, scale: int) -> tuple[Archive, ...]:
-        """The archives that `scale` needs: high resolution, and low resolution if there is one."""
+        """The archives needed for `scale`: high resolution, and low resolution where it exists."""
         return tuple(a for a in self.archives if a.purpose == "hr" or scale in a.scales)
 
 

@@ -3,7 +3,7 @@
 Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from standard GAN",
 ICLR 2019 (arXiv 1807.00734), equations 14 and 15 with the binary cross-entropy; used for
 super-resolution by Wang et al., ESRGAN, ECCVW 2018 (arXiv 1809.00219). The discriminator estimates
-whether a real image is *more real than the average fake one*, and the other way round.
+whether a real image is *more real than the average fake one*, and vice versa.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from torch.nn.functional import softplus
 
 
 def _relativistic(real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
-    # In float32, because half precision has no digits left for the mean of many logits.
+    # In float32, because half precision is too coarse for the mean of many logits.
     real, fake = real_logits.float(), fake_logits.float()
     return real - fake.mean(), fake - real.mean()
 
 
 class RaGANGeneratorLoss(nn.Module):
-    """Loss of the generator: fakes should look more real than the average real image, and back.
+    """Loss of the generator: fakes should look more real than the average real image, and vice
+    versa.
 
     Both halves have gradients, so the logits of the real images must not be computed without
     gradients *of the discriminator's input*; those of the fakes carry the gradient to the

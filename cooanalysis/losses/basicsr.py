@@ -10,7 +10,7 @@ from cooanalysis.losses.decloss import DECLoss
 
 
 class _Registry(Protocol):
-    """What BasicSR's ``LOSS_REGISTRY`` and its relatives have in common."""
+    """The common interface of BasicSR's ``LOSS_REGISTRY`` and its relatives."""
 
     def register(self, obj: Any) -> Any:
         """Register a class under its name."""

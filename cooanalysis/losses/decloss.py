@@ -18,10 +18,10 @@ _LUMA = (65.481 / 219.0, 128.553 / 219.0, 24.966 / 219.0)
 
 
 class DECLoss(nn.Module):
-    r"""Draw the detail of every patch toward similar true details and away from all others.
+    r"""Pull the detail of every patch toward similar ground-truth details and away from all others.
 
-    A pixel loss is content with the center of all images that share the input. This loss is not:
-    the details of two different patches, which the center makes alike, must stay apart.
+    A pixel loss is minimized by the center of all images that share the input. This loss is not:
+    the details of two different patches, which the center makes alike, must stay distinct.
 
     1. *High-frequency enhancement.* An image's detail is the image minus its average-pooled and
        bicubically enlarged self, in luma.
@@ -29,14 +29,15 @@ class DECLoss(nn.Module):
        keys ``h_j`` of the whole batch. Keys whose detail looks like ``h_i`` (cosine similarity
        above ``similarity``; ``h_i`` itself always) are the positives of anchor ``i``, all other
        keys its negatives.
-    3. *Amplitude counts.* With ``a_i = s_i / |h_i|`` and ``k_j = h_j / |h_j|`` the logits are
+    3. *Amplitude matters.* With ``a_i = s_i / |h_i|`` and ``k_j = h_j / |h_j|`` the logits are
 
        .. math:: l_{ij} = -|a_i - k_j|^2 / (2 \tau)
 
-       The anchor is divided by the norm of the *truth*, so a detail that shrinks toward the center
-       loses contrast and is punished; dividing it by its own norm, as is usual, would hide the
-       shrinking.
-    4. *Both ways.* Every anchor must find its positives among all keys, and every key its anchors
+       The anchor is divided by the norm of the *ground truth*, so a detail that shrinks toward the
+       center loses contrast and is penalized; dividing it by its own norm, as is usual, would hide
+       the shrinking.
+    4. *Both directions.* Every anchor must find its positives among all keys, and every key its
+    anchors
        among all anchors; the loss is the mean of the two contrasts over patches and directions,
 
        .. math:: -\log \frac{\sum_{j \in P_i} e^{l_{ij}}}{\sum_j e^{l_{ij}}}
@@ -46,35 +47,35 @@ class DECLoss(nn.Module):
        In the first, the length of an anchor cancels out of the logits. The second adds that an
        anchor near the center, which is near to every key, stands in the way of all others.
 
-    Nothing here stops details that all grow beyond the truth together; the pixel loss beside it
-    does.
+    Nothing here prevents all details from growing beyond the ground truth together; the pixel loss
+    used with it does.
 
     Parameters
     ----------
     patch_size
         Side of a patch in HR pixels; patches do not overlap.
     temperature
-        τ. The lower, the sooner a detail is strong enough: the pull on a patch fades once
+        τ. The lower it is, the sooner a detail is strong enough: the pull on a patch fades once
         ``a·k`` exceeds τ times the logarithm of the number of patches.
     similarity
-        Cosine similarity, in [-1, 1], of two true details above which they are positives.
+        Cosine similarity, in [-1, 1], of two ground-truth details above which they are positives.
     factor
-        Pixels that the average pooling of the high-frequency part takes together; use the scale.
+        Window of the average pooling in the high-frequency part, in pixels; use the scale.
     min_contrast
-        Patches whose true detail has a lower root mean square (in units of the image, 0 to 1) are
-        left out: there is nothing to enhance, and noise should not be.
+        Patches whose ground-truth detail has a lower root mean square (in units of the image, 0 to
+        1) are left out: there is nothing to enhance, and noise should not be enhanced.
     max_patches
         At most this many patches of a batch are used, drawn at random (with torch's generator)
         when there are more. Memory is a few matrices of ``max_patches`` squared.
     jitter
-        Shift the patch grid at random in every call while training, so that the loss does not
-        print its grid into the output. In evaluation mode the grid is fixed.
+        Shift the patch grid at random in every training call, so that the loss does not
+        imprint its grid on the output. In evaluation mode the grid is fixed.
 
     Notes
     -----
-    What the paper states, as far as we have it (the abstracts of its two versions): DECLoss uses
-    the clustering property of contrastive learning to directly reduce the variance of the
-    potential high-resolution distribution; the first version says that it combines a
+    What the paper states, as far as it is available to us (the abstracts of its two versions):
+    DECLoss uses the clustering property of contrastive learning to directly reduce the variance of
+    the potential high-resolution distribution; the first version says that it combines a
     high-frequency enhancement module with spatial contrastive learning. *Everything above is our
     reading of that*: the form of the high-frequency part, how positives are chosen, the
     amplitude-aware logits and all constants are ours and were chosen by experiment
@@ -126,23 +127,23 @@ class DECLoss(nn.Module):
         Parameters
         ----------
         sr, hr
-            (B, C, H, W) with C 1 (luma) or 3 (RGB), in [0, 1], of one shape. Any floating dtype;
-            computed in float32 (float64 for float64), also under autocast.
+            (B, C, H, W) with C 1 (luma) or 3 (RGB), in [0, 1], of the same shape. Any floating
+            dtype; computed in float32 (float64 for float64), also under autocast.
 
         Returns
         -------
         torch.Tensor
-            A scalar ≥ 0, in nats; 0 (with gradients of zero) when no two patches are left to be
-            told apart, as in flat or tiny images.
+            A scalar ≥ 0, in nats; 0 (with gradients of zero) when no two patches are left to
+            contrast, as in flat or tiny images.
 
         Raises
         ------
         ConfigError
-            If the shapes differ or are no batches of images.
+            If the shapes differ or are not those of batches of images.
         """
         if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] not in (1, 3):
             raise ConfigError(
-                "sr and hr must be (B, 1, H, W) or (B, 3, H, W) of one shape; got "
+                "sr and hr must be (B, 1, H, W) or (B, 3, H, W) of the same shape; got "
                 f"{tuple(sr.shape)} and {tuple(hr.shape)}"
             )
         with torch.autocast(sr.device.type, enabled=False):
@@ -159,7 +160,7 @@ class DECLoss(nn.Module):
         norm = truth.norm(dim=1)
         kept = torch.nonzero(norm > self.min_contrast * self.patch_size).squeeze(1)
         if len(kept) > self.max_patches:
-            kept = self._some(kept, self.max_patches)
+            kept = self._subset(kept, self.max_patches)
         if len(kept) < 2:
             return nothing
         truth, norm = truth[kept], norm[kept, None]
@@ -167,9 +168,10 @@ class DECLoss(nn.Module):
         anchors = self._patches(sr, shift)[kept] / norm
         with torch.no_grad():
             positive = keys @ keys.T > self.similarity
-            # Rounding must not cost a patch its similarity with itself.
+            # Rounding must not lower the similarity of a patch with itself.
             positive.fill_diagonal_(True)
-        # -|a - k|² / 2 without |k|² / 2, which is the same for all keys and cancels both ways.
+        # -|a - k|² / 2 without |k|² / 2, which is the same for all keys and cancels in both
+        # directions.
         logits = (anchors @ keys.T - 0.5 * anchors.square().sum(1, keepdim=True)) / self.temperature
         alike = logits.masked_fill(~positive, torch.finfo(logits.dtype).min)
         losses = [torch.logsumexp(logits, way) - torch.logsumexp(alike, way) for way in (0, 1)]
@@ -190,14 +192,14 @@ class DECLoss(nn.Module):
         y, x = (int(torch.randint(0, most + 1, ())) for most in room)
         return y, x
 
-    def _some(self, kept: Tensor, n: int) -> Tensor:
+    def _subset(self, kept: Tensor, n: int) -> Tensor:
         if self.training:
             # Drawn on the CPU: the same patches on every device.
             return kept[torch.randperm(len(kept))[:n].to(kept.device)]
         return kept[torch.linspace(0, len(kept) - 1, n, device=kept.device).long()]
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows."""
+        """The parameters that ``repr`` shows."""
         return (
             f"patch_size={self.patch_size}, temperature={self.temperature}, "
             f"similarity={self.similarity}, factor={self.factor}"

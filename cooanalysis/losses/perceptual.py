@@ -1,4 +1,4 @@
-"""Perceptual loss on features of your choice.
+"""Perceptual loss on features of the user's choice.
 
 Johnson et al., "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016
 (arXiv 1603.08155); features before activation as in Wang et al., ESRGAN, ECCVW 2018.
@@ -36,8 +36,8 @@ class VGG19Features(nn.Module):
     Raises
     ------
     MissingDependencyError
-        If torchvision or the weights file are not there. Nothing is downloaded and nothing is
-        replaced by random weights; the message says where the file belongs.
+        If torchvision or the weights file is missing. Nothing is downloaded and nothing is
+        replaced by random weights; the message says where to put the file.
     """
 
     mean: Tensor
@@ -74,7 +74,7 @@ class VGG19Features(nn.Module):
         for index, layer in enumerate(self.net):
             x = layer(x)
             if index in self.wanted:
-                # ReLU layers work in place and would overwrite what was kept.
+                # ReLU layers work in place and would overwrite the stored features.
                 found[self.wanted[index]] = x.clone()
         return found
 
@@ -85,8 +85,8 @@ class PerceptualLoss(nn.Module):
     Parameters
     ----------
     features
-        ``"vgg19"`` (see :class:`VGG19Features`) or any callable, such as a frozen network of your
-        own, from (B, 3, H, W) images in [0, 1] to a tensor or a mapping of named tensors.
+        ``"vgg19"`` (see :class:`VGG19Features`) or any callable, such as a frozen network of the
+        user, from (B, 3, H, W) images in [0, 1] to a tensor or a mapping of named tensors.
     layers
         Weight of each layer. With ``"vgg19"`` it also chooses the layers; for a callable that
         returns one tensor leave it out.

@@ -17,7 +17,7 @@ class CharbonnierLoss(nn.Module):
     Parameters
     ----------
     epsilon
-        Where the loss turns from squared to absolute, in units of the image.
+        Difference at which the loss turns from squared to absolute, in units of the image.
 
     Examples
     --------
@@ -33,5 +33,5 @@ class CharbonnierLoss(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Two tensors of one shape to a scalar."""
+        """Two tensors of the same shape to a scalar."""
         return torch.sqrt((sr - hr) ** 2 + self.epsilon**2).mean()

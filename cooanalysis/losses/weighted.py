@@ -15,7 +15,7 @@ from cooanalysis.losses.registry import LOSSES
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """A loss and the factor in front of it. The module itself is not weighted."""
+    """A loss and its weight. The module itself is not weighted."""
 
     name: str
     module: nn.Module
@@ -34,7 +34,7 @@ def build(spec: Mapping[str, Any]) -> WeightedLoss:
     Raises
     ------
     ConfigError
-        If the type or an argument is unknown, or a value makes no sense.
+        If the type or an argument is unknown, or a value is invalid.
 
     Examples
     --------

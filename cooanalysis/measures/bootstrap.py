@@ -1,4 +1,4 @@
-"""Uncertainty of what is reported: bootstrap over images, rank correlation, quantile bins.
+"""Uncertainty of reported numbers: bootstrap over images, rank correlation, quantile bins.
 
 Patches of one image resemble each other, so resampling single patches would give
 intervals that are far too narrow. The bootstrap here draws whole images.
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 MIN_IMAGES = 5
-"""With fewer images than this, resampling images says little; single patches are drawn instead."""
+"""With fewer images than this, resampling images says little; patches are resampled instead."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,14 @@ class ImageBootstrap:
 
     @cached_property
     def _counts(self) -> NDArray[np.float64]:
-        """How often each cluster is drawn: (n_resamples, n_clusters)."""
+        """(n_resamples, n_clusters) number of times that each cluster is drawn."""
         rng = np.random.default_rng(self.seed)
         n = int(self._cluster.max()) + 1
         return rng.multinomial(n, np.full(n, 1.0 / n), size=self.n_resamples).astype(np.float64)
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """How often each resample draws each patch: (n_resamples, n)."""
+        """(n_resamples, n) number of times that each resample draws each patch."""
         return self._counts[:, self._cluster]
 
     def _sums(
@@ -90,7 +90,7 @@ class ImageBootstrap:
         return table.sum(0), self._counts @ table
 
     def interval(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
-        """A number with the interval that its resamples give; none if most are not finite."""
+        """A number with the interval from its resamples; NaN bounds if most are not finite."""
         finite = resamples[np.isfinite(resamples)]
         if not np.isfinite(value) or len(finite) < self.n_resamples // 2:
             return Estimate(float(value), float("nan"), float("nan"))
@@ -104,7 +104,7 @@ class ImageBootstrap:
     def resampled_ratio(
         self, numerator: ArrayLike, denominator: ArrayLike
     ) -> tuple[float, NDArray[np.float64]]:
-        """:meth:`ratio` without its interval, and the same of each resample: (n_resamples,)."""
+        """:meth:`ratio` without its interval, and the ratio of each resample: (n_resamples,)."""
         top = np.asarray(numerator, np.float64)
         bottom = np.broadcast_to(np.asarray(denominator, np.float64), top.shape)
         valid = np.isfinite(top) & np.isfinite(bottom)
@@ -118,7 +118,7 @@ class ImageBootstrap:
         return self.ratio(values, np.where(np.isfinite(values), 1.0, np.nan))
 
     def ratio_of_means(self, numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
-        """Mean over mean, each over its own patches: those where it is not NaN."""
+        """Mean over mean, each over the patches where it is not NaN."""
         columns = []
         for values in (np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)):
             valid = np.isfinite(values)
@@ -132,7 +132,7 @@ class ImageBootstrap:
     def spearman(self, a: ArrayLike, b: ArrayLike) -> Estimate:
         """Spearman's rank correlation.
 
-        Ranks are taken once, over all patches, and not again in each resample: for
+        Ranks are computed once, over all patches, not again in each resample: for
         thousands of patches the difference is far below the width of the interval.
         """
         a = np.asarray(a, np.float64)
@@ -172,13 +172,13 @@ def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     n, x, y, xx, yy, xy = sums.T
     covariance = xy / n - x * y / n**2
     first, second = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2
-    # Rounding leaves a constant less than this; one odd rank among a million leaves more.
+    # For a constant, rounding leaves less than this; one deviating rank in a million leaves more.
     varied = np.minimum(first, second) > 1e-10
     return np.asarray(covariance / np.sqrt(np.where(varied, first * second, np.nan)))
 
 
 def quantile_bin(values: ArrayLike, n_bins: int) -> NDArray[np.intp]:
-    """Number of the equally filled bin (0 … n_bins-1) of each value, by rank; ties by position.
+    """Index of the equally filled bin (0 … n_bins-1) of each value, by rank; ties by position.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Center-oriented optimization (COO): pure functions of arrays.
 
-A model trained with a pixel loss answers with the *center* (mean) of all
+A model trained with a pixel loss outputs the *center* (mean) of all
 high-resolution (HR) patches that share its low-resolution input. These functions
 measure the center of such a potential-HR group, how far it lies from its members,
 how much detail it keeps, and how close a model comes to it.
@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 
 
 def center(members: ArrayLike) -> Floats:
-    """Mean of each potential-HR group: the answer that minimizes the squared error.
+    """Mean of each potential-HR group: the estimate that minimizes the squared error.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def center(members: ArrayLike) -> Floats:
 
 
 def center_rms_distance(members: ArrayLike) -> Floats:
-    """Root mean squared distance of the members to their center, per value of the patch.
+    """Root mean squared distance of the members to their center, per pixel value.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def center_min_distance(members: ArrayLike) -> Floats:
 
 
 def detail_energy_retained(estimate: ArrayLike, truth: ArrayLike) -> float:
-    """Energy of the estimated detail over energy of the true detail.
+    """Energy of the estimated detail over energy of the ground-truth detail.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ def detail_energy_retained(estimate: ArrayLike, truth: ArrayLike) -> float:
     Returns
     -------
     float
-        1.0 when as much detail is there as in the truth, 0.0 for bicubic itself; NaN when
-        the truth has no detail at all. It says how *much* detail there is, not whether it is
-        the right one.
+        1.0 for as much detail as in the ground truth, 0.0 for bicubic itself; NaN when
+        the ground truth has no detail at all. It says how *much* detail there is, not whether it is
+        the right detail.
 
     Examples
     --------
@@ -115,16 +115,16 @@ def detail_energy_retained(estimate: ArrayLike, truth: ArrayLike) -> float:
 
 
 def energy_by_chance(rms_distance: ArrayLike, k: int) -> NDArray[np.float64]:
-    """Energy that the center of a group has though its members have nothing in common.
+    """Energy that the center of a group has even if its members have nothing in common.
 
     The expectation of the squared mean of ``k`` details is their squared expectation plus their
-    variance over ``k``; this is the latter, without bias. Taken off the energy of a center it
-    leaves that of the mean of all details, not only of these ``k``.
+    variance over ``k``; this is the latter, without bias. Subtracted from the energy of a center,
+    it leaves that of the mean of all details, not only of these ``k``.
 
     Parameters
     ----------
     rms_distance
-        Distances of centers to their members, as :func:`center_rms_distance` gives them.
+        Distances of centers to their members, as returned by :func:`center_rms_distance`.
     k
         Members of each group, at least 2.
 
@@ -149,16 +149,16 @@ def energy_by_chance(rms_distance: ArrayLike, k: int) -> NDArray[np.float64]:
 
 
 def collapse_index(outputs: ArrayLike, centers: ArrayLike, truths: ArrayLike) -> float:
-    """How far a model's answers have collapsed onto the centers.
+    """How far a model's outputs have collapsed onto the centers.
 
     ``1 - sum |s - c|^2 / sum |y - c|^2`` over the query patches, our own measure
-    (the paper has none): 1 when the model answers with the center, 0 when it strays from
-    it as much as the truth does, negative when it strays further.
+    (the paper has none): 1 when the model outputs the center, 0 when it deviates from
+    it as much as the ground truth does, negative when it deviates more.
 
     Parameters
     ----------
     outputs, centers, truths
-        (n, dim) model outputs ``s``, group centers ``c`` and true HR patches ``y``
+        (n, dim) model outputs ``s``, group centers ``c`` and ground-truth HR patches ``y``
         (or their details), in the same unit.
 
     Examples

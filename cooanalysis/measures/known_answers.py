@@ -1,6 +1,6 @@
-"""Distributions whose entropy is known, to try estimators and bounds on.
+"""Distributions whose entropy is known, for testing estimators and bounds.
 
-The self-test, the figures and the tests share them.
+They are shared by the self-test, the figures and the tests.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
 SEPARATION = 4.0
 """Half the distance of two clusters, in standard deviations of a cluster."""
 FREEDOM = 5
-"""Degrees of freedom of the Student distribution."""
+"""Degrees of freedom of Student's t distribution."""
 CORRELATION = 0.9
-"""Of neighboring coordinates of the correlated Gaussian."""
+"""Correlation of neighboring coordinates of the correlated Gaussian."""
 
 Floats = NDArray[np.float64]
 
@@ -32,13 +32,13 @@ class Known:
     Attributes
     ----------
     title
-        What the figure calls it.
+        Name in figures.
     entropy
-        Nats per dimension, from ``d``.
+        Entropy in nats per dimension, as a function of ``d``.
     rms
-        Root mean squared distance to the mean per dimension, from ``d``.
+        Root mean squared distance to the mean per dimension, as a function of ``d``.
     draw
-        (n, d) samples, from a generator, n and d.
+        Draws (n, d) samples, given a generator, n and d.
     """
 
     title: str
@@ -80,7 +80,7 @@ def _deviations(d: int) -> Floats:
 
 
 def _correlated(rng: np.random.Generator, n: int, d: int) -> Floats:
-    """First-order autoregression: coordinates i and j are correlated CORRELATION^|i - j|."""
+    """First-order autoregression: coordinates i and j have correlation CORRELATION^|i - j|."""
     lags = np.abs(np.subtract.outer(np.arange(d), np.arange(d)))
     root = np.linalg.cholesky(CORRELATION**lags)
     return np.asarray(rng.normal(size=(n, d)) @ root.T)
@@ -100,13 +100,13 @@ def _student_entropy(d: int) -> float:
 def _two_clusters(rng: np.random.Generator, n: int, d: int) -> Floats:
     samples = rng.normal(size=(n, d))
     samples[:, 0] += SEPARATION * rng.choice((-1.0, 1.0), size=n)
-    # Turned, so that no coordinate shows the clusters alone.
+    # Rotated, so that no single coordinate shows the clusters.
     turn = np.linalg.qr(np.random.default_rng(d).normal(size=(d, d)))[0]
     return samples @ turn
 
 
 def _label_entropy() -> float:
-    """What not knowing the cluster adds, nats: log 2 less the overlap (an integral on a line)."""
+    """Entropy added by the unknown cluster, nats: log 2 minus the overlap (a 1-D integral)."""
     x = np.linspace(-12.0, 12.0, 4001) + SEPARATION
     weight = np.exp(-0.5 * (x - SEPARATION) ** 2) / math.sqrt(2.0 * math.pi)
     overlap = float(np.sum(weight * np.log1p(np.exp(-2.0 * SEPARATION * x))) * (x[1] - x[0]))

@@ -1,7 +1,7 @@
 """Image quality: fidelity to the ground truth, learned perceptual metrics, and power spectra.
 
 =====================================  ========================================================
-module                                 what
+module                                 content
 =====================================  ========================================================
 :mod:`~cooanalysis.metrics.fidelity`   PSNR and SSIM by the protocol of the literature
 :mod:`~cooanalysis.metrics.learned`    LPIPS, ST-LPIPS, DISTS, and any metric of ``pyiqa``

@@ -1,11 +1,11 @@
-"""Fidelity to the truth: PSNR and SSIM as the tables of the literature print them.
+"""Fidelity to the ground truth: PSNR and SSIM as the tables of the literature print them.
 
 Both are measured on the luma of BT.601 (16 to 235) of 8-bit images, with a border of ``scale``
-pixels cut off. Older tables were made in MATLAB, whose ``rgb2ycbcr`` rounds the luma to levels;
-those of BasicSR and its relatives, which most tables now are, do not round it. PSNR in dB and SSIM
-for a scale of 4, of bicubic interpolation (published MATLAB numbers; on the low-resolution images
-that MATLAB made) and of the published weights of DAT-light (Chen et al., "Dual Aggregation
-Transformer for Image Super-Resolution", ICCV 2023):
+pixels cut off. Older tables were made in MATLAB, whose ``rgb2ycbcr`` rounds the luma to 8-bit
+values; those made with BasicSR and its relatives, as most tables now are, do not round it. PSNR in
+dB and SSIM for a scale of 4, of bicubic interpolation (published MATLAB numbers; on the
+low-resolution images that MATLAB made) and of the published weights of DAT-light (Chen et al.,
+"Dual Aggregation Transformer for Image Super-Resolution", ICCV 2023):
 
 =====================  ==============  ==============  ==============
 set                    published       Y rounded       Y not rounded
@@ -16,9 +16,9 @@ bicubic, BSD100        25.96 / 0.6675  25.96 / 0.6673  25.96 / 0.6682
 DAT-light, Set5        32.57           32.55           32.57
 =====================  ==============  ==============  ==============
 
-The difference grows with the PSNR, so what is compared with today's tables must not be rounded,
-and here it is not. Set14 is 0.09 dB above its published number because one of its images is gray:
-MATLAB measures it on its own levels, 0 to 255. Here a gray image stands for R = G = B, so that a
+The difference grows with the PSNR, so values to compare with today's tables must not be rounded,
+and here they are not. Set14 is 0.09 dB above its published number because one of its images is
+gray: MATLAB uses its gray values, 0 to 255. Here a gray image is treated as R = G = B, so that a
 result does not depend on how many channels a file has.
 """
 
@@ -49,9 +49,10 @@ def psnr(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     Parameters
     ----------
     sr, hr
-        uint8 images of one size, (H, W), (H, W, 1) or (H, W, 3) RGB; gray stands for R = G = B.
+        uint8 images of equal size, (H, W), (H, W, 1) or (H, W, 3) RGB; gray is treated as R = G =
+        B.
     border
-        Pixels left out on each side; the custom is the scale.
+        Pixels left out on each side, by convention as many as the scale.
     color
         ``"y"``: luma, see :mod:`cooanalysis.metrics.fidelity`. ``"rgb"``: the mean squared error
         is taken over the three channels.
@@ -64,10 +65,10 @@ def psnr(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     Raises
     ------
     ImageError
-        If an image is not uint8 or no image, if the sizes differ, or if nothing is left inside
+        If an argument is not a uint8 image, if the sizes differ, or if nothing is left inside
         the border.
     ConfigError
-        If ``border`` or ``color`` makes no sense.
+        If ``border`` or ``color`` is invalid.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def psnr(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
 
 
 def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
-    """Structural similarity, as the MATLAB code of its authors computes it.
+    """Structural similarity, as in the MATLAB code of its authors.
 
     An 11×11 Gaussian window of standard deviation 1.5, only where it lies inside the image;
     K1 = 0.01, K2 = 0.03 and a data range of 255. Wang et al., "Image Quality Assessment: From
@@ -102,7 +103,7 @@ def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
     ImageError, ConfigError
         See :func:`psnr`; also if the window does not fit inside the border.
     """
-    # Imported here: it takes a second, and PSNR needs none of it.
+    # Imported here: it takes a second, and PSNR does not need it.
     from skimage.metrics import structural_similarity
 
     a, b = _inside(sr, hr, border, color)
@@ -113,7 +114,7 @@ def ssim(sr: Image, hr: Image, *, border: int, color: Color = "y") -> float:
             f"{width}x{height} are left"
         )
     # With Gaussian weights scikit-image truncates at 3.5 standard deviations, which are the 11
-    # taps, divides by no n - 1, and leaves the windows that do not fit out of its mean.
+    # taps, does not divide by n - 1, and leaves the windows that do not fit out of its mean.
     values = [
         structural_similarity(
             a[:, :, channel], b[:, :, channel], data_range=_PEAK, gaussian_weights=True,

@@ -1,8 +1,8 @@
-"""Learned perceptual metrics, each with the trained weights of its authors or not at all.
+"""Learned perceptual metrics, with the trained weights of their authors or not at all.
 
 Nothing here downloads, and nothing is replaced by random weights: where a package or a file is
-missing, the metric's ``*_missing`` function says which and how to get it. All metrics look at
-whole RGB images; none resizes them. A CUDA GPU is used when there is one.
+missing, the metric's ``*_missing`` function says which and how to get it. All metrics use
+entire RGB images; none resizes them. A CUDA GPU is used if there is one.
 
 =============  =================================================================================
 metric         source
@@ -13,7 +13,7 @@ LPIPS          Zhang et al., "The Unreasonable Effectiveness of Deep Features as
                Metric", CVPR 2018; ``lpips`` carries the calibration, the backbone is torchvision's
 DISTS          Ding et al., "Image Quality Assessment: Unifying Structure and Texture
                Similarity", TPAMI 2022; ``torchmetrics`` carries the calibration, the backbone is
-               torchvision's VGG-16. Its authors shrink images to 256 pixels first; we do not
+               torchvision's VGG-16. Its authors downsample images to 256 pixels first; we do not
 ``pyiqa:…``    Chen & Mo, "IQA-PyTorch: PyTorch Toolbox for Image Quality Assessment", 2022
 =============  =================================================================================
 """
@@ -42,8 +42,8 @@ from cooanalysis.metrics.metric import Metric
 from cooanalysis.metrics.pairs import Image, check_pair, three_channels
 from cooanalysis.runtime.torch_hub import checkpoints_folder
 
-# Values of an input whose features are kept: 2 megapixels, with AlexNet a third of a gigabyte.
-_REMEMBERED = 3 * 2**21
+# Largest input, in values, whose features are kept: 2 megapixels, a third of a GB with AlexNet.
+_CACHED_VALUES = 3 * 2**21
 # The deepest of the networks halves its input five times.
 _SMALLEST = 32
 
@@ -65,12 +65,12 @@ class Backbone:
 
     @property
     def url(self) -> str:
-        """Where the file is to be had."""
+        """Address of the file."""
         return f"https://download.pytorch.org/models/{self.file}"
 
     @property
     def path(self) -> Path:
-        """Where torch looks for the file."""
+        """Path at which torch looks for the file."""
         return checkpoints_folder() / self.file
 
     def missing(self) -> str | None:
@@ -87,7 +87,7 @@ class Backbone:
         Raises
         ------
         MissingDependencyError
-            If the file is not there or not the original.
+            If the file is missing or is not the original.
         """
         import torch
 
@@ -134,7 +134,7 @@ def _st_lpips_network(device: str) -> Any:
         package = importlib.import_module("stlpips_pytorch.stlpips")
         network = package.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
     _all_trained(network, _folder(package) / "weights/vST0.0/alex_shift_tolerant.pth")
-    network.net.forward = _remembering(network.net.forward)
+    network.net.forward = _caching(network.net.forward)
     return network.eval().requires_grad_(False).to(device)
 
 
@@ -154,7 +154,7 @@ def lpips_missing(net: Literal["alex", "vgg"]) -> str | None:
 
 @lru_cache(maxsize=4)
 def _lpips_network(net: Literal["alex", "vgg"], device: str) -> Any:
-    # Told to load the backbone itself, the package would ask torchvision, which may download.
+    # If the package loaded the backbone itself, it would use torchvision, which may download.
     with _quiet():
         package = importlib.import_module("lpips")
         network = package.LPIPS(net=net, pnet_rand=True, verbose=False)
@@ -164,7 +164,7 @@ def _lpips_network(net: Literal["alex", "vgg"], device: str) -> Any:
     network.net.load_state_dict({name: state[f"features.{name.split('.', 1)[1]}"] for name in own})
     calibration = _folder(package) / "weights" / "v0.1" / f"{net}.pth"
     _all_trained(network, calibration, besides="net.")
-    network.net.forward = _remembering(network.net.forward)
+    network.net.forward = _caching(network.net.forward)
     return network.eval().requires_grad_(False).to(device)
 
 
@@ -197,7 +197,7 @@ def _dists_network(device: str) -> Any:
 
 
 def pyiqa(sr: Image, hr: Image, name: str) -> float:
-    """A metric of ``pyiqa``; one without reference looks at ``sr`` alone."""
+    """A metric of ``pyiqa``; a no-reference metric uses ``sr`` alone."""
     network = _pyiqa_network(name, _device())
     images = (sr, hr) if network.metric_mode == "FR" else (sr,)
     check_pair(sr, hr)
@@ -210,7 +210,7 @@ def pyiqa_direction(name: str) -> Literal["higher", "lower"]:
 
 
 def pyiqa_missing(name: str) -> str | None:
-    """What is missing for a metric of ``pyiqa``, or None. Loads the metric: only it knows.
+    """What is missing for a metric of ``pyiqa``, or None. Has to load the metric to find out.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def _pyiqa_network(name: str, device: str) -> Any:
             )
         try:
             network = package.create_metric(name, device=torch.device(device))
-        except Exception as error:  # it wraps what happened in whatever its downloaders raise
+        except Exception as error:  # pyiqa passes on any error of its downloaders
             if not refused:
                 raise
             raise MissingDependencyError(
@@ -249,21 +249,22 @@ def _pyiqa_network(name: str, device: str) -> Any:
                 f"`python -c \"import pyiqa; pyiqa.create_metric('{name}')\"` once"
             ) from error
     if network.metric_mode not in ("FR", "NR") or name in ("fid", "inception_score"):
-        raise ConfigError(f"pyiqa's {name} measures sets of images, not an image against its truth")
+        raise ConfigError(f"pyiqa's {name} compares sets of images, not single images")
     return network.eval()
 
 
-# --- what they share ----------------------------------------------------------------------------
+# --- shared helpers -----------------------------------------------------------------------------
 
 
-def _remembering(forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A backbone that knows the features of its last two inputs.
+def _caching(forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A backbone that caches the features of its last two inputs.
 
-    A comparison asks for many outputs against one truth, whose features take as long as theirs.
+    A comparison evaluates many outputs against one ground truth, whose features take as long as
+    theirs.
     """
     known: list[tuple[Any, Any]] = []
 
-    def remembered(images: Any) -> Any:
+    def cached(images: Any) -> Any:
         import torch
 
         for place, (before, features) in enumerate(known):
@@ -272,22 +273,22 @@ def _remembering(forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 return features
         features = forward(images)
         del known[:-1]
-        if images.numel() <= _REMEMBERED:
+        if images.numel() <= _CACHED_VALUES:
             known.append((images, features))
         return features
 
-    return remembered
+    return cached
 
 
 def _compare(load: Callable[[str], Any], sr: Image, hr: Image, **options: Any) -> float:
-    """Value of a full-reference network, on the GPU if there is one and its memory is enough."""
+    """Value of a full-reference network, on the GPU if there is one with enough memory."""
     import torch
 
     check_pair(sr, hr)
     try:
         return _value(load(_device()), (sr, hr), **options)
     except torch.cuda.OutOfMemoryError:
-        # Networks of this kind cannot see an image in parts, but the CPU has more memory.
+        # Networks of this kind cannot process an image in tiles, but the CPU has more memory.
         torch.cuda.empty_cache()
         return _value(load("cpu"), (sr, hr), **options)
 
@@ -309,7 +310,7 @@ def _value(network: Any, images: tuple[Image, ...], **options: Any) -> float:
     inputs = [tensor.to(held.device if held is not None else "cpu").float() / 255.0
               for tensor in batch]  # fmt: skip
     with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old calls that the packages make
+        warnings.simplefilter("ignore")  # about deprecated calls in the packages
         return float(network(*inputs, **options))
 
 
@@ -320,7 +321,7 @@ def _device() -> str:
 
 
 def _lacking(*needed: tuple[str, str], extra: str | None = None) -> str | None:
-    """Which of some (module, package on PyPI) are not installed, as an instruction."""
+    """How to install those of some (module, PyPI package) that are missing, or None."""
     lacking = [pip for module, pip in needed if importlib.util.find_spec(module) is None]
     if not lacking:
         return None
@@ -345,10 +346,10 @@ def _sha256(path: Path) -> str:
 
 
 def _all_trained(network: Any, path: Path, besides: str | None = None) -> None:
-    """Refuse a network some of whose weights its package did not take from its file.
+    """Refuse a network if its package did not load some of the weights from the file.
 
-    The packages load their files with ``strict=False``, which leaves what is not in the file, or
-    has another name in it, at its random start.
+    The packages load their files with ``strict=False``, which leaves weights that are not in the
+    file, or have another name in it, at their random initial values.
     """
     import torch
 
@@ -364,7 +365,7 @@ def _all_trained(network: Any, path: Path, besides: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep a package that prints and warns while it is loaded silent."""
+    """Silence a package that prints and warns while it is loaded."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         with contextlib.redirect_stderr(io.StringIO()):
@@ -373,9 +374,9 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_network() -> Iterator[list[str]]:
-    """Refuse this thread every connection by name; yields the names of the hosts refused.
+    """Refuse all connections by host name from this thread; yields the refused host names.
 
-    Packages that download where a file is missing offer no common switch against it.
+    Packages that download missing files have no common option to prevent it.
     """
     refused: list[str] = []
     thread = threading.get_ident()

@@ -28,18 +28,18 @@ class Metric:
     Attributes
     ----------
     name, title
-        Short name (option value, column) and a title for tables.
+        Short name (option value, column), and title for tables.
     direction
         ``"higher"`` or ``"lower"``: which is better.
     unit
         Unit, empty for none.
     kind
-        ``"fidelity"``: a formula, cuts ``border``. ``"learned"``: a trained network, looks at the
+        ``"fidelity"``: a formula, crops ``border``. ``"learned"``: a trained network, uses the
         whole image.
     function
         From (sr, hr, border) to a number; NaN where the metric has no value for these images.
     missing
-        Returns what is missing to compute the metric here and how to get it, or None. Looks, but
+        Returns what is missing to compute the metric here and how to get it, or None. Checks, but
         loads and downloads nothing.
     digits
         Decimal places in tables.

@@ -34,7 +34,7 @@ def check_pair(sr: Any, hr: Any) -> tuple[Image, Image]:
         images.append(image)
     if images[0].shape[:2] != images[1].shape[:2]:
         sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in images]
-        raise ImageError(f"sr and hr must have one size; sr is {sizes[0]} and hr {sizes[1]} pixels")
+        raise ImageError(f"sr and hr differ in size; sr is {sizes[0]} and hr {sizes[1]} pixels")
     return images[0], images[1]
 
 

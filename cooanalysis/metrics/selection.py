@@ -28,7 +28,7 @@ def resolve(names: str | Iterable[str] = AUTO) -> list[Metric]:
     names
         Names of :data:`METRICS`, ``pyiqa:NAME`` for any metric of ``pyiqa``, or ``"auto"``, which
         stands for PSNR and SSIM of luma and every learned metric that can be computed here
-        (never one of ``pyiqa``). A metric named twice is returned once.
+        (never one of ``pyiqa``). A metric that is named twice is returned once.
 
     Returns
     -------
@@ -40,8 +40,8 @@ def resolve(names: str | Iterable[str] = AUTO) -> list[Metric]:
     ConfigError
         If a name is unknown.
     MissingDependencyError
-        If a metric that is named cannot be computed here: before hours of inference, not after.
-        Nothing is downloaded and nothing replaced by something else.
+        If a named metric cannot be computed here: before hours of inference, not after.
+        Nothing is downloaded, and no metric is replaced by another.
     """
     found: dict[str, Metric] = {}
     for name in [names] if isinstance(names, str) else names:

@@ -15,7 +15,7 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _BINS = 64
-# A ring needs a few frequencies of the transform, and a window a few pixels to fall off.
+# A ring needs a few frequencies of the transform, and a window needs a few pixels to taper off.
 _SMALLEST = 8
 
 
@@ -24,17 +24,17 @@ def radial_power_spectrum(
 ) -> tuple[Floats, Floats]:
     """Power of the luma at each spatial frequency, averaged over directions and images.
 
-    Luma of BT.601 (not rounded), less its mean, times a Hann window in both directions (borders of
+    Luma of BT.601 (not rounded), minus its mean, times a Hann window in both directions (borders of
     an image that do not fit together would leak into all frequencies), Fourier transformed, and
     averaged over rings. Frequencies above 0.5 cycles/pixel, which only diagonals have, are left
-    out. Divided by the window's energy, so that white noise of variance v has the power v at every
+    out. Divided by the window's energy, so that white noise of variance v has power v at every
     frequency, whatever the size of the image.
 
     Parameters
     ----------
     images
         One uint8 image, (H, W), (H, W, 1) or (H, W, 3), or a sequence of them, each at least 8
-        pixels high and wide, sizes may differ; every image counts the same.
+        pixels high and wide; sizes may differ; every image has the same weight.
     bins
         Number of rings between 0 and 0.5 cycles/pixel; 64, or a quarter of the smallest side
         of any image if that is less.
@@ -44,7 +44,7 @@ def radial_power_spectrum(
     frequency : numpy.ndarray
         (bins,) float64, middle of each ring in cycles/pixel.
     power : numpy.ndarray
-        (bins,) float64, in squared levels of luma.
+        (bins,) float64, in squared 8-bit values of luma.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def _rings(luma: Floats, bins: int) -> Floats:
     """(bins,) mean power of one image's luma in each ring."""
     height, width = luma.shape
     window = _hann(height)[:, None] * _hann(width)
-    # The weighted mean: subtracting the plain one leaves power at frequency 0, which the window
-    # spreads over its neighbors.
+    # The weighted mean: subtracting the unweighted one leaves power at frequency 0, which the
+    # window spreads over its neighbors.
     centered = (luma - np.sum(luma * window) / window.sum()) * window
     power = np.abs(np.fft.rfft2(centered)) ** 2 / np.sum(window**2)
     ring, weight, count = _layout(height, width, bins)
@@ -98,17 +98,17 @@ def _rings(luma: Floats, bins: int) -> Floats:
 def _layout(height: int, width: int, bins: int) -> tuple[NDArray[np.intp], Floats, Floats]:
     """Ring and weight of each frequency of ``rfft2``, and the sum of weights of each ring.
 
-    Kept, because data sets hold many images of few sizes, each compared for several models.
+    Cached, because data sets hold many images of few sizes, each evaluated for several models.
     """
     vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     radius = np.hypot(vertical, horizontal)
-    # rfft2 keeps one of each pair of opposite frequencies, but for the first column and, of an
+    # rfft2 keeps one of each pair of opposite frequencies, except for the first column and, for an
     # even width, the last one: those hold both.
     weight = np.full(radius.shape, 2.0)
     weight[:, 0] = 1.0
     if width % 2 == 0:
         weight[:, -1] = 1.0
-    weight[0, 0] = 0.0  # the mean is no detail
+    weight[0, 0] = 0.0  # the mean is not detail
     weight[radius > 0.5] = 0.0
     ring = np.minimum((radius * (2 * bins)).astype(np.intp), bins - 1).ravel()
     count = np.bincount(ring, weight.ravel(), minlength=bins).astype(np.float64)

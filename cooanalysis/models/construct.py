@@ -15,7 +15,7 @@ from cooanalysis.runtime.memory import machine_bytes
 from cooanalysis.runtime.registry import Registry
 
 LARGEST_OPTION = 4096
-"""Blocks, channels and the like; more only costs the time to find out that it does not work."""
+"""Upper limit of blocks, channels and the like; larger networks would only fail later."""
 
 
 def build(name: str, *, scale: int, **options: Any) -> nn.Module:
@@ -38,7 +38,7 @@ def build(name: str, *, scale: int, **options: Any) -> nn.Module:
     Raises
     ------
     ConfigError
-        If the name or an option is unknown, or a value makes no sense.
+        If the name or an option is unknown, or a value is invalid.
     """
     return _construct(GENERATORS, name, {"scale": scale, **options})
 
@@ -49,7 +49,7 @@ def build_discriminator(name: str = "patch", **options: Any) -> nn.Module:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable values."""
+    """Number of trainable parameters."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
@@ -77,7 +77,7 @@ def _construct(
 
 
 def _check_room(network: Callable[..., nn.Module], options: dict[str, Any]) -> None:
-    """Refuse a network whose weights would not fit into memory, before room is made for them."""
+    """Refuse a network whose weights would not fit into memory, before any is allocated."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         needed = 4 * sum(p.numel() for p in network(**options).parameters())
     if needed > machine_bytes():

@@ -1,4 +1,4 @@
-"""Patch discriminator: one verdict a neighborhood, not one an image.
+"""Patch discriminator: one verdict per neighborhood, not one per image.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017
 (arXiv 1611.07004), with the spectral normalization of Miyato et al., ICLR 2018 (arXiv 1802.05957)

@@ -15,19 +15,19 @@ _LISTED = 5
 def match_files(
     model: str, folder: Path, pairs: Sequence[ImagePair], scale: int
 ) -> dict[str, Path]:
-    """The file of each image.
+    """Find the file of each image.
 
     A file belongs to an image if its stem is the name of the image, of its HR or of its LR file,
     or begins with one of them, followed by ``_``, ``-``, ``.`` or ``x4`` (the scale), as in
-    ``baby_SwinIR.png`` or ``0001x4.png``; upper and lower case are the same. A file with the whole
-    name of an HR file is its own; else the longest name that fits wins.
+    ``baby_SwinIR.png`` or ``0001x4.png``; case is ignored. A file with the full
+    name of an HR file belongs to that image; otherwise the longest matching name wins.
 
     Parameters
     ----------
     model
-        What messages call the model.
+        Name of the model in messages.
     folder
-        Where its images lie.
+        The folder of its images.
     pairs
         The images of the data set.
     scale
@@ -41,7 +41,7 @@ def match_files(
     Raises
     ------
     ModelError
-        If an image has no file or several, or a file belongs to no image.
+        If an image has no file or several, or a file does not belong to any image.
     """
     try:
         files = sorted(
@@ -72,7 +72,7 @@ def match_files(
     twice = [f"{name} ({', '.join(p.name for p in paths)})" for name, paths in found.items()
              if len(paths) > 1]  # fmt: skip
     problems = [
-        f"{what} {_some(names)}"
+        f"{what} {_first_names(names)}"
         for what, names in (
             (f"{len(missing)} of {len(pairs)} images are missing:", missing),
             (f"{len(twice)} images have several files:", twice),
@@ -102,6 +102,6 @@ def _image_of(stem: str, known: dict[str, str], scale: int) -> str | None:
     return known[max(fitting, key=len)] if fitting else None
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

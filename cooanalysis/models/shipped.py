@@ -31,7 +31,7 @@ WEIGHTS: Registry[Path] = Registry(
 
 
 def shipped() -> dict[str, Path]:
-    """Files of the shipped weights by name; beside each lies its model card (``.md``).
+    """Files of the shipped weights by name; next to each is its model card (``.md``).
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Where the outputs of a model come from: a checkpoint, a folder of images, a baseline, a function.
 
-To add a kind of source, write a class with ``name``, ``key`` and ``answer``, and a line in
-:func:`open_source`.
+To add a kind of source, write a class with ``name``, ``kind``, ``detail``, ``key`` and ``output``,
+and a line in :func:`open_source`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Specification = str | Path | Callable[..., Any]
 _REFUSED = re.compile(
     "GLOBAL|Unsupported (global|class)|reduce|build instruction|persistent|instantiat", re.I
 )
-"""How torch says that a pickle would call something; anything else is damage."""
+"""Torch's messages for a pickle that would call something; any other error is damage."""
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt")
 
@@ -46,13 +46,14 @@ class Source(Protocol):
     Attributes
     ----------
     name
-        What tables and figures call it.
+        Its name in tables and figures.
     kind
         ``bicubic``, ``hr``, ``checkpoint``, ``folder`` or ``callable``.
     detail
-        What it is, in a few words, for the report.
+        A short description for the report.
     key
-        Identifies the outputs: equal keys give equal outputs. None where nothing does.
+        Identifies the outputs: equal keys mean equal outputs. None if the outputs cannot be
+        identified.
     """
 
     @property
@@ -75,13 +76,13 @@ class Source(Protocol):
         """See above."""
         ...
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """(H, W, 3) uint8 output for one image.
 
         Raises
         ------
         ModelError
-            If there is none, or it cannot be used; the message names model and image.
+            If there is no output, or it cannot be used; the message names model and image.
         """
         ...
 
@@ -95,34 +96,34 @@ class Bicubic:
     detail: str = "bicubic upsampling"
     key: str | None = "bicubic"
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`."""
         return np.rint(np.clip(pair.upsampled, 0.0, 255.0)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """The HR images themselves."""
 
     name: str
     kind: str = "hr"
-    detail: str = "the true images"
+    detail: str = "the ground truth"
     key: str | None = "hr"
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`."""
         return pair.hr
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Images that a model wrote before, matched to the data set's by name."""
+    """Images that a model wrote earlier, matched to those of the data set by name."""
 
     name: str
     path: Path
     files: Mapping[str, Path]
     kind: str = "folder"
-    # A copy would be as slow to read as the file itself.
+    # No key: a cached copy would be as slow to read as the file itself.
     key: str | None = None
 
     @property
@@ -130,7 +131,7 @@ class Folder:
         """See :class:`Source`."""
         return f"images in {self.path}"
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`; a file as large as the uncropped HR image is cropped like it."""
         path = self.files[pair.name]
         try:
@@ -145,7 +146,7 @@ class Folder:
                 height, width,
             ):  # fmt: skip
                 raise ModelError(
-                    f"model {self.name!r}: {path} is {found} pixels, but the true image "
+                    f"model {self.name!r}: {path} is {found} pixels, but the ground truth "
                     f"{pair.name!r} is {width}x{height}; are these images of scale {scale}?"
                 )
             image = modcrop(image, scale)
@@ -164,7 +165,7 @@ class Network:
     device: str = "auto"
     kind: str = "checkpoint"
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`."""
         from cooanalysis.models.tiling import upscale
 
@@ -194,32 +195,32 @@ class Function:
         """See :class:`Source`."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         """See :class:`Source`."""
         if _is_module(self.function):
             module: Any = self.function
             return Network(
                 self.name, module, self.scale, self.detail, None, self.device
-            ).answer(pair, note)  # fmt: skip
-        answer = self.function(pair.lr.copy())
+            ).output(pair, note)  # fmt: skip
+        returned = self.function(pair.lr.copy())
         try:
-            output = np.asarray(answer)
+            output = np.asarray(returned)
         except (ValueError, RuntimeError, TypeError) as error:
             raise ModelError(
-                f"model {self.name!r} answers {pair.name!r} with {type(answer).__name__}, which is "
-                f"no array ({_first_line(error)}); a callable must give uint8 of shape "
+                f"model {self.name!r} returns {type(returned).__name__} for {pair.name!r}, which "
+                f"is not an array ({_first_line(error)}); a callable must return uint8 of shape "
                 f"{pair.hr.shape}"
             ) from error
         if output.shape != pair.hr.shape or output.dtype != np.uint8:
             raise ModelError(
-                f"model {self.name!r} answers {pair.name!r} with {output.dtype} of shape "
-                f"{output.shape}; a callable must give uint8 of shape {pair.hr.shape}"
+                f"model {self.name!r} returns {output.dtype} of shape {output.shape} for "
+                f"{pair.name!r}; a callable must return uint8 of shape {pair.hr.shape}"
             )
         return output
 
 
 def parse(texts: Sequence[str]) -> dict[str, Specification]:
-    """Models as the command line gives them, ``NAME=WHAT`` or ``WHAT``, by name.
+    """Parse models as given on the command line, ``NAME=WHAT`` or ``WHAT``, by name.
 
     Raises
     ------
@@ -246,36 +247,36 @@ def parse(texts: Sequence[str]) -> dict[str, Specification]:
 
 def _default_name(text: str) -> str:
     path = Path(text)
-    # coo-train writes each model's weights.safetensors into a folder of its own.
+    # coo-train writes each model's weights.safetensors into a separate folder.
     return path.parent.name if path.stem == "weights" and path.parent.name else path.stem
 
 
 def open_source(
     name: str, what: Specification, pairs: Sequence[ImagePair], *, scale: int, device: str = "auto"
 ) -> Source:
-    """Find out what a model is, and load it.
+    """Recognize what a model is, and load it.
 
     Parameters
     ----------
     name
-        What to call it.
+        Its name.
     what
         ``"bicubic"``, ``"hr"``, the name of shipped weights, the path of a checkpoint or of a
         folder of images, or a callable (see :class:`Function`).
     pairs
         The images of the data set.
     scale, device
-        Upscaling factor that it must have; where networks run.
+        Upscaling factor that it must have; device that networks run on.
 
     Raises
     ------
     ModelError
-        If a checkpoint is broken, of an unknown architecture or another scale, or would run code;
-        if a folder lacks images or holds others.
+        If a checkpoint is broken, has an unknown architecture or a different scale, or would run
+        code; if a folder lacks images or holds others.
     ConfigError
-        If nothing of that name is there.
+        If nothing with that name exists.
     MissingDependencyError
-        If torch or spandrel is needed and missing.
+        If torch or spandrel is needed but missing.
     """
     if name in ("bicubic", "hr") and what != name:
         raise ConfigError(f"a model can be called {name!r} only if it is {name}")
@@ -285,7 +286,7 @@ def open_source(
     if text == "bicubic":
         return Bicubic(name)
     if text == "hr":
-        return Truth(name)
+        return GroundTruth(name)
     if not name.strip() or not text.strip():
         raise ConfigError(f"a model needs a name and a file or folder; got {name!r}: {text!r}")
     try:
@@ -307,13 +308,14 @@ def open_source(
         )
     if path.suffix.lower() not in CHECKPOINTS:
         raise ConfigError(
-            f"model {name!r}: {path} is no checkpoint ({', '.join(CHECKPOINTS)}) and no folder"
+            f"model {name!r}: {path} is neither a folder nor a checkpoint "
+            f"({', '.join(CHECKPOINTS)})"
         )
     return load_network(name, path, scale=scale, device=device)
 
 
 def load_network(name: str, path: Path, *, scale: int, device: str = "auto") -> Network:
-    """Load a checkpoint: ours, or any architecture that spandrel knows. No code of it is run.
+    """Load a checkpoint: ours, or any architecture that spandrel knows. None of its code is run.
 
     Raises
     ------
@@ -331,7 +333,7 @@ def load_network(name: str, path: Path, *, scale: int, device: str = "auto") -> 
     key = found_digest.hexdigest()
     module, found, detail = _ours(name, path) or _spandrel(name, path)
     if found != scale:
-        raise ModelError(f"model {name!r}: {path} is a x{found} model; x{scale} was asked for")
+        raise ModelError(f"model {name!r}: {path} is a x{found} model; x{scale} is needed")
     return Network(name, module, scale, detail, key, device)
 
 
@@ -371,16 +373,16 @@ def _spandrel(name: str, path: Path) -> tuple[nn.Module, int, str]:
             f"model {name!r}: spandrel knows no architecture with the weights in {path}; give a "
             "folder of its output images instead"
         ) from error
-    except Exception as error:  # architectures are guessed from damaged shapes in many ways
+    except Exception as error:  # damaged shapes can lead to any architecture and error
         raise ModelError(
-            f"model {name!r}: the weights in {path} do not fit the architecture that they look "
-            f"like ({_first_line(error)})"
+            f"model {name!r}: the weights in {path} do not fit the architecture that they appear "
+            f"to belong to ({_first_line(error)})"
         ) from error
     architecture = descriptor.architecture.name
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.purpose not in (
         "SR", "FaceSR",
     ):  # fmt: skip
-        raise ModelError(f"model {name!r}: {path} ({architecture}) is no super-resolution model")
+        raise ModelError(f"model {name!r}: {path} ({architecture}) does not upscale images")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise ModelError(
             f"model {name!r}: {path} ({architecture}) maps {descriptor.input_channels} channels to "
@@ -393,7 +395,7 @@ def _as_module(descriptor: Any) -> nn.Module:
     from torch import Tensor, nn
 
     class Described(nn.Module):
-        """What spandrel does around a network (padding to its sizes, for one), as a module."""
+        """A network with spandrel's pre- and postprocessing (such as padding), as a module."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -407,7 +409,7 @@ def _as_module(descriptor: Any) -> nn.Module:
 
 
 def _state_dict(name: str, path: Path) -> dict[str, Any]:
-    """Tensors of a file by name. Nothing but tensors and plain values is ever unpickled."""
+    """Tensors of a file by name. Only tensors and plain values are ever unpickled."""
     import torch
 
     if path.suffix.lower() == ".safetensors":
@@ -416,31 +418,31 @@ def _state_dict(name: str, path: Path) -> dict[str, Any]:
         except Exception as error:
             raise ModelError(f"model {name!r}: {path} is damaged ({_first_line(error)})") from error
     try:
-        with warnings.catch_warnings():  # of pickle protocols; what matters is an error
+        with warnings.catch_warnings():  # about pickle protocols; problems raise errors
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not _REFUSED.search(str(error)):
             raise ModelError(
-                f"model {name!r}: {path} cannot be read as a checkpoint; is it one, and whole?"
+                f"model {name!r}: {path} cannot be read as a checkpoint; is it complete?"
             ) from error
         raise ModelError(
             f"model {name!r}: {path} holds more than weights, which could run code when loaded, "
             "and is refused; ask for a .safetensors file, or save its state_dict() alone"
         ) from error
-    except Exception as error:  # a damaged file fails in every way that unpickling can
+    except Exception as error:  # unpickling a damaged file can raise almost anything
         raise ModelError(
             f"model {name!r}: {path} cannot be read as a checkpoint ({_first_line(error)})"
         ) from error
     if not isinstance(state, dict):
-        raise ModelError(f"model {name!r}: {path} holds no weights by name")
+        raise ModelError(f"model {name!r}: {path} does not hold a dictionary of weights")
     return state
 
 
 def _is_module(value: object) -> bool:
     import sys
 
-    torch = sys.modules.get("torch")  # there is no module where torch was not imported
+    torch = sys.modules.get("torch")  # without torch loaded, nothing can be a module
     return torch is not None and isinstance(value, torch.nn.Module)
 
 

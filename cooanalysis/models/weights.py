@@ -1,6 +1,6 @@
-"""Weights as safetensors files that say which network they belong to.
+"""Weights as safetensors files that name the network they belong to.
 
-safetensors holds tensors and text, never code, so opening a stranger's file is safe.
+safetensors holds tensors and text, never code, so opening an untrusted file is safe.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FORMAT = "1"
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a weights file says of itself.
+    """Metadata of a weights file.
 
     Attributes
     ----------
     name, scale, options
-        What :func:`cooanalysis.models.build` needs.
+        The arguments for :func:`cooanalysis.models.build`.
     metadata
-        Whatever else was written: data, iterations, seed, command.
+        Anything else that was written: data, iterations, seed, command.
     """
 
     name: str
@@ -49,9 +49,9 @@ def save_weights(
     options: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the weights of a network that :func:`cooanalysis.models.build` makes.
+    """Write the weights of a network made by :func:`cooanalysis.models.build`.
 
-    The file appears whole or not at all.
+    The file appears complete or not at all.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def save_weights(
     name, scale, options
         How it was built.
     metadata
-        More text to keep in the file.
+        Additional text to store in the file.
     """
     save = _safetensors().torch.save
     target = Path(path)
@@ -85,7 +85,7 @@ def save_weights(
 
 
 def read_info(path: str | Path) -> WeightsInfo:
-    """Read what a weights file says of itself, without its tensors.
+    """Read the metadata of a weights file, without its tensors.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_info(path: str | Path) -> WeightsInfo:
             header = dict(file.metadata() or {})
     except FileNotFoundError as error:
         raise ModelError(f"no weights file {path}") from error
-    except Exception as error:  # SafetensorError, OSError, and whatever a damaged header causes
+    except Exception as error:  # SafetensorError, OSError, and anything a damaged header causes
         reason = " ".join(str(error).split())
         raise ModelError(
             f"{path} is not a safetensors file, or is damaged: {reason:.300}"
@@ -115,9 +115,9 @@ def read_info(path: str | Path) -> WeightsInfo:
     except ModelError:  # a ValueError, too
         raise
     except (KeyError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} does not say which network of ours it belongs to") from error
+        raise ModelError(f"{path} does not name the network that it belongs to") from error
     if not isinstance(options, dict):
-        raise ModelError(f"{path} does not say which network of ours it belongs to")
+        raise ModelError(f"{path} does not name the network that it belongs to")
     rest = {key: value for key, value in header.items() if not key.startswith(_PREFIX)}
     return WeightsInfo(name, scale, options, rest)
 
@@ -138,7 +138,7 @@ def load_weights(path: str | Path) -> nn.Module:
     info = read_info(path)
     try:
         state = _safetensors().torch.load_file(str(path))
-        # Without room for weights first: a few bytes of header could ask for any number of them.
+        # Allocate nothing first: a few bytes of header could ask for any number of weights.
         with torch.device("meta"):
             shapes = {
                 key: value.shape
@@ -148,12 +148,12 @@ def load_weights(path: str | Path) -> nn.Module:
             }
         wrong = [key for key in shapes if key not in state or state[key].shape != shapes[key]]
         if wrong or state.keys() - shapes.keys():
-            raise ValueError(f"{len(wrong)} of {len(shapes)} tensors are missing or of other shape")
+            raise ValueError(f"{len(wrong)} of {len(shapes)} tensors are missing or misshapen")
         module = build(info.name, scale=info.scale, **info.options)
         module.load_state_dict(state)
     except ModelError:
         raise
-    except Exception as error:  # options of wrong type or size fail in many ways
+    except Exception as error:  # options of the wrong type or size can raise almost anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} does not fit the network {info.name!r}: {reason}") from error
     return module.eval()

@@ -14,12 +14,12 @@ from cooanalysis.neighbors.index import exact_search
 from cooanalysis.neighbors.vectors import Vectors, VectorSource, as_source, blocks
 
 _PER_CELL = 256
-"""Vectors that k-means sees for each cell, as FAISS itself bounds them."""
+"""Training vectors per k-means cell, FAISS's own limit."""
 
 
 @dataclass(frozen=True)
 class KMeansCells:
-    """k-means cells and which vectors lie in them.
+    """k-means cells and the vectors in each of them.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class KMeansCells:
         cells
             (q,) cell of each query.
         k
-            Members a query.
+            Members per query.
         keys
-            (q, m) whole numbers that identify each query: with the seed they decide the
+            (q, m) integers that identify each query: with the seed they determine the
             draw, so that neither order nor batching changes it.
         query_image, reference_image, excluded
             See :func:`cooanalysis.neighbors.search_excluding`.
@@ -89,16 +89,16 @@ def fit_kmeans(
     Parameters
     ----------
     vectors
-        (n, dim) float32, or a source that makes any rows of them when they are needed.
+        (n, dim) float32, or a source that produces any of their rows on demand.
     n_cells
         Number of cells, at most n / 2.
     seed, n_iter
-        Seed of the sample and the start, number of iterations.
+        Seed of the training sample and of the initialization; number of iterations.
 
     Raises
     ------
     ConfigError
-        If there are too many cells for the vectors.
+        If there are too few vectors for that many cells.
     """
     if not 1 <= n_cells <= max(1, len(vectors) // 2):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Which engine searches: found by itself, or asked for by name."""
+"""The search engine: chosen automatically, or requested by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENGINES = ("faiss-cpu", "faiss-gpu", "torch")
 """Engines: FAISS on the CPU, FAISS on NVIDIA GPUs, torch (CUDA; its CPU form serves the tests)."""
 
 BLAS_FROM_QUERIES = 20
-"""Queries in a call from which FAISS takes matrix products. FAISS 1.15 raised its own threshold to
+"""Queries per call from which FAISS uses matrix products. FAISS 1.15 raised its own threshold to
 thousands, where a scan of each query alone is many times slower on millions of vectors."""
 
 _INSTALL_FAISS = (
@@ -23,7 +23,7 @@ _INSTALL_FAISS = (
 
 
 def import_faiss() -> ModuleType:
-    """Import FAISS, or say which extra brings it.
+    """Import FAISS, or name the extra that installs it.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def import_faiss() -> ModuleType:
         If no FAISS is installed.
     """
     # OpenMP reads this when FAISS is loaded. Threads that wait by spinning take cores from those of
-    # BLAS: an exact search takes several times as long, or not, as luck has it.
+    # BLAS: an exact search then occasionally takes several times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import faiss
@@ -50,7 +50,7 @@ def faiss_gpu_count() -> int:
 
 
 def torch_cuda_available() -> bool:
-    """Whether torch is installed and sees a CUDA GPU; torch is imported only if a driver is."""
+    """Whether torch is installed and sees a CUDA GPU; torch is imported only with a driver."""
     if ctypes.util.find_library("cuda") is None or importlib.util.find_spec("torch") is None:
         return False
     import torch
@@ -71,7 +71,7 @@ def available_engine(engine: str = "auto", device: str = "auto") -> str:
     Returns
     -------
     str
-        One of :data:`ENGINES`. ``auto`` takes FAISS on the GPU, else torch on CUDA, else
+        One of :data:`ENGINES`. ``auto`` selects FAISS on the GPU, else torch on CUDA, else
         FAISS on the CPU.
 
     Raises
@@ -79,7 +79,7 @@ def available_engine(engine: str = "auto", device: str = "auto") -> str:
     ConfigError
         If the engine or device is unknown, or the two contradict each other.
     MissingDependencyError
-        If what was asked for is not installed or has no GPU.
+        If the requested engine is not installed or has no GPU.
     """
     if engine not in ("auto", *ENGINES):
         raise ConfigError(f"unknown engine {engine!r}; choose auto, {', '.join(ENGINES)}")
@@ -97,23 +97,23 @@ def available_engine(engine: str = "auto", device: str = "auto") -> str:
                 return "torch"
             if device == "cuda":
                 raise MissingDependencyError(
-                    "device 'cuda' was asked for, but neither FAISS nor torch finds a GPU here; "
+                    "device 'cuda' was requested, but neither FAISS nor torch finds a GPU; "
                     "install faiss-gpu or a CUDA build of torch, or use --device cpu"
                 )
         import_faiss()
         return "faiss-cpu"
     if engine == "faiss-gpu" and faiss_gpu_count() == 0:
         raise MissingDependencyError(
-            "engine 'faiss-gpu' was asked for, but the installed FAISS finds no GPU; install "
+            "engine 'faiss-gpu' was requested, but the installed FAISS finds no GPU; install "
             "faiss-gpu on a machine with an NVIDIA GPU, or use --engine auto"
         )
     if engine == "faiss-cpu":
         import_faiss()
     if engine == "torch" and importlib.util.find_spec("torch") is None:
         raise MissingDependencyError(
-            "engine 'torch' was asked for, but torch is not installed; install it with "
+            "engine 'torch' was requested, but torch is not installed; install it with "
             "`pip install 'cooanalysis[torch]'`, or use --engine auto"
         )
     if engine == "torch" and device == "cuda" and not torch_cuda_available():
-        raise MissingDependencyError("engine 'torch' finds no CUDA GPU here; use --device cpu")
+        raise MissingDependencyError("engine 'torch' finds no CUDA GPU; use --device cpu")
     return engine

@@ -14,18 +14,18 @@ from cooanalysis.neighbors.engines import import_faiss
 from cooanalysis.neighbors.vectors import BLOCK_BYTES, RowRange, Vectors, VectorSource, blocks
 
 QUERIES_ALIKE = 13
-"""FAISS's scan of 4-bit codes that treats every query alike, however many are asked at once."""
+"""FAISS's scan of 4-bit codes that treats every query alike, whatever the batch size."""
 
 GPU_LARGEST_SELECTION = 2048
-"""FAISS's kernels on GPUs select no more than this: neighbors, and cells to look into."""
+"""The most that FAISS's GPU kernels can select: neighbors, and cells to search."""
 
 GPU_PARTS = (4, 8, 12, 16, 20, 24, 28, 32, 40, 48)
-"""Parts that FAISS's kernels on GPUs can encode a vector by, each with a code of eight bits; tables
-for more of them would not fit into a block's shared memory (``isSupportedPQCodeLength`` and
+"""Numbers of parts that FAISS's GPU kernels can split a vector into, each with an 8-bit code;
+tables for more parts would not fit into a block's shared memory (``isSupportedPQCodeLength`` and
 ``verifyPQSettings_`` in FAISS's sources)."""
 
 GPU_PART_WIDTHS = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 28, 32)
-"""Values that such a part may have (``isSupportedNoPrecomputedSubDimSize`` there)."""
+"""Numbers of values that such a part may have (``isSupportedNoPrecomputedSubDimSize`` there)."""
 
 
 @dataclass
@@ -35,16 +35,16 @@ class FaissEngine:
     Attributes
     ----------
     on_gpu
-        Where it lies.
+        Whether it is on a GPU.
     effort_name, max_effort
-        FAISS's name for how much it looks at, None where there is nothing to set; the most.
+        FAISS's name of the search effort, None where there is nothing to set; its maximum.
     """
 
     on_gpu: bool
     effort_name: str | None
     max_effort: int
     _index: Any
-    _axes: Vectors | None = None  # what vectors are turned onto before they are encoded
+    _axes: Vectors | None = None  # vectors are rotated onto these before they are encoded
 
     @classmethod
     def build(cls, source: VectorSource, kind: str, engine: str, seed: int = 0) -> FaissEngine:
@@ -81,7 +81,7 @@ class FaissEngine:
         """FAISS has no such search. See :class:`cooanalysis.neighbors.index.Engine`."""
 
     def _table_bytes(self) -> int:
-        """What FAISS takes for a query beside its answer: tables of a cell's distances to codes."""
+        """Memory per query in addition to the result: tables of a cell's distances to codes."""
         if self._index.__class__.__name__ != "IndexIVFPQFastScan":
             return 4 * self._index.d
         return 5 * 16 * self._index.d * self._index.nprobe
@@ -124,7 +124,7 @@ def _build_inverted(source: VectorSource, kind: str, engine: str, seed: int) -> 
     if not np.isfinite(sample).all():
         raise ConfigError("vectors must be finite, but hold NaN or infinite values")
     axes = _principal_axes(sample)
-    # On a GPU FAISS has no 4-bit codes, one for each axis, but 8-bit ones for several.
+    # On a GPU, FAISS has no 4-bit codes per axis, but 8-bit codes for several axes.
     in_parts = kind == "pq" and on_gpu
     if in_parts:
         parts, width = gpu_parts(axes.shape[1])
@@ -147,8 +147,9 @@ def _build_inverted(source: VectorSource, kind: str, engine: str, seed: int) -> 
     index.cp.seed = seed + 1
     index.cp.niter = 10
     if kind == "pq":
-        index.pq.cp.min_points_per_centroid = 1  # or it complains on the terminal
-    # Codes of eight bits have 256 values to learn, those of four 16; fewer vectors are shown again.
+        index.pq.cp.min_points_per_centroid = 1  # otherwise it warns on the terminal
+    # 8-bit codes have 256 values to learn, 4-bit codes 16; where vectors are few, they are
+    # repeated.
     least = 2**8 if in_parts else 2**4
     shown = sample if len(sample) >= least else np.resize(sample, (least, source.dim))
     index.train(_on_axes(shown, axes))
@@ -160,7 +161,7 @@ def _build_inverted(source: VectorSource, kind: str, engine: str, seed: int) -> 
 
 
 def _gpu_options() -> Any:
-    """FAISS's own kernels, whose limits this module keeps, also where it was built with cuVS."""
+    """FAISS's own kernels, whose limits this module respects, even where it was built with cuVS."""
     options = import_faiss().GpuMultipleClonerOptions()
     options.shard = True
     options.use_cuvs = False
@@ -199,7 +200,8 @@ def _over_shards(source: VectorSource, empty: list[Any]) -> Any:
 
 
 def gpu_parts(dim: int) -> tuple[int, int]:
-    """Parts, and values of each, by which FAISS on a GPU encodes ``dim`` values or a few more.
+    """Number of parts, and values in each, with which FAISS on a GPU encodes at least ``dim``
+    values.
 
     Raises
     ------
@@ -217,12 +219,12 @@ def gpu_parts(dim: int) -> tuple[int, int]:
 
 
 def _principal_axes(sample: Vectors) -> Vectors:
-    """(dim, m) axes that vectors are turned onto before they are encoded, the largest first.
+    """(dim, m) axes that vectors are rotated onto before they are encoded, the largest first.
 
-    Without those on which the vectors do not vary (patches without their mean have one). A turn
-    changes no distance.
+    Without those along which the vectors do not vary (patches without their mean have one). A
+    rotation changes no distance.
     """
-    # In single precision the axis without variance would not be told from the others.
+    # In single precision the axis without variance could not be distinguished from the others.
     centered = sample.astype(np.float64)
     centered -= centered.mean(axis=0)
     values, axes = np.linalg.eigh(centered.T @ centered)
@@ -233,24 +235,25 @@ def _principal_axes(sample: Vectors) -> Vectors:
 
 
 def _widened(axes: Vectors, width: int) -> Vectors:
-    """The axes and zeros."""
+    """The axes, padded with zeros."""
     return np.ascontiguousarray(np.pad(axes, [(0, 0), (0, width - axes.shape[1])]))
 
 
 def _dealt(axes: Vectors, parts: int, width: int) -> Vectors:
-    """The axes in the order of parts of equal width, of which each gets large and small ones."""
+    """The axes, reordered into parts of equal width that each get large and small ones."""
     order = np.arange(parts * width).reshape(width, parts)
     order[1::2] = order[1::2, ::-1]
     return np.ascontiguousarray(_widened(axes, parts * width)[:, order.T.ravel()])
 
 
 def number_of_cells(n: int, kind: str) -> int:
-    """Cells of an inverted file: sqrt(n), at least 39 vectors each, and a third of that for 4-bit
-    codes.
+    """Cells of an inverted file: sqrt(n), with at least 39 vectors each, and a third of that for
+    4-bit codes.
 
     Every vector is compared with every cell when it is added, and every query with the vectors of
-    the cells that it looks into. Before 4-bit codes are looked through, FAISS makes a query's table
-    for the cell, which takes as long as some 9,000 of them: fewer and longer lists are faster.
+    the cells that it probes. Before 4-bit codes are scanned, FAISS computes a query's table
+    for the cell, which takes as long as scanning some 9,000 of them: fewer, longer lists are
+    faster.
     """
     cells = math.isqrt(n) // 3 if kind == "pq" else math.isqrt(n)
     return max(1, min(cells, n // 39))

@@ -1,4 +1,4 @@
-"""Searching on the CPU where a GPU has no room."""
+"""Searching on the CPU where a GPU has too little memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 def with_fallback(build: Callable[..., T], engine: str, device: str, note: Note) -> T:
-    """Call ``build(engine=..., device=...)``, once more for the CPU if a GPU runs out of memory.
+    """Call ``build(engine=..., device=...)``, again for the CPU if a GPU runs out of memory.
 
     Parameters
     ----------
     build
         Such as :func:`cooanalysis.neighbors.build_index` with its other arguments bound.
     engine, device
-        As they were asked for.
+        As requested.
     note
-        Told when the CPU takes over.
+        Called with a notice when the CPU takes over.
     """
     try:
         return build(engine=engine, device=device)
@@ -34,7 +34,7 @@ def with_fallback(build: Callable[..., T], engine: str, device: str, note: Note)
 
 
 def cpu(note: Note) -> dict[str, Any]:
-    """``engine`` and ``device`` of a search on the CPU; reports that it takes over."""
+    """``engine`` and ``device`` of a search on the CPU; reports that the CPU takes over."""
     engine = "faiss-cpu" if importlib.util.find_spec("faiss") is not None else "torch"
     note(Notice("gpu_out_of_memory", {"step": "searching_neighbors", "engine": engine}))
     return {"engine": engine, "device": "cpu"}

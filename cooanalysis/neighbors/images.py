@@ -1,4 +1,4 @@
-"""Which image a vector comes from: an array, or whatever can tell for any rows."""
+"""The image that each vector comes from: an array, or an object that computes it for any rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class ImageNumbers(Protocol):
-    """Image numbers of vectors, which need not lie in memory."""
+    """Image numbers of vectors, which need not be in memory."""
 
     def __getitem__(self, rows: NDArray[np.integer] | slice, /) -> NDArray[np.integer]:
         """Image numbers of some vectors, in the shape of ``rows``."""

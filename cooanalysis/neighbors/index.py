@@ -23,38 +23,38 @@ from cooanalysis.neighbors.vectors import (
 )
 
 INDEX_KINDS = ("exact", "ivf", "hnsw", "pq")
-"""Exact; inverted file of 8-bit codes; navigable small-world graph; inverted file of product
-codes. All but the first are approximate; all end with exact distances of the candidates."""
+"""Exact; inverted file of 8-bit codes; hierarchical navigable small-world graph; inverted file of
+product codes. All but the first are approximate; all rerank candidates by exact distances."""
 
 AUTO_EXACT_OPERATIONS = 2e11
 """``auto`` searches exactly up to this many operations (a few seconds on two cores)."""
 
 AUTO_EXACT_QUERIES = 3000
 """``auto`` searches exactly for up to this many queries: an approximate index is built and tuned in
-the time that an exact search of so many takes, however many vectors there are."""
+the time that an exact search for that many takes, regardless of the number of vectors."""
 
 MIN_APPROXIMATE_SIZE = 20_000
-"""Below this many vectors an approximate index cannot win."""
+"""Below this many vectors an approximate index cannot be faster."""
 
 CANDIDATES = {"exact": 1.0, "ivf": 1.25, "hnsw": 1.0, "pq": 3.0}
-"""Candidates that are fetched for each neighbor wanted: coarser codes need more."""
+"""Candidates that are fetched per neighbor: coarser codes need more."""
 
 MOST_CANDIDATES = 32.0
-"""The same, for queries whose neighbors a coarse code confuses with many others."""
+"""The same, for queries whose neighbors coarse codes confuse with many other vectors."""
 
-LATE = 0.03
-"""Share of the neighbors that may be found among the last quarter of the candidates; where it is
-more, others must be expected beyond. Tuning lowers it where a recall needs that."""
+TAIL_SHARE = 0.03
+"""Share of the neighbors that may come from the last quarter of the candidates; where it is larger,
+more neighbors must be expected beyond them. Tuning lowers it where a recall requires that."""
 
 SPARE_CANDIDATES = 8
-"""Fetched beyond those, so that rounding in an engine does not decide who comes last."""
+"""Fetched in addition, so that rounding in an engine does not decide which candidate is last."""
 
 ROUNDING = 1e-6
 """Relative error of squared distances from matrix products in single precision."""
 
 MOST_TIES = 2**13
-"""Candidates that an engine is asked for to tell equally near vectors apart. Where flat areas hold
-more of them, all vectors are looked at."""
+"""Candidates that are fetched to break ties among equally near vectors. Where flat areas hold
+more of them, all vectors are searched."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Neighbors:
 
 
 class Engine(Protocol):
-    """What finds candidates."""
+    """An engine that finds candidates."""
 
     def search(self, queries: Vectors, k: int) -> NDArray[np.int64]:
         """(q, k) row numbers, in any order; -1 where fewer were found."""
@@ -91,11 +91,11 @@ class Engine(Protocol):
 
     @property
     def max_effort(self) -> int:
-        """The most that it can look at, 0 where there is nothing to set."""
+        """The largest search effort, 0 where there is nothing to set."""
         ...
 
     def set_effort(self, effort: int) -> None:
-        """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
+        """Set the search effort (nprobe, efSearch) of an approximate index; no-op if exact."""
         ...
 
     def nearest_within(
@@ -103,7 +103,7 @@ class Engine(Protocol):
     ) -> tuple[NDArray[np.int64], Vectors] | None:
         """The ``k`` nearest by the distances and the order of ties of :func:`rerank`.
 
-        Of every query at least ``k`` vectors lie within its limit, a squared distance. None where
+        At least ``k`` vectors lie within the limit of each query, a squared distance. None where
         an engine has no such search.
         """
         ...
@@ -111,7 +111,7 @@ class Engine(Protocol):
 
 @dataclass
 class NeighborIndex:
-    """Nearest neighbors: an engine finds candidates, exact distances decide among them.
+    """Nearest neighbors: an engine finds candidates, which exact distances rank.
 
     Attributes
     ----------
@@ -119,8 +119,8 @@ class NeighborIndex:
         Names of the engine and of the kind of index.
     size, largest_k
         Number of indexed vectors; neighbors that one search can return at most.
-    late
-        Share of the neighbors that may be found among the last quarter of the candidates of an
+    tail_share
+        Share of the neighbors that may come from the last quarter of the candidates of an
         index with coarse codes, before more candidates are fetched.
     """
 
@@ -128,7 +128,7 @@ class NeighborIndex:
     kind: str
     size: int
     largest_k: int
-    late: float
+    tail_share: float
     _engine: Engine
     _source: VectorSource
 
@@ -169,17 +169,17 @@ class NeighborIndex:
         return found
 
     def _search_candidates(self, queries: Vectors, k: int) -> Neighbors:
-        """Rank candidates, and fetch more where the last of them still hold neighbors.
+        """Rank candidates, and fetch more where the last of them still include neighbors.
 
-        How many are needed differs from query to query by more than ten times: what codes tell
-        apart in textures they confuse in flat areas.
+        The number needed differs between queries by a factor of more than ten: codes distinguish
+        textures well, but not flat areas.
         """
         found = Neighbors(
             np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
         )
         fetched = self._fetched(k)
         most = self._fetched(k, MOST_CANDIDATES) if self.kind == "pq" else fetched
-        step = max(1, BLOCK_BYTES // (12 * fetched))  # a row number and a distance for each
+        step = max(1, BLOCK_BYTES // (12 * fetched))  # one row number and one distance each
         for start in range(0, len(queries), step):
             rows, fetch = np.arange(start, min(start + step, len(queries))), fetched
             while len(rows):
@@ -188,17 +188,17 @@ class NeighborIndex:
                 found.put(rows, Neighbors(index, distances))
                 if fetch >= most:
                     break
-                late = ((index >= 0) & (place >= fetch - fetch // 4)).mean(axis=1)
-                rows, fetch = rows[late > self.late], min(2 * fetch, most)
+                in_tail = ((index >= 0) & (place >= fetch - fetch // 4)).mean(axis=1)
+                rows, fetch = rows[in_tail > self.tail_share], min(2 * fetch, most)
         return found
 
     def set_effort(self, effort: int) -> None:
-        """Set how much an approximate index looks at (nprobe, efSearch); exact ones ignore it."""
+        """Set the search effort (nprobe, efSearch) of an approximate index; no-op if exact."""
         self._engine.set_effort(effort)
 
     @property
     def largest_effort(self) -> int:
-        """The most that an approximate index can look at; 0 for an exact one."""
+        """The largest search effort of an approximate index; 0 for an exact one."""
         return self._engine.max_effort
 
     def _fetched(self, k: int, factor: float | None = None) -> int:
@@ -221,28 +221,28 @@ def build_index(
     Parameters
     ----------
     vectors
-        (n, dim) float32, or a source that makes any rows of them when they are needed.
+        (n, dim) float32, or a source that produces any of their rows on demand.
     kind
         ``"auto"`` or one of :data:`INDEX_KINDS`. Effects: ``exact`` finds every neighbor and
-        costs 2·n·dim operations a query and 4·dim bytes a vector. ``pq`` looks only into the
-        nearest of about sqrt(n) / 3 cells, at four bits for each value: dim / 2 + 8 bytes a vector.
-        ``ivf`` does so at 8-bit codes, dim + 8 bytes a vector: slower, but fewer candidates need
-        their exact distance. ``hnsw`` walks a graph: the fastest queries, slow to build, 4·dim
-        bytes and about 0.3 kB more a vector. ``auto`` takes ``exact`` while that costs seconds or
-        the queries are few, else ``pq``; on a GPU ``exact``, and what fits into its place.
+        costs 2·n·dim operations per query and 4·dim bytes per vector. ``pq`` searches only the
+        nearest of about sqrt(n) / 3 cells, with four bits per value: dim / 2 + 8 bytes per vector.
+        ``ivf`` does so with 8-bit codes, dim + 8 bytes per vector: slower, but fewer candidates
+        need exact distances. ``hnsw`` walks a graph: the fastest queries, slow to build, 4·dim
+        bytes and about 0.3 kB more per vector. ``auto`` selects ``exact`` while that takes seconds
+        or the queries are few, else ``pq``; on a GPU ``exact``, or an index that fits instead.
     engine, device
         See :func:`cooanalysis.neighbors.available_engine`.
     n_queries
-        How many queries will be asked; lets ``auto`` choose.
+        Expected number of queries; ``auto`` depends on it.
     memory
-        Bytes that the index may take; None for any number.
+        Bytes that the index may take; None for no limit.
     seed
         Seed of the training sample and of k-means.
 
     Raises
     ------
     ConfigError
-        Unknown kind, a kind that the engine does not offer, vectors that are not finite, or an
+        Unknown kind, a kind that the engine does not support, vectors that are not finite, or an
         index that does not fit into ``memory``.
     """
     source = as_source(vectors)
@@ -253,18 +253,18 @@ def build_index(
 
         if kind != "exact":
             raise ConfigError(
-                f"index {kind!r} needs FAISS; the torch engine offers only 'exact' (use --index "
+                f"index {kind!r} needs FAISS; the torch engine supports only 'exact' (use --index "
                 "exact, or install faiss)"
             )
         built = TorchEngine.build(source, device)
-        return NeighborIndex(built.name, kind, len(source), len(source), LATE, built, source)
+        return NeighborIndex(built.name, kind, len(source), len(source), TAIL_SHARE, built, source)
     faiss_engine = FaissEngine.build(source, kind, name, seed)
     largest = faiss_engine.largest_k
-    return NeighborIndex(name, kind, len(source), largest, LATE, faiss_engine, source)
+    return NeighborIndex(name, kind, len(source), largest, TAIL_SHARE, faiss_engine, source)
 
 
 def index_bytes(kind: str, n: int, dim: int) -> int:
-    """Memory of an index in bytes, as planned: see ``kind`` of :func:`build_index`.
+    """Planned memory of an index in bytes: see ``kind`` of :func:`build_index`.
 
     Inverted lists grow by doubling, which wastes a third of them on average.
     """
@@ -296,7 +296,7 @@ def choose_kind(
         wanted = {"torch": ["exact"], "faiss-gpu": ["exact", "ivf", "pq"]}.get(
             engine, ["exact", "pq"] if small or few else ["pq"]
         )
-        # The memory of a GPU is its own matter; what it cannot hold, its engine refuses.
+        # The budget is for main memory; a GPU's engine refuses what the GPU cannot hold.
         fitting = [
             each for each in wanted
             if memory is None or engine != "faiss-cpu" or index_bytes(each, n, dim) <= memory
@@ -321,10 +321,10 @@ def exact_search(
     *,
     ties: bool = True,
 ) -> Neighbors:
-    """Exact neighbors without keeping an index: the reference that recall is measured against.
+    """Exact neighbors without keeping an index: the reference for measuring recall.
 
     A source is read block by block, so that its vectors need not fit into memory. Without ``ties``
-    any of several equally near vectors may be the last: enough to know how far it is.
+    any of several equally near vectors may be the last, which suffices to know its distance.
     """
     if engine != "faiss-cpu":
         return build_index(vectors, kind="exact", engine=engine).search(queries, k)
@@ -352,11 +352,11 @@ def exact_search(
 def _settled(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
 ) -> tuple[Neighbors, NDArray[np.intp], Vectors]:
-    """The ``k`` nearest candidates, and the queries for which that does not settle the matter.
+    """The ``k`` nearest candidates, and the queries for which ties may extend beyond them.
 
     Where even the farthest candidate is as near as the last neighbor, up to the rounding of an
-    engine's distances, others that were not found may be as near (flat patches are equal by the
-    thousand). Which of them count must not depend on the engine or the shard: ties go to the
+    engine's distances, others that were not found may be as near (thousands of flat patches are
+    equal). Which of them count must not depend on the engine or the shard: ties go to the
     smaller row number. The last result is the squared distance, as an engine computes it, within
     which such a query's neighbors lie.
     """

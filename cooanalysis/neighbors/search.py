@@ -1,4 +1,4 @@
-"""Searching with excluded images, and measuring what an approximate index misses."""
+"""Searching with excluded images, and measuring the recall of an approximate index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.errors import ConfigError, NotEnoughDataError
 from cooanalysis.neighbors.images import ImageNumbers, as_images
-from cooanalysis.neighbors.index import LATE, NeighborIndex, Neighbors, exact_search
+from cooanalysis.neighbors.index import TAIL_SHARE, NeighborIndex, Neighbors, exact_search
 from cooanalysis.neighbors.vectors import ChosenRows, Vectors, VectorSource, as_source
 
 
@@ -27,9 +27,9 @@ def search_excluding(
 ) -> Neighbors:
     """The ``k`` nearest neighbors, none of them from an excluded image.
 
-    No engine can leave images out by itself on every kind of index, so more neighbors than
+    No engine can exclude images itself for every kind of index, so more neighbors than
     needed are fetched, the excluded ones dropped, and the few queries that run short are
-    asked again for more.
+    searched again for more.
 
     Parameters
     ----------
@@ -38,23 +38,24 @@ def search_excluding(
     queries
         (q, dim) float32.
     k
-        Number of neighbors wanted.
+        Number of neighbors.
     query_image, reference_image
-        Image number of every query and of every indexed vector: an array, or what computes them.
+        Image number of every query and of every indexed vector: an array, or an object that
+        computes them.
     excluded
-        (n_query_images, n_reference_images): True where a reference image must not serve a
-        query image.
+        (n_query_images, n_reference_images): True where a reference image must not provide
+        neighbors to a query image.
     vectors
-        The indexed vectors; lets an approximate index that runs short fall back to exact
+        The indexed vectors; allow an approximate index that runs short to fall back to exact
         search for those queries.
     partial
-        Return what there is where fewer than ``k`` vectors are allowed: for a shard of a larger
+        Return fewer neighbors where fewer than ``k`` vectors are allowed: for a shard of a larger
         set.
 
     Returns
     -------
     Neighbors
-        Exactly ``k`` a query, nearest first; with ``partial``, -1 and infinite where there are
+        Exactly ``k`` per query, nearest first; with ``partial``, -1 and infinite where there are
         fewer.
 
     Raises
@@ -75,7 +76,7 @@ def search_excluding(
     wanted = np.minimum(k, left)
     pending = np.arange(len(queries))
     touched = bool(excluded[np.unique(query_image)].any())
-    # Asking once more costs an exact search as much as the first time, others little.
+    # Another request costs an exact search as much as the first, and other indices little.
     spare = k // 2 if index.kind == "exact" else k // 8
     fetch = k + spare if touched else k
     while len(pending):
@@ -113,7 +114,7 @@ def search_excluding(
 def allowed_vectors(
     images: ImageNumbers, query_image: NDArray[np.integer], excluded: NDArray[np.bool_]
 ) -> NDArray[np.integer]:
-    """(q,) how many vectors may serve each query."""
+    """(q,) number of vectors that may be used as neighbors of each query."""
     allowed: NDArray[np.integer] = (images.counts(excluded.shape[1]) @ ~excluded.T)[query_image]
     return allowed
 
@@ -155,15 +156,15 @@ def _search_per_image(
 
 
 def merge_neighbors(parts: Sequence[Neighbors], k: int) -> Neighbors:
-    """The ``k`` nearest of what shards found.
+    """The ``k`` nearest of the neighbors that shards found.
 
     Parameters
     ----------
     parts
-        One a shard, in the order of their rows and with row numbers of the whole; -1 and
+        One per shard, in the order of their rows and with row numbers of the whole set; -1 and
         infinite where a shard has fewer.
     k
-        Neighbors a query.
+        Neighbors per query.
 
     Examples
     --------
@@ -208,10 +209,10 @@ def recall_at_k(found: NDArray[np.integer], exact: NDArray[np.integer]) -> Recal
 
 
 def recall_by_distance(found: Neighbors, exact: Neighbors) -> Recall:
-    """Share of the neighbors found that are as near as the ``k``-th of an exact search.
+    """Share of the neighbors found that are at least as near as the ``k``-th of an exact search.
 
-    Where several vectors are equally near (flat patches are so by the thousand), any of them
-    counts. Distances of both must have been computed alike, as those of
+    Where several vectors are equally near (as thousands of flat patches are), any of them
+    counts. Both distances must have been computed in the same way, as those of
     :class:`~cooanalysis.neighbors.NeighborIndex` are.
 
     Parameters
@@ -250,24 +251,24 @@ def tune_to_recall(
     Parameters
     ----------
     index
-        The index; its effort (nprobe or efSearch) is set, and ``late``.
+        The index; its effort (nprobe or efSearch) and ``tail_share`` are set.
     vectors
-        The indexed vectors, for the exact answer.
+        The indexed vectors, for the exact search.
     queries
         A few hundred queries of the run.
     k
-        Neighbors a query.
+        Neighbors per query.
     target
         Recall@k to reach, in (0, 1]: by the lower end of its 95 % interval, so that chance in the
         sample does not miss it.
     exact
-        The exact answer, where it is known.
+        The exact neighbors, where they are known.
 
     Returns
     -------
     int
         The effort that was set: within a twentieth of the smallest that reaches the target, or
-        the largest possible. The index's ``late`` is set as well.
+        the largest possible. The index's ``tail_share`` is set as well.
     """
     if exact is None:
         exact = exact_search(queries, vectors, k, ties=False)
@@ -281,9 +282,10 @@ def tune_to_recall(
     while not reaches(effort):
         if effort < largest:
             too_little, effort = effort, min(largest, 2 * effort)
-        elif index.kind == "pq" and index.late > 0.0:
-            # All cells were looked at; what codes confuse, more candidates may tell apart.
-            index.late = index.late / 4.0 if index.late > LATE / 20.0 else 0.0
+        elif index.kind == "pq" and index.tail_share > 0.0:
+            # All cells were searched; more candidates may include neighbors that the codes confuse.
+            share = index.tail_share
+            index.tail_share = share / 4.0 if share > TAIL_SHARE / 20.0 else 0.0
             too_little, effort = 0, max(1, largest // 8)
         else:
             return largest

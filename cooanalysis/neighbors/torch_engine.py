@@ -13,29 +13,29 @@ from cooanalysis.neighbors.vectors import Vectors, VectorSource, blocks
 from cooanalysis.runtime.precision import single_precision
 
 RUN = 64
-"""Neighboring vectors whose smallest distance to a query is looked at before they are."""
+"""Consecutive vectors whose smallest distance to a query is compared before they are."""
 
 TILE_RUNS = 1 << 12
-"""Runs whose distances to a batch of queries are in memory at once."""
+"""Runs whose distances to a batch of queries are in memory at the same time."""
 
 TILE_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}
-"""Most that a tile may take; minima, and members of runs that are looked into, each as much."""
+"""The most that a tile may take; minima, and members of the chosen runs, may each take as much."""
 
 SHARE_OF_GPU = 0.125
 """Share of a GPU's free memory that a tile may take."""
 
 _ALIGNED = 4
-"""Products of rows that begin on 16 bytes are faster."""
+"""Products of rows aligned to 16 bytes are faster."""
 
 
 @dataclass
 class TorchEngine:
     """Exact candidates: tiles of the distance matrix by matrix product, then top-k.
 
-    Selecting the k smallest of a row costs several passes over it, many times the product
+    Selecting the k smallest values of a row takes several passes over it, many times the product
     itself when vectors are short. So each tile is reduced at once to the minima of runs of
     :data:`RUN` vectors, which is one pass over it: the k nearest of a query lie in the k runs
-    whose minima are smallest, and only those are looked into.
+    whose minima are smallest, and only those are searched.
 
     Distances are computed in float32 with TensorFloat-32 switched off, so that neighbors are
     those of the other engines.
@@ -54,7 +54,8 @@ class TorchEngine:
     _tile_bytes: int
     _runs: Any
     """(runs, RUN, width): values, squared norm, zeros; the last run is filled with infinite norms.
-    Times (-2q, 1, 0) that is the squared distance to q but for q's norm, which changes no order."""
+    Times (-2q, 1, 0) that is the squared distance to q without q's norm, which does not affect the
+    order."""
 
     @classmethod
     def build(cls, source: VectorSource, device: str = "auto") -> TorchEngine:
@@ -87,10 +88,10 @@ class TorchEngine:
         found = [np.empty((0, k), np.int64)]
         with single_precision():
             for rows in self._batches(len(queries)):
-                asked = self._asked(queries[rows])
-                minima = self._minima(asked)
+                factors = self._factors(queries[rows])
+                minima = self._minima(factors)
                 chosen = minima.topk(min(k, len(self._runs)), largest=False, sorted=False).indices
-                found.append(self._nearest_in(chosen, asked, k))
+                found.append(self._nearest_in(chosen, factors, k))
         return np.concatenate(found)
 
     def nearest_within(
@@ -102,49 +103,49 @@ class TorchEngine:
         limits = limits - np.einsum("qd,qd->q", queries, queries)
         with single_precision():
             for rows in self._batches(len(queries)):
-                minima = self._minima(self._asked(queries[rows]))
+                minima = self._minima(self._factors(queries[rows]))
                 for row, smallest in zip(range(*rows.indices(len(queries))), minima, strict=True):
                     near = (smallest <= float(limits[row])).nonzero().squeeze(1)
                     found[row], distances[row] = self._in_order(near, queries[row], k)
         return found, distances
 
     def _batches(self, n: int) -> Iterator[slice]:
-        """As many queries as fill a tile, and as have room for their minima."""
+        """As many queries as fill a tile, and as there is memory for their minima."""
         runs = len(self._runs)
         step = max(1, self._tile_bytes // (4 * max(min(runs, TILE_RUNS) * RUN, 2 * runs)))
         return (slice(start, start + step) for start in range(0, n, step))
 
-    def _asked(self, queries: Vectors) -> Any:
-        """(q, width) what runs are multiplied with."""
+    def _factors(self, queries: Vectors) -> Any:
+        """(q, width) factors that runs are multiplied with."""
         import torch
 
-        asked = torch.zeros((len(queries), self._runs.shape[2]), device=self._runs.device)
-        asked[:, : self.dim] = torch.from_numpy(np.ascontiguousarray(queries, np.float32))
-        asked[:, : self.dim] *= -2.0
-        asked[:, self.dim] = 1.0
-        return asked
+        factors = torch.zeros((len(queries), self._runs.shape[2]), device=self._runs.device)
+        factors[:, : self.dim] = torch.from_numpy(np.ascontiguousarray(queries, np.float32))
+        factors[:, : self.dim] *= -2.0
+        factors[:, self.dim] = 1.0
+        return factors
 
-    def _minima(self, asked: Any) -> Any:
+    def _minima(self, factors: Any) -> Any:
         """(q, runs) smallest distance in each run, without the query's norm."""
         import torch
 
         runs, _, width = self._runs.shape
-        minima = torch.empty((runs, len(asked)), device=asked.device)
+        minima = torch.empty((runs, len(factors)), device=factors.device)
         for start in range(0, runs, TILE_RUNS):
             some = self._runs[start : start + TILE_RUNS]
             # Queries last: neighboring threads then reduce neighboring columns.
-            tile = some.view(-1, width) @ asked.T
+            tile = some.view(-1, width) @ factors.T
             torch.amin(tile.view(len(some), RUN, -1), 1, out=minima[start : start + TILE_RUNS])
         return minima.T.contiguous()
 
-    def _nearest_in(self, chosen: Any, asked: Any, k: int) -> NDArray[np.int64]:
+    def _nearest_in(self, chosen: Any, factors: Any, k: int) -> NDArray[np.int64]:
         """(q, k) row numbers of the nearest vectors in each query's chosen runs, in any order."""
         step = max(1, self._tile_bytes // (4 * chosen.shape[1] * RUN * self._runs.shape[2]))
         found = []
         for start in range(0, len(chosen), step):
             some = chosen[start : start + step]
             vectors = self._runs[some].flatten(1, 2)
-            distance = (vectors @ asked[start : start + step, :, None]).squeeze(2)
+            distance = (vectors @ factors[start : start + step, :, None]).squeeze(2)
             nearest = distance.topk(k, largest=False, sorted=False).indices
             found.append(_members(some).gather(1, nearest).cpu().numpy())
         return np.concatenate(found)
@@ -159,13 +160,13 @@ class TorchEngine:
             vectors = self._runs[some][:, :, : self.dim].flatten(0, 1).T.contiguous()
             vectors -= at[:, None]
             vectors *= vectors
-            # One value after the other, each sum rounded: what the compiled loop does.
+            # One value after the other, each sum rounded, like the compiled loop.
             total = vectors[0]
             for value in vectors[1:]:
                 total += value
             rows = _members(some)
             total[rows >= self.size] = torch.inf
-            # The bits of distances, which are not negative, sort as they do; then the row.
+            # Distances are not negative, so their bits sort like their values; then by row.
             keys = (total.view(torch.int32).long() << 32) | rows
             keys = torch.cat([best, keys])
             best = keys.topk(min(k, len(keys)), largest=False).values

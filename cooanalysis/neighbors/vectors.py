@@ -1,4 +1,4 @@
-"""Where the indexed vectors come from: an array, or whatever can make any of its rows."""
+"""The source of the indexed vectors: an array, or an object that produces any of its rows."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cooanalysis.runtime.compiled import njit, prange
 Vectors = NDArray[np.float32]
 
 BLOCK_BYTES = 2**26
-"""Vectors are made this many bytes at a time; twice that is in use at once."""
+"""Vectors are produced this many bytes at a time; twice that is in use at once."""
 
 
 CACHE_BYTES = 2**22
-"""Candidates are gathered and compared this many bytes at a time: what a core's caches hold."""
+"""Candidates are gathered and compared this many bytes at a time, to fit a core's caches."""
 
 
 class VectorSource(Protocol):
-    """Vectors that need not lie in memory.
+    """Vectors that need not be in memory.
 
     Attributes
     ----------
@@ -144,9 +144,9 @@ class RowRange:
 def rerank(
     queries: Vectors, candidates: NDArray[np.int64], source: VectorSource, k: int
 ) -> tuple[NDArray[np.int64], Vectors, NDArray[np.int32]]:
-    """The ``k`` nearest of each query's candidates, by distances that depend on nothing else.
+    """The ``k`` nearest of each query's candidates, by distances that depend only on the vectors.
 
-    Engines compute distances with matrix products or from compressed vectors, so that theirs
+    Engines compute distances with matrix products or from compressed vectors, so theirs
     depend on batches, threads and codes. Here every distance is one sum of squared differences
     in a fixed order, and ties go to the smaller row number.
 
@@ -155,11 +155,11 @@ def rerank(
     queries
         (q, dim) float32.
     candidates
-        (q, m) distinct row numbers a query; -1 where an engine found fewer.
+        (q, m) row numbers, distinct for each query; -1 where an engine found fewer.
     source
         The vectors.
     k
-        Neighbors wanted, at most m.
+        Number of neighbors, at most m.
 
     Returns
     -------
@@ -217,7 +217,7 @@ def nearest_rows(
 ) -> tuple[NDArray[np.int64], Vectors]:
     """The ``k`` nearest rows by the distances and the order of ties of :func:`rerank`.
 
-    Looks at every vector, many times slower than an engine; for the few queries whose
+    Scans every vector, many times slower than an engine; for the few queries whose
     neighbors tie beyond the candidates that an engine found.
 
     Returns

@@ -1,1 +1,1 @@
-"""What everything runs on: memory, precision, environment, progress, files."""
+"""Infrastructure: memory, precision, environment, progress, files."""

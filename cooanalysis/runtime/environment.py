@@ -1,4 +1,4 @@
-"""What runs where: versions of packages, threads that may be used, memory that was used."""
+"""The run-time environment: versions of packages, number of threads, peak memory."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def versions() -> dict[str, str]:
 
 
 def thread_limit() -> int:
-    """Threads to compute with: as ``OMP_NUM_THREADS`` says, by which workers share cores."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) > 0 else os.cpu_count() or 1
+    """Number of threads to use: ``OMP_NUM_THREADS`` where it is set, as it is for workers."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdigit() and int(threads) > 0 else os.cpu_count() or 1
 
 
 def peak_rss_bytes() -> int | None:
-    """Largest resident memory of this process so far, or None where the system does not tell."""
+    """Peak resident memory of this process in bytes, or None where it is not reported."""
     try:
-        # ru_maxrss will not do on Linux: a new process inherits it from the one that started it.
+        # ru_maxrss does not work on Linux: a new process inherits it from its parent.
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):

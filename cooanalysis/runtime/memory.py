@@ -1,4 +1,4 @@
-"""How much memory a run may use, and keeping to it."""
+"""How much memory a run may use, and staying within it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import psutil
 GIB = 2**30
 
 SHARE_OF_MACHINE = 0.6
-"""Share of the machine's memory that a run may use when it was not told."""
+"""Share of the machine's memory that a run may use by default."""
 
 WORKING_SHARE = 0.25
-"""Share of the budget that is left to batches of patches."""
+"""Share of the budget that is reserved for batches of patches."""
 
 DECODED_SHARE = 0.125
 """Share of the budget up to which a data set's decoded images stay in memory."""
@@ -27,23 +27,23 @@ _CGROUP_LIMITS = (
 
 
 class Releasable(Protocol):
-    """What can give pages of files back."""
+    """An object that can release pages of files."""
 
     def release(self) -> None:
-        """Give them back."""
+        """Release the pages."""
         ...
 
 
 class Mapped(Releasable, Protocol):
-    """What holds pages of files in memory that can be read again."""
+    """An object that holds pages of files in memory, which can be read again."""
 
     @property
     def digest(self) -> str:
-        """Hash of what the files hold."""
+        """Hash of the content of the files."""
         ...
 
     def keep(self) -> None:
-        """Give pages back if the memory budget is nearly used up."""
+        """Release pages if the memory budget is nearly used up."""
         ...
 
     def verify(self, lr_starts: Iterable[int]) -> None:
@@ -52,7 +52,7 @@ class Mapped(Releasable, Protocol):
 
 
 def machine_bytes() -> int:
-    """Memory of this machine, or of the container that limits it further."""
+    """Memory of this machine in bytes, or of the container that limits it further."""
     total = int(psutil.virtual_memory().total)
     for path in _CGROUP_LIMITS:
         try:
@@ -64,7 +64,7 @@ def machine_bytes() -> int:
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """Bytes that this process may have resident.
+    """Bytes that this process may keep resident.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class MemoryBudget:
 
     @classmethod
     def of(cls, gib: float | None) -> MemoryBudget:
-        """A budget in GiB; None for 60 % of what the machine (or container) has."""
+        """A budget in GiB; None for 60 % of the memory of the machine (or container)."""
         return cls(int(SHARE_OF_MACHINE * machine_bytes() if gib is None else gib * GIB))
 
     @property
@@ -86,15 +86,15 @@ class MemoryBudget:
 
     @property
     def left(self) -> int:
-        """Bytes that are neither in use now nor needed for batches of patches."""
+        """Bytes that are neither in use now nor reserved for batches of patches."""
         return max(0, int((1.0 - WORKING_SHARE) * self.total) - self.resident())
 
     def keep(self, mapped: Releasable) -> None:
-        """Give mapped pages back once three quarters of the budget are resident."""
+        """Release mapped pages once three quarters of the budget are resident."""
         if self.resident() > (1.0 - WORKING_SHARE) * self.total:
             mapped.release()
 
     @staticmethod
     def resident() -> int:
-        """Bytes of this process that are in memory now, pages of mapped files included."""
+        """Resident bytes of this process, including pages of mapped files."""
         return int(psutil.Process().memory_info().rss)

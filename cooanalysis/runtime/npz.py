@@ -1,4 +1,4 @@
-"""``.npz`` files of numbers and text: never an object, neither written nor read."""
+"""``.npz`` files of numbers and text; objects are neither written nor read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 2**34
-"""Most bytes that the arrays of one file may take; larger ones are taken for a bomb."""
+"""Most bytes that the arrays of one file may take; larger files are treated as bombs."""
 
 _MAX_ARRAYS = 100_000
 
@@ -21,15 +21,15 @@ _MAX_ARRAYS = 100_000
 def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[Any]]:
     """All arrays of an ``.npz`` file, by name. Nothing in it is ever unpickled.
 
-    NumPy makes room for as many values as the header of an array announces before it has seen one
-    of them, so headers are compared with what the file holds first.
+    NumPy allocates as many values as the header of an array announces before it has read one
+    of them, so headers are first compared with the content of the file.
 
     Parameters
     ----------
     path
         The file.
     max_bytes
-        The most that all arrays may take.
+        The most bytes that all arrays together may take.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_arrays(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, NDArray[
         raise
     except MemoryError as error:
         raise ValueError(f"{path.name} does not fit into memory") from error
-    except Exception as error:  # a damaged zip file fails in nearly any way
+    except Exception as error:  # a damaged zip file can raise almost anything
         raise ValueError(f"{path.name}: {error or type(error).__name__}") from error
 
 
@@ -65,7 +65,7 @@ def write_arrays(
 ) -> None:
     """Write arrays as ``.npz``.
 
-    Not by the option of ``np.savez`` that forbids objects: before NumPy 2.2 it becomes an array of
+    Without the option of ``np.savez`` that forbids objects: before NumPy 2.2 it becomes an array of
     that name.
 
     Raises
@@ -73,7 +73,7 @@ def write_arrays(
     OSError
         If it cannot be written.
     TypeError
-        If an array holds objects: it could not be read back.
+        If an array holds objects, which could not be read back.
     """
     if odd := [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]:
         raise TypeError(f"objects cannot be kept in an .npz file: {', '.join(odd)}")
@@ -82,12 +82,12 @@ def write_arrays(
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what may never end, or wait for somebody: a pipe, a socket, a device.
+    """Refuse files that may never end or that block: pipes, sockets, devices.
 
     Raises
     ------
     OSError
-        If there is nothing, or it may not be looked at.
+        If the file does not exist or cannot be accessed.
     ValueError
         If it is not a regular file.
     """

@@ -1,4 +1,4 @@
-"""Going on when memory runs out: smaller batches, and the CPU in place of a GPU."""
+"""Continuing when memory runs out: smaller batches, and the CPU instead of a GPU."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cooanalysis.runtime.notices import Note, Notice
 Arrays = dict[str, NDArray[Any]]
 
 SMALLEST = 16
-"""Rows of a batch below which there is no point in trying again."""
+"""Batches of fewer rows are not retried."""
 
-_WORDS = ("out of memory", "allocate memory", "bad allocation", "bad_alloc", "cudamalloc",
+_PHRASES = ("out of memory", "allocate memory", "bad allocation", "bad_alloc", "cudamalloc",
           "cublas_status_alloc_failed")  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, of the machine or of a GPU.
+    """Whether an error means that the machine or a GPU ran out of memory.
 
     NumPy raises a MemoryError; torch an OutOfMemoryError of its own on a GPU and a plain
     RuntimeError on a CPU; FAISS a RuntimeError for either.
@@ -35,7 +35,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in text for word in _WORDS)
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in _PHRASES)
 
 
 def in_batches(
@@ -45,21 +45,21 @@ def in_batches(
     note: Note,
     fall_back: Callable[[], bool] = lambda: False,
 ) -> Arrays:
-    """All ``n`` rows at once, or in as few halves, quarters and so on as memory allows.
+    """Compute all ``n`` rows at once, or in batches of half the size until memory suffices.
 
     Parameters
     ----------
     compute
-        Arrays of some rows; a row's values must not depend on the rows beside it.
+        Returns arrays of some rows; the values of a row must not depend on other rows.
     n
         Number of rows.
     step
-        What is computed, a code for the notice: ``"measuring_groups"``.
+        Code of the computation for the notice, such as ``"measuring_groups"``.
     note
-        Told of every reduction of the batch size.
+        Called with a notice at every reduction of the batch size.
     fall_back
-        Called when batches cannot shrink further; if it is true, something that needs less memory
-        has taken over and all rows are computed again.
+        Called when batches cannot shrink further; if it returns true, something that needs less
+        memory has taken over and all rows are computed again.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def in_batches(
     Raises
     ------
     Exception
-        What ``compute`` raises, where it is not about memory or batches cannot shrink further.
+        Any error of ``compute`` that is not about memory, or when batches cannot shrink further.
     """
     try:
         return _shrinking(compute, n, step, note)
@@ -93,7 +93,7 @@ def _shrinking(compute: Callable[[slice], Arrays], n: int, step: str, note: Note
         else:
             start += size
             continue
-        # Outside the handler: until here the error keeps the arrays of the failed try alive.
+        # Outside the handler: inside it the error keeps the arrays of the failed attempt alive.
         note(Notice("out_of_memory_smaller_batches", {"step": step, "batch_size": size}))
     if len(parts) == 1:
         return parts[0]

@@ -1,4 +1,4 @@
-"""Products in full single precision on GPUs that would round them more coarsely."""
+"""Full single precision for matrix products on GPUs that would use TensorFloat-32."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def single_precision() -> Iterator[None]:
-    """Matrix products and convolutions of float32 in torch without TensorFloat-32."""
+    """Compute float32 matrix products and convolutions in torch without TensorFloat-32."""
     import torch
 
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32

@@ -1,4 +1,4 @@
-"""Run directories: written whole or not at all, resumed after an interruption, locked."""
+"""Run directories: written completely or not at all, resumable, and locked."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cooanalysis.runtime.npz import read_arrays, write_arrays
 Arrays = dict[str, NDArray[Any]]
 
 SCHEMA_VERSION: Final = 2
-"""Version of the files in a run directory; raised when a key or column changes its meaning."""
+"""Version of the files in a run directory; incremented when a key or column changes its meaning."""
 
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
 
 _BUILDING = ".building-"
-"""Between the name of a directory and eight characters of tempfile's."""
+"""Separates the name of a directory from the eight characters that tempfile appends."""
 
 
 def summary_text(summary: msgspec.Struct) -> str:
@@ -112,7 +112,7 @@ def damaged(path: Path, error: Exception, what: str) -> RunDirectoryError:
 
 
 def write_whole(directory: Path, fill: Callable[[Path], None], *, overwrite: bool = False) -> Path:
-    """Write a run directory by filling one beside its place and renaming it there.
+    """Write a run directory by filling a temporary one next to it and renaming that.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def write_whole(directory: Path, fill: Callable[[Path], None], *, overwrite: boo
         directory.parent.mkdir(parents=True, exist_ok=True)
         building = _beside(directory)
     except OSError as error:
-        raise RunDirectoryError(f"cannot write beside {directory}: {error}") from error
+        raise RunDirectoryError(f"cannot write next to {directory}: {error}") from error
     try:
         fill(building)
         building.chmod(0o755)
@@ -151,9 +151,10 @@ def _beside(directory: Path) -> Path:
 
 
 def remove_remains(directory: Path) -> None:
-    """Remove what a killed process left beside ``directory`` while it wrote it.
+    """Remove what a killed process left next to ``directory`` while writing it.
 
-    Only for whoever holds the lock of that directory: a living process may be writing otherwise.
+    Call this only while holding the lock of that directory: otherwise another process may be
+    writing.
     """
     prefix = f".{directory.name}{_BUILDING}"
     for path in directory.parent.iterdir():
@@ -162,8 +163,8 @@ def remove_remains(directory: Path) -> None:
 
 
 def check_target(directory: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything that is not a run directory of ours."""
-    if not directory.name:  # "." and "/" cannot be renamed, nor is there a place beside them
+    """Refuse to overwrite anything that is not a run directory."""
+    if not directory.name:  # "." and "/" cannot be renamed, and have no siblings
         raise RunDirectoryError(f"{directory} cannot be a run directory; choose another --out")
     try:
         if not directory.exists():
@@ -202,8 +203,8 @@ def finished_run(directory: Path, fingerprint: str) -> bool:
 class Checkpoints:
     """Finished pieces of an unfinished run, so that it resumes where it stopped.
 
-    Without a folder nothing is kept. With one, each piece is an ``.npz`` file that appears
-    by a rename, so a piece is there whole or not at all.
+    Without a folder, nothing is kept. With one, each piece is an ``.npz`` file that appears
+    by a rename, so a piece is complete or absent.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -211,7 +212,7 @@ class Checkpoints:
         self.reused = 0
 
     def load_or_compute(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
-        """Return the piece called ``name``, computing it if it is not there (or damaged)."""
+        """Return the piece called ``name``, computing it if it is missing or damaged."""
         arrays = self.load(name)
         if arrays is None:
             arrays = compute()
@@ -219,12 +220,12 @@ class Checkpoints:
         return arrays
 
     def load(self, name: str) -> Arrays | None:
-        """The piece called ``name``; None if it is not there (or damaged)."""
+        """The piece called ``name``; None if it is missing or damaged."""
         if self.folder is None:
             return None
         try:
             arrays = read_arrays(self.folder / f"{name}.npz")
-        except (OSError, ValueError):  # not there, or damaged
+        except (OSError, ValueError):  # missing, or damaged
             return None
         self.reused += 1
         return arrays
@@ -253,8 +254,8 @@ class Checkpoints:
 def checkpoints(directory: Path | None, fingerprint: str) -> Iterator[Checkpoints]:
     """Open the checkpoints of a run that will end in ``directory``.
 
-    They live in ``<directory>.partial``, are locked against a second process, thrown away
-    when they belong to another configuration, kept when the run is interrupted and removed
+    They live in ``<directory>.partial``, are locked against a second process, deleted
+    if they belong to another configuration, kept when the run is interrupted, and removed
     when it succeeds.
 
     Raises
@@ -289,7 +290,7 @@ def checkpoints(directory: Path | None, fingerprint: str) -> Iterator[Checkpoint
         except OSError as error:
             raise RunDirectoryError(f"cannot write {folder}: {error}") from error
         yield Checkpoints(folder)
-        # The result is there: what cannot be removed now is thrown away by the next run.
+        # The result is complete: what cannot be removed now is deleted by the next run.
         with suppress(OSError):
             for path in [*folder.glob("*.npz"), *folder.glob("*.tmp"), marker]:
                 path.unlink(missing_ok=True)

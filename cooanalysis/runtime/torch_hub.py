@@ -1,4 +1,4 @@
-"""Where torch keeps weights that it has downloaded."""
+"""The folder in which torch keeps downloaded weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def checkpoints_folder() -> Path:
-    """Folder of torch.hub's files, found as torch does it, but without importing it.
+    """Folder of torch.hub's checkpoints, determined as torch does, but without importing it.
 
     See https://docs.pytorch.org/docs/stable/hub.html for the environment variables.
     """

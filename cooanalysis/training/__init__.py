@@ -1,8 +1,8 @@
-"""Training of super-resolution networks: plain, with DECLoss, with an adversary.
+"""Training of super-resolution networks: with pixel losses, DECLoss, or an adversary.
 
-Built on Lightning Fabric: the loop stays ours and readable, and one CPU, one GPU, many GPUs and
-mixed precision are Fabric's business. (accelerate would do as well; it brings the hub client and
-its own configuration wizard along.)
+Built on Lightning Fabric: the loop stays explicit and readable, and one CPU, one GPU, many GPUs and
+mixed precision are left to Fabric. (accelerate would do as well, but depends on the hub client and
+has its own configuration wizard.)
 """
 
 from __future__ import annotations

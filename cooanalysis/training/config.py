@@ -1,4 +1,4 @@
-"""What a training run is asked to do: YAML files and overrides into one validated record."""
+"""Configuration of a training run: YAML files and overrides merged into one validated record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where crops come from.
+    """The source of training crops.
 
     Attributes
     ----------
@@ -38,16 +38,16 @@ class DataConfig:
     crop
         Side of a training crop in LR pixels.
     batch_size
-        Crops of one iteration, over all processes.
+        Crops per iteration, over all processes.
     workers
-        Loader processes; 0 loads in the training process.
+        Number of loader processes; 0 loads in the training process.
     augment
-        Whether crops are mirrored and turned by quarters at random.
+        Whether crops are flipped and rotated by multiples of 90 degrees at random.
     cache
-        Folder in which decoded images are kept and mapped into memory instead of being held in
+        Folder of decoded images that are mapped into memory instead of being held in
         it; null holds them in memory if they fit.
     memory
-        GiB of decoded images from which on they are kept in the user's cache folder where
+        GiB of decoded images above which they are kept in the user's cache folder if
         ``cache`` is null.
     """
 
@@ -73,12 +73,12 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """How the learning rate falls.
+    """How the learning rate decays.
 
     Attributes
     ----------
     name
-        ``constant``, ``cosine`` (down to ``final`` times the start) or ``multistep`` (times
+        ``constant``, ``cosine`` (down to ``final`` times the initial rate) or ``multistep`` (times
         ``gamma`` at each of ``milestones``, which are fractions of all iterations).
     """
 
@@ -99,11 +99,11 @@ class GanConfig:
     weight
         Factor of the adversarial loss of the generator.
     learning_rate
-        Of the discriminator.
+        Learning rate of the discriminator.
     warm_up
-        Iterations in which only the discriminator learns from the generator's images.
+        Initial iterations in which only the discriminator uses the adversarial loss.
     follow_schedule
-        Whether the discriminator's learning rate falls as the generator's does.
+        Whether the discriminator's learning rate decays like the generator's.
     """
 
     weight: float = 5e-3
@@ -127,25 +127,25 @@ class TrainConfig:
     init
         Weights file that training starts from, or null.
     losses
-        Mappings as :func:`cooanalysis.losses.build` takes them.
+        Mappings for :func:`cooanalysis.losses.build`.
     iterations
-        Number of steps.
+        Number of training steps.
     gradient_clip
-        Largest norm of the gradient; 0 does not clip.
+        Largest norm of the gradient; 0 disables clipping.
     ema
         Decay of the moving average of the weights, which is what is validated and saved; 0: none.
     precision
         ``32-true``, ``bf16-mixed`` or ``16-mixed``.
     seed
-        Seed of the initial weights, the crops and everything else that is drawn.
+        Seed of the initial weights, the crops and all other random numbers.
     validate_every, checkpoint_every, log_every
-        Iterations between two; 0 for only at the end (of ``log_every``: each).
+        Interval in iterations; 0 for only at the end (for ``log_every``: every iteration).
     keep
         Number of checkpoints kept.
     validation_images
         Number of validation outputs saved as PNG at the end.
     deterministic
-        Whether a GPU uses deterministic operations where it has them, which is slower; the CPU's
+        Whether a GPU uses deterministic operations where they exist, which is slower; the CPU's
         always are.
     """
 
@@ -216,10 +216,10 @@ class TrainConfig:
         return _build(cls, values, "")
 
     def fingerprint(self) -> str:
-        """Hash of everything that the final weights depend on, but for the data's content.
+        """Hash of everything that the final weights depend on, except for the data's content.
 
         How often a run logs, validates and saves, and how its images are loaded, may change
-        between two sittings.
+        between sessions.
         """
         free = ("validate_every", "checkpoint_every", "log_every", "keep", "validation_images")
         values = {key: value for key, value in self.as_dict().items() if key not in free}
@@ -241,7 +241,7 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
     Raises
     ------
     ConfigError
-        If a file cannot be read, or a key or value makes no sense.
+        If a file cannot be read, or a key or value is invalid.
     """
     try:
         from omegaconf import OmegaConf
@@ -278,7 +278,7 @@ def read_config(paths: Sequence[str | Path], overrides: Sequence[str] = ()) -> T
         raise ConfigError(f"cannot merge {', '.join(map(str, paths))}: {_line(error)}") from error
     for text in overrides:
         try:
-            # One by one and not as a tree of their own, so that a number counts within a list.
+            # One by one instead of as a separate tree, so that a number can index a list.
             check_yaml(text.partition("=")[2])
             merged.merge_with_dotlist([text])
         except (
@@ -332,7 +332,7 @@ def _typed(kind: str, name: str, value: Any) -> Any:
     if value is None and "None" in kind:
         return None
     if kind.startswith("tuple["):
-        # One name may stand for a list of one.
+        # A single name may stand for a list of one.
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
             raise ConfigError(f"{name} must be a list; got {value!r}")

@@ -1,7 +1,7 @@
-"""Training crops: each is a pure function of the seed and its number.
+"""Training crops: each is a pure function of the seed and its index.
 
-So two runs that differ only in their loss see the same crops in the same order, a resumed run goes
-on with the crop at which it stopped, and neither the number of loader processes nor that of
+So two runs that differ only in their loss see the same crops in the same order, a resumed run
+continues with the crop at which it stopped, and neither the number of loader processes nor that of
 training processes changes anything.
 """
 
@@ -19,7 +19,7 @@ from cooanalysis.training.images import Pair
 
 
 class Crops(TorchDataset[tuple[Tensor, Tensor]]):
-    """Random crops of image pairs, numbered from 0 without end.
+    """Random crops of image pairs, indexed from 0.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Crops(TorchDataset[tuple[Tensor, Tensor]]):
     seed
         Seed of all crops.
     augment
-        Whether crops are mirrored and turned.
+        Whether crops are flipped and rotated.
     n
         Number of crops.
     """
@@ -68,7 +68,7 @@ class Crops(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 class Share:
-    """Batches of sample numbers for one of several processes, from an iteration on.
+    """Batches of sample indices for one of several processes, starting at an iteration.
 
     Every global batch consists of the same samples, however many processes share it.
     """

@@ -1,4 +1,4 @@
-"""The directory of a run: one process at a time, one configuration, no remains of another."""
+"""The directory of a run: one process at a time, one configuration, no leftovers of another."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def is_child() -> bool:
 
 @contextmanager
 def claim(folder: Path, config: TrainConfig, overwrite: bool) -> Iterator[None]:
-    """Make the directory ours: locked, and without the remains of another configuration.
+    """Claim the directory: locked, and without leftovers of another configuration.
 
     Raises
     ------
     RunDirectoryError
-        If another process trains there, it holds something else, or cannot be written.
+        If another process trains there, or it holds something else, or cannot be written.
     """
     if is_child():
         yield
@@ -59,8 +59,8 @@ def claim(folder: Path, config: TrainConfig, overwrite: bool) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a run leaves, and nothing else; the marker that the folder is ours stays."""
-    # The record first: without it, no half of a run passes for a finished one.
+    """Remove the files of a run, and nothing else; the marker of a training folder stays."""
+    # The record first: without it, a partly removed run cannot pass for a finished one.
     for name in (SUMMARY_FILE, WEIGHTS_FILE, METRICS_FILE, CONFIG_FILE):
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(checkpoint.PATTERN):
@@ -71,12 +71,12 @@ def clear(folder: Path) -> None:
 
 
 def finished(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
-    """The record of a finished run of ours, or None.
+    """The record of a finished run with this configuration, or None.
 
     Raises
     ------
     RunDirectoryError
-        If it started from other weights than ``config.init`` holds now.
+        If it started from weights other than those in ``config.init`` now.
     """
     path = folder / SUMMARY_FILE
     if not path.is_file() or not (folder / WEIGHTS_FILE).is_file():
@@ -87,13 +87,13 @@ def finished(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
         return None
     if config.init is not None and Path(config.init).is_file():
         check_inputs(folder, {"init": _digest(Path(config.init))}, summary.get("inputs"))
-    for path in folder.glob(checkpoint.PATTERN):  # killed before it could tidy up
+    for path in folder.glob(checkpoint.PATTERN):  # killed before it could clean up
         path.unlink(missing_ok=True)
     return summary
 
 
 def inputs_of(config: TrainConfig, datasets: Sequence[Dataset]) -> dict[str, str]:
-    """What identifies the files that the final weights depend on."""
+    """Digests of the files that the final weights depend on."""
     found = hashlib.sha256()
     for dataset in datasets:
         for pair in dataset.pairs:
@@ -106,7 +106,7 @@ def inputs_of(config: TrainConfig, datasets: Sequence[Dataset]) -> dict[str, str
 
 
 def check_inputs(folder: Path, now: dict[str, str], then: dict[str, str] | None) -> None:
-    """Refuse to go on with other files than those that a run began with.
+    """Refuse to continue with files other than those that a run began with.
 
     Raises
     ------
@@ -139,9 +139,10 @@ def _prepare(folder: Path, config: TrainConfig, overwrite: bool) -> None:
             )
         if ours != wanted:
             clear(folder)
-            # Before all other files: without it, what a killed process leaves is nobody's.
+            # Before all other files: without it, leftovers of a killed process could not be
+            # claimed.
             checkpoint.write(marker, lambda file: file.write(wanted.encode()))
-        for path in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+        for path in folder.glob(".*.tmp"):  # from a process that was killed while writing
             path.unlink()
         _write_config(folder, config)
     except RunDirectoryError:

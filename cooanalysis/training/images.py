@@ -1,4 +1,4 @@
-"""Training images: in memory while they fit there, else decoded once and mapped from files."""
+"""Training images: in memory if they fit, else decoded once and mapped from files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load_training_images(
     cache
         Folder for decoded images; None keeps them in memory if they fit.
     memory_gib
-        Decoded images of more than so many GiB go to the user's cache folder when ``cache`` is
+        Decoded images of more than this many GiB go to the user's cache folder when ``cache`` is
         None.
     note
         Called with a line when images are decoded into files, which may take minutes.
@@ -77,7 +77,7 @@ def _from_files(
     lacking = sum(_mapped(*_files(cache, *item)) is None for item in wanted)
     if lacking:
         note(f"decoding {lacking} images into {cache}")
-    # Decoders release the interpreter lock; few threads, because each holds a whole image.
+    # Decoders release the interpreter lock; few threads, because each holds an entire image.
     with ThreadPoolExecutor(max_workers=min(thread_limit(), 8)) as pool:
         futures = [pool.submit(_decoded, cache, *item) for item in wanted]
         try:
@@ -96,7 +96,7 @@ def _decoded(cache: Path, pair: ImagePair, scale: int) -> Pair:
     _write(hr, loaded.hr)
     found = _mapped(lr, hr)
     if found is None:
-        raise RunDirectoryError(f"cannot read back what was written to the cache {cache}")
+        raise RunDirectoryError(f"cannot read back files just written to the cache {cache}")
     return found
 
 
@@ -112,12 +112,12 @@ def _files(cache: Path, pair: ImagePair, scale: int) -> tuple[Path, Path]:
 
 
 def _mapped(lr: Path, hr: Path) -> Pair | None:
-    """Both arrays, or None if one is not there or damaged."""
+    """Both arrays, or None if one is missing or damaged."""
     try:
         found = np.load(lr, mmap_mode="r"), np.load(hr, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    # np.load also opens archives, whatever the file is called.
+    # np.load also opens archives, whatever the file's suffix.
     good = all(
         isinstance(image, np.ndarray) and image.ndim == 3 and image.dtype == np.uint8
         for image in found

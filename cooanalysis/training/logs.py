@@ -1,4 +1,4 @@
-"""What a run tells about itself: a table of metrics, and the same for TensorBoard."""
+"""Logs of a run: a table of metrics, and the same for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Row = dict[str, float]
 
 
 class History:
-    """Metrics of the whole run, one row a report, and the losses since the last row.
+    """Metrics of the whole run, one row per report, and the losses since the last row.
 
-    It travels in the checkpoint, so a resumed run neither repeats nor loses a row.
+    It is part of the checkpoint, so a resumed run neither repeats nor loses a row.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class History:
         self.window: dict[str, list[float]] = {}
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Remember the losses of one iteration."""
+        """Add the losses of one iteration."""
         for name, value in values.items():
             self.window.setdefault(name, []).append(value)
 
@@ -50,16 +50,16 @@ class History:
 class Board:
     """Scalars for TensorBoard, written in this thread.
 
-    tensorboardX's own ``SummaryWriter`` writes in another one, which dies on a full disk without a
-    word, and the training then waits for it for ever. Here a failed write ends the logging, with a
-    line, and nothing else: the checkpoints will say what is wrong if it matters.
+    tensorboardX's own ``SummaryWriter`` writes in another one, which dies silently on a full disk,
+    and the training then waits for it forever. Here a failed write ends only the logging, with one
+    line: if the problem is serious, writing a checkpoint will report it.
 
     Parameters
     ----------
     folder
         Log directory.
     iteration
-        Where the run goes on; what an earlier sitting logged beyond it is hidden.
+        Iteration that the run continues from; what an earlier session logged beyond it is hidden.
     note
         Called with one line when the logging ends early.
     """
@@ -72,7 +72,7 @@ class Board:
         self._writer: Any = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Its own name holds the second only, and a resumed run may be quick.
+            # The default name has a resolution of one second, and a resumed run may be faster.
             self._writer = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
         except OSError as error:
             note(f"no TensorBoard log: {error}")
@@ -89,7 +89,7 @@ class Board:
         self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the system."""
+        """Flush everything to the file system."""
         self._try(lambda: self._writer.flush())
 
     def close(self) -> None:

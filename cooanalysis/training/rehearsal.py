@@ -32,29 +32,29 @@ def dry_run(
 ) -> dict[str, Any]:
     """Check a configuration without training: build everything, and time steps on random crops.
 
-    Steps of one and of two crops are measured and extended to a whole batch, so that the
-    configuration of a large machine can be checked on a small one.
+    Steps of one and of two crops are measured and extrapolated to a whole batch, so that the
+    configuration for a large machine can be checked on a small one.
 
     Returns
     -------
     dict
         ``parameters``, ``discriminator_parameters``; ``seconds_per_crop``, and the estimates
         ``seconds_per_iteration``, ``hours`` and ``memory_bytes`` for whole batches on this device
-        (where the memory of a step is too small to be seen, ``memory_bytes`` is that of one crop);
-        ``peak_memory_bytes`` (measured here); ``data`` (images found by data set), ``missing`` (a
-        line for each data set, loss or file that cannot be had here, and how to get it),
-        ``device``.
+        (where the memory of a step is too small to be measured, ``memory_bytes`` is that of one
+        crop); ``peak_memory_bytes`` (measured here); ``data`` (images found by data set),
+        ``missing`` (a line for each data set, loss or file that is not available here, and how to
+        get it), ``device``.
 
     Raises
     ------
     ConfigError, ModelError
-        If the configuration makes no sense.
+        If the configuration is invalid.
     """
     require_packages()
     found, missing = _look_for_data(config, data_root)
     if config.precision != "32-true" and (device == "cpu" or not torch.cuda.is_available()):
-        # Processors without bfloat16 imitate it, a hundred times slower.
-        missing.append(f"a GPU for {config.precision}; the estimates here are those of 32-true")
+        # Processors without bfloat16 emulate it, a hundred times slower.
+        missing.append(f"a GPU for {config.precision}; the estimates are for 32-true")
         config = dataclasses.replace(config, precision="32-true")
     fabric = build_fabric(config, device, 1)
     specs = []
@@ -73,10 +73,10 @@ def dry_run(
     generator = build_generator(checked)
     with determinism(config.deterministic):
         trainer = Trainer(checked, fabric, generator)
-        # From where both networks learn, which costs most.
+        # From the iteration in which both networks learn, which costs most.
         trainer.iteration = trainer.objective.warm_up
         seconds, memory = [], []
-        for crops in (1, 1, 2):  # the first call also pays for what is set up once
+        for crops in (1, 1, 2):  # the first call includes one-time setup
             seconds.append(_timed(trainer, crops))
             memory.append(_memory(fabric.device))
     batch = config.data.batch_size

@@ -64,34 +64,35 @@ def train(
     device
         ``auto``, ``cpu`` or ``cuda``.
     devices
-        Number of processes, each with a device of its own (on the CPU: gloo processes). They
-        share each batch. More than one starts this program again for each, so a script that calls
-        this must do nothing else that must not happen twice, and a notebook cannot.
+        Number of processes, each with its own device (on the CPU: gloo processes). They
+        share each batch. With more than one, this program is started again for each, so a script
+        that calls this must do nothing else that must not happen twice; it does not work in a
+        notebook.
     overwrite
-        Whether a run of another configuration in ``out`` may be thrown away.
+        Whether a run of another configuration in ``out`` may be deleted.
     progress, note
-        Where steps are reported; what is called with a line that the user should read.
+        Where steps are reported; called with each line that the user should read.
 
     Returns
     -------
     dict
-        What ``summary.json`` holds.
+        The content of ``summary.json``.
 
     Raises
     ------
     CooError
-        One of :mod:`cooanalysis.errors`: wrong configuration, missing data, a loss that is not
+        One of :mod:`cooanalysis.errors`: invalid configuration, missing data, a loss that is not
         finite (:class:`~cooanalysis.errors.TrainingError`), a directory that cannot be written.
         The last good checkpoint stays.
     KeyboardInterrupt
-        On Ctrl-C or SIGTERM, after the step at hand was finished and saved.
+        On Ctrl-C or SIGTERM, after the current step was finished and saved.
 
     Notes
     -----
     On the CPU, and with the same number of threads, an interrupted and resumed run ends with the
-    weights of an undisturbed one, bit by bit; on a GPU where ``config.deterministic`` is set and
+    weights of an uninterrupted one, bit by bit; on a GPU if ``config.deterministic`` is set and
     all operations have a deterministic form. Several processes give the weights of one process
-    within rounding if each loss is a mean over samples; DECLoss and the adversary compare samples
+    up to rounding if each loss is a mean over samples; DECLoss and the adversary compare samples
     with each other and see only those of their own process.
     """
     require_packages()
@@ -108,7 +109,7 @@ def train(
         if (done := directory.finished(folder, config)) is not None:
             tell(f"the run in {folder} is finished; nothing to do")
             return done
-        # Everything that can be wrong with the arguments shows before processes are started.
+        # Errors in the arguments are reported before processes are started.
         generator = build_generator(config)
         build_objective(config), build_discriminator(config)
         datasets = find_datasets(config.data.train, config.scale, data_root, download)
@@ -128,15 +129,15 @@ def train(
         if not directory.is_child():
             validation = Validation.load(held_out, config.scale)
         fabric.launch()
-        sitting = _Sitting(config, folder, fabric, generator, validation, inputs, tell)
-        sitting.resume(overwrite)
-        sitting.loop(crops, report)
+        session = _Session(config, folder, fabric, generator, validation, inputs, tell)
+        session.resume(overwrite)
+        session.loop(crops, report)
         titles = [dataset.title for dataset in datasets]
-        return sitting.finish(titles)
+        return session.finish(titles)
 
 
-class _Sitting:
-    """One process's part of a run, from its start or a resumption to its end."""
+class _Session:
+    """One process's part of a run, from a start or resumption to the end."""
 
     def __init__(
         self,
@@ -157,10 +158,10 @@ class _Sitting:
         self.board: Board | None = None
 
     def resume(self, overwrite: bool) -> None:
-        """Go on with the newest usable checkpoint, if there is one."""
+        """Continue from the newest usable checkpoint, if there is one."""
         state = self._first(lambda: self._usable(overwrite))
         if self.fabric.world_size > 1:
-            # Sent and not read again, so that all go on from the same one.
+            # Broadcast instead of read again, so that all processes continue from the same one.
             state = self.fabric.broadcast(state)
         if state is None:
             return
@@ -205,7 +206,7 @@ class _Sitting:
         except KeyboardInterrupt:
             if self.fabric.is_global_zero:
                 raise
-            raise SystemExit(130) from None  # one process speaks for all
+            raise SystemExit(130) from None  # only one process reports
         finally:
             if self.board is not None:
                 self.board.close()
@@ -279,7 +280,7 @@ class _Sitting:
             "parameters": models.count_parameters(trainer.generator),
             "data": titles,
             "metrics": {
-                # JSON knows no infinity, which is the PSNR of a perfect answer.
+                # JSON has no infinity, which is the PSNR of a perfect output.
                 key: value if math.isfinite(value) else None
                 for key, value in row.items()
                 if key not in ("iteration", "learning_rate")
@@ -333,7 +334,7 @@ class _Sitting:
         return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
 
     def _first(self, action: Callable[[], Any]) -> Any:
-        """Let the first process act and the others wait; where it fails, they end in silence."""
+        """Let the first process act and the others wait; where it fails, they end silently."""
         result, failure = None, None
         if self.fabric.is_global_zero:
             try:

@@ -30,7 +30,7 @@ REQUIRED = {
 
 
 def require_packages() -> None:
-    """Raise a :class:`MissingDependencyError` that names what training needs and lacks."""
+    """Raise a :class:`MissingDependencyError` that names the packages that training lacks."""
     lacking = [pip for module, pip in REQUIRED.items() if importlib.util.find_spec(module) is None]
     if lacking:
         raise MissingDependencyError(
@@ -44,7 +44,7 @@ def build_fabric(config: TrainConfig, device: str, devices: int) -> Any:
     Raises
     ------
     ConfigError
-        If there is no such device, or not so many of them.
+        If there is no such device, or there are fewer than ``devices``.
     """
     from lightning_fabric import Fabric
 
@@ -52,14 +52,14 @@ def build_fabric(config: TrainConfig, device: str, devices: int) -> Any:
         raise ConfigError(f"device must be one of auto, cpu, cuda; got {device!r}")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cuda" and not gpus:
-        raise ConfigError("device cuda was asked for, but torch sees no CUDA GPU; use --device cpu")
+        raise ConfigError("device cuda was requested, but torch sees no CUDA GPU; use --device cpu")
     on_gpu = gpus > 0 and device != "cpu"
     if on_gpu and devices > gpus:
         raise ConfigError(f"devices must be at most {gpus}, the number of GPUs here; got {devices}")
     if config.precision == "16-mixed" and not on_gpu:
-        # Fabric would take another one and go on.
+        # Fabric would silently use another precision.
         raise ConfigError("precision 16-mixed needs a GPU; use precision=bf16-mixed or 32-true")
-    # It announces on standard error that processes were found, whatever the user asked for.
+    # Fabric prints the number of processes to standard error, regardless of verbosity.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     return Fabric(
@@ -72,11 +72,11 @@ def build_fabric(config: TrainConfig, device: str, devices: int) -> Any:
 
 @contextmanager
 def determinism(wanted: bool) -> Iterator[None]:
-    """Let torch use deterministic operations only, or leave it alone."""
+    """Restrict torch to deterministic operations if ``wanted``."""
     if not wanted:
         yield
         return
-    # cuBLAS reads this when it is first used.
+    # cuBLAS reads this on first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -89,12 +89,12 @@ def determinism(wanted: bool) -> Iterator[None]:
 
 
 def build_generator(config: TrainConfig) -> nn.Module:
-    """The generator, with fresh weights of the seed or those of ``config.init``.
+    """The generator, with initial weights from the seed or those of ``config.init``.
 
     Raises
     ------
     ModelError
-        If the file is missing, damaged, or of another network.
+        If the file is missing, damaged, or for another network.
     """
     torch.manual_seed(config.seed)
     options = dict(config.model.options)
@@ -113,7 +113,7 @@ def build_generator(config: TrainConfig) -> nn.Module:
 
 
 def build_discriminator(config: TrainConfig) -> nn.Module | None:
-    """The discriminator with fresh weights of the seed, or None."""
+    """The discriminator with initial weights from the seed, or None."""
     if config.gan is None:
         return None
     torch.manual_seed(config.seed + 1)
@@ -147,7 +147,7 @@ def build_optimizer(
 
 
 def learning_rate_factor(schedule: ScheduleConfig, iteration: int, iterations: int) -> float:
-    """Learning rate of an iteration over that of the first."""
+    """Learning rate of an iteration divided by that of the first."""
     done = min(1.0, iteration / iterations)
     if schedule.name == "cosine":
         return schedule.final + (1.0 - schedule.final) * 0.5 * (1.0 + math.cos(math.pi * done))

@@ -46,11 +46,11 @@ def step(
     fabric
         A ``lightning.fabric.Fabric``.
     networks, objective
-        What is trained, and on what.
+        The networks to train, and the losses.
     lr, hr
         Batches (B, 3, h, w) and (B, 3, H, W) in [0, 1]; this process's share.
     iteration
-        Number of the step, from 0.
+        Index of the step, from 0.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def step(
     Raises
     ------
     TrainingError
-        If a loss is not finite; the network that it belongs to is not changed then.
+        If a loss is not finite; the network that it belongs to is then left unchanged.
     """
     found: dict[str, float] = {}
     sr = networks.generator(lr)
@@ -73,7 +73,7 @@ def step(
             values[loss.name] = value
             total = total + loss.weight * value
         if critic is not None:
-            # The critic judges here; it must not learn from the generator's wishes.
+            # The discriminator only judges here; it must not learn from the generator's loss.
             critic.requires_grad_(False)
             with torch.no_grad():
                 real = critic(hr)
@@ -84,7 +84,8 @@ def step(
         found |= _checked(fabric, values, iteration)
         _update(fabric, networks.generator, networks.optimizer, total, objective.gradient_clip)
     if critic is not None and networks.discriminator_optimizer is not None:
-        # One call for both halves: distributed training allows no second forward before backward.
+        # One call for both halves: distributed training does not allow a second forward before
+        # backward.
         logits = critic(torch.cat((hr, sr.detach().float())))
         real, fake = logits.chunk(2)
         value = RaGANDiscriminatorLoss()(real, fake)
@@ -106,7 +107,7 @@ def _update(
 
 
 def _checked(fabric: Any, values: dict[str, Tensor], iteration: int) -> dict[str, float]:
-    # One transfer for all of them. Averaged over the processes before it is looked at, so that
+    # One transfer for all losses. Averaged over the processes before they are checked, so that
     # all of them stop at the same step and none waits for the others.
     stacked = torch.stack([value.detach().float() for value in values.values()])
     if fabric.world_size > 1:
@@ -121,9 +122,9 @@ def _checked(fabric: Any, values: dict[str, Tensor], iteration: int) -> dict[str
 
 
 def stopped(fabric: Any, what: str) -> BaseException:
-    """The error that ends a run in which something is not finite any more.
+    """The error that ends a run in which something is no longer finite.
 
-    All processes see it; one speaks.
+    All processes raise it; only one reports it.
     """
     error = TrainingError(
         f"{what}; the last good checkpoint is kept. Try a lower optimizer.learning_rate, "

@@ -1,4 +1,4 @@
-"""What is trained, and everything that its next step depends on."""
+"""The networks in training, and everything that the next step depends on."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from cooanalysis.training.steps import Networks, step, stopped
 
 
 class Trainer:
-    """Networks, optimizers and moving average, and how far they are.
+    """Networks, optimizers and moving average, and the progress of their training.
 
     Parameters
     ----------
     config
-        What to do.
+        The configuration of the run.
     fabric
         A launched ``lightning.fabric.Fabric``.
     generator
-        The network with its first weights.
+        The network with its initial weights.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """That of the generator's last step."""
+        """Learning rate of the generator's last step."""
         return float(self.networks.optimizer.param_groups[0]["lr"])
 
     def advance(self, lr: Tensor, hr: Tensor) -> dict[str, float]:
@@ -79,10 +79,10 @@ class Trainer:
         Raises
         ------
         TrainingError
-            If a loss is not finite, or the memory of the GPU does not suffice.
+            If a loss is not finite, or the GPU runs out of memory.
         """
         config = self.config
-        # A step draws from its own stream, so a resumed run needs no memory of it.
+        # Each step has its own random stream, so a resumed run need not restore it.
         torch.manual_seed(_stream(config.seed, self.iteration, self.fabric.global_rank))
         self._set_learning_rates()
         try:
@@ -98,8 +98,8 @@ class Trainer:
         return values
 
     def _set_learning_rates(self) -> None:
-        # A function of the iteration and not a scheduler object: nothing to save, nothing that
-        # goes out of step when mixed precision or the warm-up leaves a step out.
+        # A function of the iteration instead of a scheduler object: nothing to save, and nothing
+        # that gets out of sync when mixed precision or the warm-up skips a step.
         config, networks = self.config, self.networks
         factor = learning_rate_factor(config.schedule, self.iteration, config.iterations)
         for group in networks.optimizer.param_groups:
@@ -114,7 +114,7 @@ class Trainer:
         """Raise a :class:`TrainingError` if a weight is not finite.
 
         A gradient may overflow where the loss does not. Such weights must not become a checkpoint,
-        or no resumed run would ever get beyond it.
+        or no resumed run would ever recover.
         """
         modules = (self.generator, self.networks.discriminator)
         tensors = [p for module in modules if module is not None for p in module.parameters()]

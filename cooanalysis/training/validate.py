@@ -1,4 +1,4 @@
-"""PSNR on validation images, and a few of the outputs as pictures."""
+"""PSNR on validation images, and a few of the outputs as PNG files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Validation:
         return cls(scale, tuple(names), tuple(pairs))
 
     def psnr(self, generator: nn.Module, device: torch.device) -> float:
-        """Mean PSNR of luma in dB, borders of ``scale`` pixels left out."""
+        """Mean PSNR of luma in dB, without borders of ``scale`` pixels."""
         from cooanalysis.metrics import psnr
 
         values = [
@@ -71,7 +71,7 @@ class Validation:
 
 
 def safe_name(name: str) -> str:
-    r"""A name for a file that every system accepts; names that were changed stay apart.
+    r"""A file name that every system accepts; names that were changed stay distinct.
 
     Examples
     --------
@@ -106,5 +106,5 @@ def _outputs(
 
 
 def to_unit(batch: Tensor) -> Tensor:
-    """uint8 levels to float32 in [0, 1]."""
+    """8-bit values (uint8) to float32 in [0, 1]."""
     return batch.float().div_(255.0)

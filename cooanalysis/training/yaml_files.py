@@ -1,4 +1,4 @@
-"""Reading YAML that somebody else may have written: no pipes, no bombs."""
+"""Reading untrusted YAML: no pipes, no bombs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 2**20
-"""Size of a configuration file at most."""
+"""Largest size of a configuration file."""
 
 MAX_NODES = 20_000
-"""Keys and values at most, once all that is named by an anchor is written out."""
+"""Most keys and values, with all anchors expanded."""
 
 MAX_DEPTH = 50
 
@@ -34,17 +34,17 @@ def read_text(path: Path) -> str:
 
 
 def check_yaml(text: str) -> None:
-    """Refuse YAML that grows without bounds when its anchors are written out.
+    """Refuse YAML that grows without bounds when its anchors are expanded.
 
     Nine lines of YAML can stand for a billion values ("billion laughs"), and an anchor can hold
-    itself. Both are seen in the graph of nodes, before anything is written out.
+    itself. Both are detected in the graph of nodes, before anything is expanded.
 
     Raises
     ------
     ValueError
-        If it does.
+        If it grows beyond :data:`MAX_NODES` values, or is nested too deeply.
     yaml.YAMLError, RecursionError
-        If it is no YAML, or nested beyond reason.
+        If it is not valid YAML, or nested beyond reason.
     """
     import yaml
 

@@ -4,9 +4,9 @@
     python -m experiments.benchmarks --full --dataset div2k    # hours
     python -m experiments.benchmarks --only search --only startup
 
-Every part is a script of its own that can be run alone; here each runs in its own process, and what
-it wrote is gathered. A part that fails or lacks a package is named in the table and stops none of
-the others. Limits are held against full sizes only.
+Every part is a separate script that can be run alone; here each runs in its own process, and what
+it wrote is collected. A part that fails or lacks a package is named in the table and does not stop
+the others. Limits apply to full sizes only.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from cooanalysis.neighbors.engines import torch_cuda_available
-from experiments.benchmarks.contest import OUT, PACKAGE, Row, machine, markdown, say
 from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import OUT, PACKAGE, Row, machine, markdown, say
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Part:
     Attributes
     ----------
     script
-        Its file, without the suffix.
+        Its file name without the suffix.
     small, full
-        Options; None where there is nothing to run at that size.
+        Options; None if there is nothing to run at that size.
     data
-        Whether it takes ``--dataset``.
+        Whether it has the option ``--dataset``.
     needs
-        A package without which it is left out.
+        A package that it needs; without it, the part is left out.
     gpu
-        Whether it is left out where torch finds no GPU.
+        Whether it is left out if torch finds no GPU.
     """
 
     script: str
@@ -52,7 +52,7 @@ class Part:
     gpu: bool = field(default=False, kw_only=True)
 
     def lacks(self) -> str | None:
-        """Why it cannot run here."""
+        """Reason why it cannot run here, or None."""
         if self.needs is not None and importlib.util.find_spec(self.needs) is None:
             return f"{self.needs} is not installed"
         return "torch finds no GPU" if self.gpu and not torch_cuda_available() else None
@@ -111,7 +111,7 @@ def main(
 ) -> None:
     """Run the parts and print the table."""
     if unknown := [name for name in only or [] if name not in PARTS]:
-        raise typer.BadParameter(f"there is no {unknown[0]}; there are {', '.join(PARTS)}")
+        raise typer.BadParameter(f"unknown part {unknown[0]}; choose from {', '.join(PARTS)}")
     failed: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for name in only or PARTS:
@@ -145,7 +145,7 @@ def main(
 
 
 def lines(name: str, out: Path, lacking: dict[str, str], full: bool) -> list[Row]:
-    """What one part adds to the table; without limits unless it ran in full size."""
+    """Rows that one part adds to the table; without limits unless it ran in full size."""
     path = out / f"{name}.json"
     rows: list[Row] = []
     if path.exists() and not lacking.get(name, "").startswith("left out"):

@@ -1,11 +1,11 @@
-"""What larger reference sets need, extrapolated from a measured run.
+"""Resources for larger reference sets, extrapolated from a measured run.
 
     python -m experiments.benchmarks.div2k_run --dataset div2k
     python -m experiments.benchmarks.capacity
 
 Reads the run's table and gives every worker as many patches as that run had, so that index and
-search take as long on each as they took there. What is shared (images, answers to be merged) grows
-with the set. Nothing in this table is measured but its first row.
+search take as long on each as they took there. What is shared (images, results to be merged) grows
+with the set. Only the first row of this table is measured.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import typer
 
 from cooanalysis.analysis.measure import GROUP_SHARD
 from cooanalysis.neighbors.index import index_bytes
-from experiments.benchmarks.contest import GIB, OUT, Row, numbers, publish
 from experiments.benchmarks.options import Out
+from experiments.benchmarks.processes import GIB, OUT, Row, numbers, publish
 
-ANSWER_BYTES = 12
-"""A neighbor: its row and its distance."""
+RESULT_BYTES = 12
+"""Bytes per neighbor: its row and its distance."""
 
 
 def main(
@@ -39,15 +39,15 @@ def main(
     """Extrapolate and print."""
     path = measured / "div2k.json"
     if not path.is_file():
-        raise typer.BadParameter(f"{path} is not there; run div2k_run.py first")
+        raise typer.BadParameter(f"{path} does not exist; run div2k_run.py first")
     run = json.loads(path.read_text(encoding="utf-8"))
     seconds = {row["stage"]: float(row["seconds"]) for row in run["rows"]}
-    told = {row["ratio"]: float(row["value"]) for row in run["ratios"]}
-    unit = int(told["reference patches"])
+    reported = {row["ratio"]: float(row["value"]) for row in run["ratios"]}
+    unit = int(reported["reference patches"])
     measuring = sum(
         value for stage, value in seconds.items() if stage.startswith(("centers", "entropy "))
     )
-    # LR and HR levels of a byte, details of two; one patch a stride by stride LR pixels.
+    # LR and HR values of one byte, details of two; one patch per stride by stride LR pixels.
     image_bytes = stride**2 * (1 + 3 * scale**2)
     rows: list[Row] = []
     for n in [unit, *numbers(patches)]:
@@ -61,14 +61,14 @@ def main(
                 "decoding, s x workers": seconds["load"] * n / unit,
                 "index, s": seconds["index"],
                 "search, s": seconds["search"],
-                "results to merge, GiB": queries * k * ANSWER_BYTES * workers / GIB,
+                "results to merge, GiB": queries * k * RESULT_BYTES * workers / GIB,
                 "measuring groups, s": measuring / min(workers, math.ceil(queries / GROUP_SHARD)),
             }
         )
     machine = run["machine"]
     notes = [
         f"First row: measured ({queries:,} queries, k = {k}, {machine['cores']} cores of "
-        f"{machine['cpu']}, peak {told['peak resident memory, GiB']:.1f} GiB). Other rows: "
+        f"{machine['cpu']}, peak {reported['peak resident memory, GiB']:.1f} GiB). Other rows: "
         "extrapolated, with one worker of that size per share.",
     ]
     publish("capacity", "Capacity plan", rows, (), notes, out)

@@ -1,4 +1,4 @@
-"""What this machine can do, and how near our gathers and group statistics come to it.
+"""Peak rates of this machine, and how close our gathers and group statistics come to them.
 
     python -m experiments.benchmarks.ceilings --dataset BSDS400
 
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     OUT,
     Limits,
     Ratio,
@@ -25,13 +26,12 @@ from experiments.benchmarks.contest import (
     say,
     seconds_of,
 )
-from experiments.benchmarks.options import DataRoot, Out
 from experiments.benchmarks.real_patches import open_store
 
 STRIDE = 2
 MATRIX = 4096
 TILE = (4096, 1024)
-"""Queries and vectors that an exact search multiplies at a time, so that the products stay near."""
+"""Queries and vectors that an exact search multiplies at a time, so that products stay in cache."""
 COPY_BYTES = 2**29
 ROWS, ROW_VALUES = 2**21, 25
 
@@ -91,7 +91,7 @@ def kernels(
         "lr_gather_gbs": patches * lr * (1 + 4) / lr_seconds / 1e9,
         "detail_gather_gbs": patches * hr * (2 + 4) / hr_seconds / 1e9,
         "group_moments_gbs": (members * (2 * hr + 4 * m) + groups * 4 * hr) / group_seconds / 1e9,
-        # Mean, squared differences and energy: six operations a value; projection: two an axis.
+        # Mean, squared differences and energy: six operations per value; projection: two per axis.
         "group_moments_gflops": members * hr * (6 + 2 * m) / group_seconds / 1e9,
         "groups_per_second": groups / group_seconds,
     }
@@ -99,11 +99,11 @@ def kernels(
 
 def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
-    patches: Annotated[int, typer.Option(help="Patches that are gathered.")] = 200_000,
-    groups: Annotated[int, typer.Option(help="Groups whose statistics are taken.")] = 2000,
+    patches: Annotated[int, typer.Option(help="Number of patches to gather.")] = 200_000,
+    groups: Annotated[int, typer.Option(help="Number of groups to measure.")] = 2000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
-    repeats: Annotated[int, typer.Option(help="Of every measurement.")] = 5,
-    time_limit: Annotated[float, typer.Option(help="Seconds a process.")] = 600.0,
+    repeats: Annotated[int, typer.Option(help="Repetitions of every measurement.")] = 5,
+    time_limit: Annotated[float, typer.Option(help="Seconds per process.")] = 600.0,
     data_root: DataRoot = None,
     out: Out = OUT,
 ) -> None:

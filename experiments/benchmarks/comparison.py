@@ -1,9 +1,9 @@
-"""Time and memory of a comparison, against its own parts done plainly.
+"""Time and memory of a comparison, compared with its own parts done separately.
 
     python -m experiments.benchmarks.comparison --dataset bsd100 --reference BSDS400
 
 Measures, in one process and one after the other: plain inference of the shipped models (load an
-image, ask the network, round), the analysis that ``coo-analyze`` does, and the comparison. Prints
+image, run the network, round), the analysis that ``coo-analyze`` does, and the comparison. Prints
 the ratio of the last to the sum of the other two. ``--large`` upscales one image of 4K size with a
 bounded budget and prints the peak memory.
 """
@@ -34,7 +34,7 @@ def main(
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     metrics: Annotated[str, typer.Option(help="Comma-separated.")] = "psnr_y,ssim_y",
     large: Annotated[bool, typer.Option("--large", help="Upscale one 4K image instead.")] = False,
-    out: Annotated[Path, typer.Option(help="Where it is kept.")] = Path("results/benchmarks"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results/benchmarks"),
 ) -> None:
     """Run, print and keep."""
     options = {"dataset": dataset, "reference": reference, "queries": queries, "metrics": metrics,
@@ -45,7 +45,7 @@ def main(
 
 def _measure(dataset: str, reference: str | None, queries: int, metrics: str) -> None:
     models = {path.stem.removeprefix("edsr-small-x4-"): str(path) for path in shipped().values()}
-    # Once, untimed: imports and compiled functions are paid for by whoever comes first.
+    # Once, untimed: the first run also pays for imports and compilation.
     coo.compare("sample", ["bicubic"], metrics=metrics.split(","), queries=50, k=32,
                 manifold_reference=500, map_images=0)  # fmt: skip
     coo.analyze("sample", queries=50, k=32, manifold_reference=500, map_images=0)

@@ -1,4 +1,4 @@
-"""What DECLoss adds to a training step of EDSR-baseline, side by side in one run.
+"""Time that DECLoss adds to a training step of EDSR-baseline, measured in one run.
 
     python -m experiments.benchmarks.decloss_step --batch 4
 
@@ -17,8 +17,8 @@ from torch.nn.functional import l1_loss
 
 from cooanalysis.losses import DECLoss
 from cooanalysis.models import build
-from experiments.benchmarks.contest import OUT, Ratio, Row, publish
 from experiments.benchmarks.options import Out
+from experiments.benchmarks.processes import OUT, Ratio, Row, publish
 
 
 def main(

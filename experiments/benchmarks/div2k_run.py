@@ -1,9 +1,9 @@
-"""The run of DIV2K's size against its limits: time and its split, memory, recall.
+"""A run of DIV2K's size and its limits: time and its parts, memory, recall.
 
     python -m experiments.benchmarks.div2k_run --dataset div2k
 
 Runs the real ``coo-analyze`` as a user does, watches its resident memory (pages of mapped files
-count), and holds what it reports against what was asked for.
+count), and compares what it reports with the limits.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import typer
 
 from cooanalysis.analysis.files import read_summary
 from cooanalysis.report.notices import warnings
-from experiments.benchmarks.contest import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import GIB, OUT, Limits, Ratio, Row, publish, say, watch
 
 PATCHES, GIBIBYTES, RECALL = 3e7, 8.0, 0.98
 
@@ -33,7 +33,7 @@ def main(
     more: Annotated[str, typer.Option(help="Further options of coo-analyze, in one string.")] = "",
     fresh_cache: Annotated[
         bool,
-        typer.Option(help="Decode the images anew instead of using those of an earlier run."),
+        typer.Option(help="Decode the images again instead of using those of an earlier run."),
     ] = True,
     time_limit: Annotated[float, typer.Option(help="Seconds.")] = 14_400.0,
     data_root: DataRoot = None,
@@ -56,7 +56,7 @@ def main(
         if fresh_cache:
             environment["COO_CACHE_HOME"] = folder
         say("coo-analyze " + " ".join(command[3:]))
-        # The limit is the machine's: passing the budget is told, not cut short.
+        # The limit is the machine's: exceeding the budget is reported, not cut short.
         process, seconds, seen, reason = watch(
             command, Limits.of(time_limit, None), env=environment, stdout=subprocess.DEVNULL
         )

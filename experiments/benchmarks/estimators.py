@@ -1,4 +1,4 @@
-"""Contestants of the entropy estimation. Only NumPy is needed here; peers import the rest."""
+"""Candidates for entropy estimation. Only NumPy is needed here; peers import the rest."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _dadapy(groups: Groups) -> Values:
     for x in groups:
         density = DensityEstimation(x, maxk=10)
         density.compute_distances(maxk=10)
-        # It would estimate the dimension otherwise, and its entropy would have another unit.
+        # Otherwise it would estimate the dimension, and its entropy would have another unit.
         density.set_id(d)
         density.compute_density_kNN(k=3)
         found.append(density.return_entropy() / d)

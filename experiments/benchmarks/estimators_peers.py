@@ -1,11 +1,11 @@
-"""Our entropy estimators against those of libraries: speed, and error where the truth is known.
+"""Our entropy estimators and those of libraries: speed, and error where the entropy is known.
 
     python -m experiments.benchmarks.estimators_peers --groups 1000 \\
         --dadapy-python path/to/another/environment/bin/python
 
 Joint entropies of groups of n points in d coordinates, and entropies of single coordinates. Errors
-are bias ± standard error in nats per dimension. DADApy needs NumPy below 2 and therefore a Python
-of its own (``pip install dadapy`` there is enough).
+are bias ± standard error in nats per dimension. DADApy needs NumPy below 2 and therefore a separate
+Python environment (``pip install dadapy`` there is enough).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import numpy as np
 import typer
 
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.estimators import JOINT, MARGINAL, Groups
+from experiments.benchmarks.options import Out
+from experiments.benchmarks.processes import (
     OUT,
     Limits,
     Outcome,
@@ -31,8 +33,6 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
-from experiments.benchmarks.estimators import JOINT, MARGINAL, Groups
-from experiments.benchmarks.options import Out
 
 PACKAGES = ("infomeasure", "npeet-plus")
 PEERS = {
@@ -44,7 +44,7 @@ PEERS = {
     ),
     "cooanalysis, spacings": tuple(name for name in MARGINAL if name.startswith("SciPy")),
 }
-"""Who does the same as which of ours."""
+"""Peers that compute the same as each of our estimators."""
 CORRELATION = 0.5
 
 
@@ -67,10 +67,10 @@ KNOWN = {"Gaussian": gaussian, "box": box}
 
 
 def main(
-    groups: Annotated[int, typer.Option(help="Groups of every kind.")] = 1000,
+    groups: Annotated[int, typer.Option(help="Number of groups of each kind.")] = 1000,
     n: Annotated[int, typer.Option(help="Points in a group.")] = 128,
     dimensions: Annotated[str, typer.Option(help="Coordinates, comma-separated.")] = "8,24",
-    time_limit: Annotated[float, typer.Option(help="Seconds a contestant and kind.")] = 900.0,
+    time_limit: Annotated[float, typer.Option(help="Seconds per candidate and kind.")] = 900.0,
     dadapy_python: Annotated[str, typer.Option(help="A Python that has DADApy.")] = sys.executable,
     out: Out = OUT,
 ) -> None:
@@ -124,7 +124,7 @@ def _row(
 
 
 def ratios(rows: list[Row]) -> list[Ratio]:
-    """Time of every peer over that of ours that does the same."""
+    """Time of every peer relative to ours that computes the same."""
     done = {(row["d"], row["estimator"]): row for row in rows if "ms per group" in row}
     found = []
     for d in dict.fromkeys(row["d"] for row in rows):

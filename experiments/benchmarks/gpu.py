@@ -1,10 +1,10 @@
-"""What a GPU brings: exact search and group statistics on it, against its own rates and two cores.
+"""Exact search and group statistics on a GPU, compared with its peak rates and two cores.
 
     python -m experiments.benchmarks.gpu --dataset div2k
 
 Measures the GPU's matrix products and copies, our search in torch (and FAISS's, where the
 installed one finds the GPU), and the same exact search with two cores for some of the queries: it
-costs the same for each. Neighbors must be the same ones. Groups are gathered and measured from
+costs the same for each. The neighbors must be equal. Groups are gathered and measured from
 images on the GPU.
 """
 
@@ -21,7 +21,8 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     GIB,
     OUT,
     Limits,
@@ -33,7 +34,6 @@ from experiments.benchmarks.contest import (
     say,
     seconds_of,
 )
-from experiments.benchmarks.options import DataRoot, Out
 from experiments.benchmarks.real_patches import open_store, real_patches
 
 CORES = 2
@@ -43,7 +43,7 @@ PRODUCT_TIMES, FASTER = 2.0, 50.0
 def search_on_gpu(
     found: str, engine: str, k: int, repeats: int, device: str, patches: dict[str, Any]
 ) -> dict[str, Any]:
-    """A contestant: exact search on the GPU, and for torch the matrix product that it needs."""
+    """A candidate: exact search on the GPU, and for torch the matrix product that it needs."""
     import torch
 
     from cooanalysis.neighbors import build_index
@@ -56,14 +56,14 @@ def search_on_gpu(
     index: Any = build_index(vectors, kind="exact", engine=engine, device=device)
     _wait(device)
     build = time.perf_counter() - start
-    answers: list[Any] = []
-    whole = seconds_of(lambda: answers.append(index.search(here.queries, k)), repeats)
+    results: list[Any] = []
+    whole = seconds_of(lambda: results.append(index.search(here.queries, k)), repeats)
     wanted = index._fetched(k)
     candidates = seconds_of(lambda: index._engine.search(here.queries, wanted), repeats)
     product = None
     if engine == "torch":
         product = _product(index._engine, here.queries, repeats)
-    np.save(Path(found), answers[-1].index)
+    np.save(Path(found), results[-1].index)
     return {
         "engine": index.engine,
         "size": index.size,
@@ -77,7 +77,7 @@ def search_on_gpu(
 
 
 def _product(engine: Any, queries: Any, repeats: int) -> float:
-    """Seconds of the products of all queries and vectors, in the engine's own tiles."""
+    """Seconds for the products of all queries and vectors, in the engine's own tiles."""
     import torch
 
     from cooanalysis.neighbors.torch_engine import RUN, TILE_RUNS
@@ -102,7 +102,7 @@ def _product(engine: Any, queries: Any, repeats: int) -> float:
 
 
 def search_on_cores(found: str, k: int, n_queries: int, patches: dict[str, Any]) -> dict[str, Any]:
-    """A contestant: the same exact search for the first queries with two cores."""
+    """A candidate: the same exact search for the first queries with two cores."""
     _use_cores()
     from cooanalysis.neighbors import exact_search
 
@@ -110,9 +110,9 @@ def search_on_cores(found: str, k: int, n_queries: int, patches: dict[str, Any])
     vectors = here.array()
     exact_search(here.queries[:100], vectors[:20_000], k)
     start = time.perf_counter()
-    answer = exact_search(here.queries[:n_queries], vectors, k)
+    result = exact_search(here.queries[:n_queries], vectors, k)
     seconds = time.perf_counter() - start
-    np.save(Path(found), answer.index)
+    np.save(Path(found), result.index)
     return {"search": seconds}
 
 
@@ -125,7 +125,7 @@ def _use_cores() -> None:
 def rates(
     groups: int, k: int, repeats: int, matrix: int, device: str, patches: dict[str, Any]
 ) -> dict[str, float]:
-    """A contestant: the GPU's matrix products and copies, and our group statistics on it."""
+    """A candidate: the GPU's matrix products and copies, and our group statistics on it."""
     import torch
 
     from cooanalysis.analysis.config import AnalysisConfig
@@ -174,7 +174,7 @@ def rates(
 
 
 def _wait(device: str) -> None:
-    """Until the GPU has done what it was given."""
+    """Wait until the GPU has finished."""
     import torch
 
     if device == "cuda":
@@ -185,20 +185,20 @@ def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
     n: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Reference patches; all that the data set holds by default."),
+        typer.Option(help="Number of reference patches; by default all."),
     ] = None,
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
-    cpu_queries: Annotated[int, typer.Option(help="Those that two cores search for.")] = 1000,
+    cpu_queries: Annotated[int, typer.Option(help="Number of queries for two cores.")] = 1000,
     k: Annotated[int, typer.Option(help="Neighbors, and members of a group.")] = 128,
-    groups: Annotated[int, typer.Option(help="Groups that are measured.")] = 20_000,
-    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
-    repeats: Annotated[int, typer.Option(help="Of every measurement on the GPU.")] = 3,
+    groups: Annotated[int, typer.Option(help="Number of groups to measure.")] = 20_000,
+    stride: Annotated[int, typer.Option(help="Step between reference patches in LR pixels.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Repetitions of every measurement on the GPU.")] = 3,
     engines: Annotated[
-        str, typer.Option(help="Those that search; FAISS only where it finds the GPU.")
+        str, typer.Option(help="Search engines; FAISS only if it finds the GPU.")
     ] = "torch,faiss-gpu",
     matrix: Annotated[int, typer.Option(help="Side of the large matrix product.")] = 8192,
     device: Annotated[str, typer.Option(help="cpu tries the script without a GPU.")] = "cuda",
-    time_limit: Annotated[float, typer.Option(help="Seconds a contestant.")] = 1200.0,
+    time_limit: Annotated[float, typer.Option(help="Seconds per candidate.")] = 1200.0,
     data_root: DataRoot = None,
     out: Out = OUT,
 ) -> None:
@@ -248,16 +248,16 @@ def main(
 def table(
     rate: dict[str, float], ran: dict[str, dict[str, Any]], on_cores: float, queries: int, k: int
 ) -> tuple[list[Row], list[Ratio]]:
-    """What was measured, and what it says.
+    """Tables of measurements and of ratios.
 
     Parameters
     ----------
     rate
-        Of :func:`rates`.
+        Result of :func:`rates`.
     ran
-        Of :func:`search_on_gpu`, by engine.
+        Results of :func:`search_on_gpu`, by engine.
     on_cores
-        Seconds a query with two cores.
+        Seconds per query with two cores.
     queries, k
         Numbers of queries and of neighbors.
     """

@@ -1,13 +1,13 @@
-"""The whole job against the naive script: time, memory, and whether they agree.
+"""The complete job compared with the naive script: time, memory, and agreement.
 
     python -m experiments.benchmarks.job_peers --dataset div2k --images 25,50,100,200 \\
         --queries 20000
 
-Every size is a number of images of a data set that serves as its own reference. Ours runs twice:
-with what the naive script measures, and with everything that ``coo-analyze`` does by default (other
-feature spaces and entropies, maps). All start at image files and run in processes of their own, one
-after the other. The naive script gets the positions of our queries, and its numbers must agree with
-ours within stated tolerances.
+Every size is a number of images of a data set that is its own reference. Ours runs twice:
+with the measures of the naive script, and with everything that ``coo-analyze`` does by default
+(other feature spaces and entropies, maps). All start from image files and run in separate
+processes, one after the other. The naive script gets the positions of our queries, and its numbers
+must agree with ours within stated tolerances.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Annotated, Any, Optional
 import typer
 
 from cooanalysis.data import resolve
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     OUT,
     Limits,
     Outcome,
@@ -32,7 +33,6 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
-from experiments.benchmarks.options import DataRoot, Out
 
 SCALE = 4
 SAME, WHOLE, NAIVE = "cooanalysis, the same measures", "cooanalysis, by default", "naive script"
@@ -43,8 +43,8 @@ TOLERANCES = {
     "center / clean": (0.05, "of the value"),
 }
 """Ties of flat patches, other principal axes, approximate neighbors and images that ours leaves
-out as duplicates move numbers; SciPy's spacing entropy has a bias of about 0.3 dB. A wrong method
-moves them more."""
+out as duplicates change the numbers; SciPy's spacing entropy has a bias of about 0.3 dB. A wrong
+method changes them more."""
 RELATIVE = ("center RMS", "center / clean")
 
 
@@ -92,7 +92,7 @@ def subset(dataset: str, images: int, folder: Path, data_root: Path | None) -> i
             links[lr / f"{name}x{SCALE}{pair.lr_path.suffix}"] = pair.lr_path.resolve()
     for link, file in links.items():
         os.symlink(file, link)
-        file.read_bytes()  # or the first contestant alone would wait for the disk
+        file.read_bytes()  # otherwise only the first candidate would wait for the disk
     return images
 
 
@@ -101,13 +101,13 @@ def main(
     images: Annotated[str, typer.Option(help="Numbers of images.")] = "14",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
-    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
+    stride: Annotated[int, typer.Option(help="Step between reference patches in LR pixels.")] = 2,
     memory: Annotated[float, typer.Option(help="Our memory budget in GiB.")] = 1.0,
-    whole: Annotated[bool, typer.Option(help="Also run ours with all that it measures.")] = True,
-    time_limit: Annotated[float, typer.Option(help="Seconds a job.")] = 7200.0,
+    whole: Annotated[bool, typer.Option(help="Also run ours with all measures.")] = True,
+    time_limit: Annotated[float, typer.Option(help="Seconds per job.")] = 7200.0,
     memory_limit: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="GiB a job. Default: nine tenths of what is free."),
+        typer.Option(help="GiB per job. Default: nine tenths of free memory."),
     ] = None,
     data_root: DataRoot = None,
     out: Out = OUT,
@@ -127,7 +127,7 @@ def main(
             for name, same in ((SAME, True), *(((WHOLE, False),) if whole else ())):
                 target = str(Path(folder) / f"run-{same}")
                 options = shared | {"out": target, "memory": memory, "same": same}
-                # The decoded images that a large set leaves behind serve no later run.
+                # The decoded images of a large set are not used by later runs.
                 os.environ["COO_CACHE_HOME"] = str(Path(folder) / f"cache-{same}")
                 found[name] = compete("job_peers:ours", options, limits)
                 say(_line(count, name, found[name]))
@@ -194,7 +194,7 @@ def _ratios(count: int, found: dict[str, Outcome]) -> list[Ratio]:
 
 
 def compare(count: int, ours: dict[str, Any], naive: dict[str, Any]) -> list[str]:
-    """What is beyond the tolerances, in a sentence each."""
+    """Differences beyond the tolerances, one sentence each."""
     found = []
     for name, (width, unit) in TOLERANCES.items():
         first, second = ours[name], naive[name]

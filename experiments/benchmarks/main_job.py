@@ -1,7 +1,7 @@
-"""Cost of the main job against exact FAISS search, in one process on the same arrays.
+"""Cost of the main job compared with exact FAISS search, in one process on the same arrays.
 
 Runs the analysis with the default index, then FAISS's exact search over the same reference
-features for the same queries, and prints times, ratios, recall against the *whole* exact answer,
+features for the same queries, and prints times, ratios, recall for *all* exact neighbors,
 and the peak memory of the job (taken before the exact search starts).
 
     python -m experiments.benchmarks.main_job --dataset bsd100 --reference BSDS400 --queries 20000
@@ -30,7 +30,7 @@ from cooanalysis.runtime.run_directory import Checkpoints
 from experiments.keeping import kept
 
 SMALL_BATCH = 4096
-"""FAISS's exact search takes several times as long a query on batches up to this size."""
+"""FAISS's exact search takes several times as long per query for batches up to this size."""
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""Make a data set of DIV2K's layout, sizes and count from any folder of photographs.
+"""Make a data set with DIV2K's layout, sizes and count from any folder of photographs.
 
     python -m experiments.benchmarks.make_div2k_like path/to/BSDS400 data/DIV2K --images 800
 
-For runs of full size where DIV2K itself is not at hand. Every image is a mosaic of pieces of the
-photographs, each turned by any angle, shrunk a little and perhaps mirrored, so that pieces of one
-photograph do not share patches. Statistics of patches are those of the photographs; seams between
-pieces and the repetition of scenes are not natural, so measure cost on such a set, nothing else.
-The same seed gives the same images, and images that are there already are not made again.
+For runs of full size when DIV2K itself is not available. Every image is a mosaic of pieces of the
+photographs, each rotated by any angle, downscaled a little and perhaps flipped, so that pieces of
+one photograph do not share patches. Statistics of patches are those of the photographs; seams
+between pieces and the repetition of scenes are not natural, so measure cost on such a set, nothing
+else. The same seed gives the same images, and existing images are not made again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cooanalysis.data import find_pairs, read_image
 from cooanalysis.data.degradation import downsample
 
 LONG, SHORT = 2040, 1356
-"""Sides of an image in pixels; a quarter of the images stand upright."""
+"""Sides of an image in pixels; a quarter of the images are in portrait format."""
 PIECE = 204
 """Side of a piece of the mosaic."""
 SHRINK = (0.7, 1.0)
@@ -36,9 +36,9 @@ SCALE = 4
 
 def main(
     source: Annotated[Path, typer.Argument(help="Folder of photographs.")],
-    out: Annotated[Path, typer.Argument(help="Where the data set lands.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the data set.")],
     images: Annotated[int, typer.Option(help="How many images to make.")] = 800,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Make the images and their LR versions."""
     if not photographs(source):
@@ -52,18 +52,18 @@ def main(
 
 @cache
 def photographs(source: Path) -> list[NDArray[np.uint8]]:
-    """What pieces are cut from; read once a process."""
+    """Photographs that pieces are cut from; read once per process."""
     found = [color(read_image(pair.hr_path)) for pair in find_pairs(source, 1)]
     return [image for image in found if min(image.shape[:2]) >= PIECE]
 
 
 def folders(out: Path) -> tuple[Path, Path]:
-    """Of HR and of LR images."""
+    """Folders of HR and of LR images."""
     return out / "DIV2K_train_HR", out / f"DIV2K_train_LR_bicubic/X{SCALE}"
 
 
 def make(source: Path, out: Path, seed: int, number: int) -> None:
-    """One pair of images, unless it is there."""
+    """Make one pair of images, unless it exists."""
     hr, lr = folders(out)
     small = lr / f"{number:04d}x{SCALE}.png"
     if small.is_file():
@@ -80,7 +80,7 @@ def color(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def mosaic(photographs: list[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One image, (1356, 2040, 3) or upright."""
+    """One image, (1356, 2040, 3) or in portrait format."""
     shape = (LONG, SHORT) if rng.random() < 0.25 else (SHORT, LONG)
     image = np.empty((*shape, 3), np.uint8)
     for top in range(0, shape[0], PIECE):
@@ -93,8 +93,8 @@ def mosaic(photographs: list[NDArray[np.uint8]], rng: np.random.Generator) -> ND
 
 
 def piece(photograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A piece of a photograph, turned, shrunk and perhaps mirrored."""
-    # A turned square needs up to the root of two times its side.
+    """A piece of a photograph, rotated, downscaled and perhaps flipped."""
+    # A rotated square needs up to the square root of two times its side.
     factor = max(rng.uniform(*SHRINK), 1.5 * PIECE / min(photograph.shape[:2]))
     picture = Image.fromarray(photograph)
     if factor < 1.0:
@@ -112,7 +112,7 @@ def piece(photograph: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
 
 
 def save(image: NDArray[np.uint8], path: Path) -> None:
-    """Write a PNG whole or not at all."""
+    """Write a PNG completely or not at all."""
     partial = path.with_suffix(".partial")
     Image.fromarray(image).save(partial, format="PNG", compress_level=1)
     partial.replace(path)

@@ -1,11 +1,11 @@
-"""The analysis as one would write it in an afternoon with NumPy, SciPy and scikit-learn.
+"""The analysis as a straightforward script with NumPy, SciPy and scikit-learn.
 
     python -m experiments.benchmarks.naive_job --dataset sample --queries 500
 
 All patches are cut out with sliding windows into float32 arrays, neighbors are searched by brute
 force, and groups are measured one after the other. Nothing is slow on purpose: arrays are
 allocated once, searches are single calls, and everything uses the library function that is made for
-it. Images, their LR versions and bicubic answers come from our reader, so that both jobs see the
+it. Images, their LR versions and bicubic outputs come from our reader, so that both jobs see the
 same pixels. It measures less than ours: one feature space, two entropies and the PSNR ceiling, no
 intervals, leakage check, classifier, maps or report.
 """
@@ -57,7 +57,7 @@ def run(
     Parameters
     ----------
     dataset, data_root
-        Data set or folder, and where data sets lie.
+        Data set or folder, and the folder of the data sets.
     positions
         A table with the columns image, y and x of the queries; None draws ``n_queries``.
     n_queries, k, stride, seed
@@ -118,8 +118,8 @@ def run(
     chosen = np.sort(rng.choice(len(image), min(CLEAN, len(image)), replace=False))
     clean = np.stack([hr_patch(pairs[image[i]], *corners[i]) for i in chosen])
     bicubic = np.stack([each["bicubic"] for each in queries])
-    answers = bicubic + np.stack(centers) * np.array([each["std"] for each in queries])[:, None]
-    stored = [np.rint(np.clip(each, 0.0, 1.0) * 255.0) / 255.0 for each in (answers, bicubic)]
+    outputs = bicubic + np.stack(centers) * np.array([each["std"] for each in queries])[:, None]
+    stored = [np.rint(np.clip(each, 0.0, 1.0) * 255.0) / 255.0 for each in (outputs, bicubic)]
     sets = (np.stack([each["hr"] for each in queries]), *stored)
     distances = manifold_distances(clean, image[chosen], sets, query_image)
     clock["manifold"] = time.perf_counter() - start
@@ -189,7 +189,7 @@ def hr_patch(pair: LoadedPair, y: int, x: int) -> Floats:
 
 
 def one_patch(pair: LoadedPair, y: int, x: int) -> dict[str, Any]:
-    """What is needed of one query."""
+    """Everything that is needed of one query."""
     lr = pair.lr[y : y + WIDTH, x : x + WIDTH, 0].reshape(-1).astype(np.float32) / 255.0
     up = pair.upsampled[y * SCALE : y * SCALE + SIZE, x * SCALE : x * SCALE + SIZE, 0]
     std = max(float(lr.std()), STD_FLOOR)
@@ -208,7 +208,7 @@ def neighbors(
     image: NDArray[np.int64],
     query_image: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """(q, k) nearest patches of other images: too many are fetched, and its own dropped."""
+    """(q, k) nearest patches of other images; those of its own image are dropped."""
     model = NearestNeighbors(algorithm="brute").fit(features)
     found = np.empty((len(queries), k), np.int64)
     pending: NDArray[np.int64] = np.arange(len(queries), dtype=np.int64)
@@ -290,7 +290,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="Data set or folder.")] = "sample",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 5000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
-    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
+    stride: Annotated[int, typer.Option(help="Step between reference patches in LR pixels.")] = 2,
     data_root: DataRoot = None,
 ) -> None:
     """Run and print."""

@@ -1,4 +1,4 @@
-"""LR features of a data set's real patches: as many as are asked for, and held-out queries."""
+"""LR features of real patches of a data set: a given number of them, and held-out queries."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cooanalysis.neighbors.vectors import RowRange, VectorSource
 
 SCALE, WIDTH = 4, 5
 HELD_OUT = 20
-"""One image of so many lends queries and no reference patches."""
+"""One in this many images provides queries instead of reference patches."""
 
 
 @dataclass(frozen=True)
 class RealPatches:
-    """What a search is tried on.
+    """Data for testing a search.
 
     Attributes
     ----------
     store
         The images, mapped from files.
     reference
-        A source of reference vectors, made when they are asked for.
+        A source of reference vectors, computed on demand.
     queries
         (q, dim) vectors of other images.
     """
@@ -38,7 +38,7 @@ class RealPatches:
     queries: NDArray[np.float32]
 
     def array(self) -> NDArray[np.float32]:
-        """(n, dim) all reference vectors in memory, for those who need them there."""
+        """(n, dim) all reference vectors in memory, for libraries that need them there."""
         vectors = self.reference.rows(slice(None))
         self.store.release()
         return vectors
@@ -58,7 +58,7 @@ def real_patches(
     Parameters
     ----------
     dataset, data_root
-        Data set or folder, and where data sets lie.
+        Data set or folder, and the folder of the data sets.
     n
         Number of reference patches; None for all.
     n_queries
@@ -66,7 +66,7 @@ def real_patches(
     stride
         Step between reference patches in LR pixels.
     seed
-        Of the images' order and of the queries.
+        Seed of the order of images and of the queries.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def open_store(dataset: str, data_root: str | None = None) -> PatchStore:
 
 
 def most_patches(dataset: str, stride: int, data_root: str | None = None) -> int:
-    """How many reference patches :func:`real_patches` can give."""
+    """Number of reference patches that :func:`real_patches` can provide."""
     store = open_store(dataset, data_root)
     order = np.random.default_rng(0).permutation(len(store.names))
     return int(patches_of(store, order[max(1, len(order) // HELD_OUT) :], stride).sum())

@@ -1,11 +1,11 @@
-"""Cost of the search against the number of reference patches, with the fitted exponent.
+"""Cost of the search by number of reference patches, with the fitted exponent.
 
     python -m experiments.benchmarks.scaling --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
-Reference sets are the first images, in a drawn order, of one large set; the queries are the same
+Reference sets are the first images, in random order, of one large set; the queries are the same
 for all sizes and of other images. Every size is indexed, tuned to the recall and searched as the
-study does it, in a process of its own. The exponent is the slope of log(search time a query) over
-log(N), with its 95 % interval; building and tuning are told apart.
+analysis does it, in a separate process. The exponent is the slope of log(search time per query)
+over log(N), with its 95 % interval; building and tuning are reported separately.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     GIB,
     OUT,
     Limits,
@@ -29,7 +30,6 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
-from experiments.benchmarks.options import DataRoot, Out
 from experiments.benchmarks.real_patches import most_patches, real_patches
 from experiments.benchmarks.searchers import TUNING_QUERIES, Clock
 
@@ -47,7 +47,7 @@ def search(
 
     here = real_patches(**patches)
     few = here.reference.rows(slice(0, 3000))
-    build_index(few, kind="pq").search(few, k)  # compiled code and threads are there now
+    build_index(few, kind="pq").search(few, k)  # compile code and start threads first
     budget = None if memory is None else MemoryBudget(int(memory * GIB)).left
     clock = Clock()
     index = build_index(here.reference, kind=kind, n_queries=len(here.queries), memory=budget)
@@ -94,15 +94,15 @@ def main(
     sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
     k: Annotated[int, typer.Option(help="Neighbors.")] = 128,
-    recall: Annotated[float, typer.Option(help="What the index is tuned to.")] = 0.98,
+    recall: Annotated[float, typer.Option(help="Target recall of the index.")] = 0.98,
     index: Annotated[str, typer.Option(help="Kind of index; auto is the default one.")] = "auto",
     memory: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(help="Memory budget in GiB; decides the kind of index."),
     ] = None,
-    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
-    repeats: Annotated[int, typer.Option(help="Searches a size; the median is told.")] = 3,
-    time_limit: Annotated[float, typer.Option(help="Seconds a size.")] = 3600.0,
+    stride: Annotated[int, typer.Option(help="Step between reference patches in LR pixels.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Searches per size; the median counts.")] = 3,
+    time_limit: Annotated[float, typer.Option(help="Seconds per size.")] = 3600.0,
     data_root: DataRoot = None,
     out: Out = OUT,
 ) -> None:

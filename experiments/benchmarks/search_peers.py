@@ -1,11 +1,11 @@
-"""Our neighbor search against raw FAISS, scikit-learn and pynndescent, on real patches.
+"""Our neighbor search compared with raw FAISS, scikit-learn and pynndescent on real patches.
 
     python -m experiments.benchmarks.search_peers --dataset div2k --sizes 1e5,3e5,1e6,3e6,1e7,3e7
 
-Every contestant gets the same reference patches and the same held-out queries, in a process of its
-own; those of one size run one after the other. Recall is against our exact search. A contestant
-whose time at the last size lets expect more than the limit is skipped. The rates of exact
-searches are compared with matrix products, measured before and after in the same run.
+Every candidate gets the same reference patches and the same held-out queries, in a separate
+process; those of one size run one after the other. Recall is relative to our exact search. A
+candidate that is expected to exceed the time limit, judged by the last size, is skipped. The rates
+of exact searches are compared with matrix products, measured before and after in the same run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     OUT,
     Limits,
     Outcome,
@@ -29,7 +30,6 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
-from experiments.benchmarks.options import DataRoot, Out
 from experiments.benchmarks.real_patches import most_patches
 
 CONTESTANTS = {
@@ -49,13 +49,13 @@ def main(
     sizes: Annotated[str, typer.Option(help="Numbers of reference patches.")] = "1e4,2e4,4e4",
     queries: Annotated[int, typer.Option(help="Query patches.")] = 10_000,
     k: Annotated[int, typer.Option(help="Neighbors.")] = 128,
-    recall: Annotated[float, typer.Option(help="What approximate searches are tuned to.")] = 0.98,
-    stride: Annotated[int, typer.Option(help="Of reference patches, in LR pixels.")] = 2,
-    repeats: Annotated[int, typer.Option(help="Rounds; medians are told.")] = 1,
-    time_limit: Annotated[float, typer.Option(help="Seconds a contestant and size.")] = 600.0,
+    recall: Annotated[float, typer.Option(help="Target recall of approximate searches.")] = 0.98,
+    stride: Annotated[int, typer.Option(help="Step between reference patches in LR pixels.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Rounds; medians are reported.")] = 1,
+    time_limit: Annotated[float, typer.Option(help="Seconds per candidate and size.")] = 600.0,
     memory_limit: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="GiB a contestant. Default: nine tenths of what is free."),
+        typer.Option(help="GiB per candidate. Default: nine tenths of free memory."),
     ] = None,
     data_root: DataRoot = None,
     out: Out = OUT,
@@ -127,7 +127,7 @@ def _run(
     if name in last and name != TRUTH:
         before, seconds = last[name]
         expected = seconds * n / before
-        # Neither imports nor an approximate search grow like n: be generous.
+        # Neither imports nor an approximate search grow linearly with n: be generous.
         if expected > 3.0 * limits.seconds:
             return Outcome(skipped=f"about {expected:.0f} s expected, limit {limits.seconds:.0f}")
     return compete(function, options, limits)
@@ -165,7 +165,7 @@ def _recall(found: Path, truth: Path) -> float:
 
 
 def ratios(rows: list[Row]) -> list[Ratio]:
-    """Every contestant against our default at the largest size that it did."""
+    """Every candidate compared with our default at the largest size that it finished."""
     done = {(row["reference patches"], row["method"]): row for row in rows if "total s" in row}
     found = []
     for name in CONTESTANTS:

@@ -1,8 +1,8 @@
-"""Contestants of the neighbor search: the same vectors and queries, each in its own way.
+"""Candidates for the neighbor search: different methods on the same vectors and queries.
 
-Every function gathers the vectors itself, searches once for a few queries so that compiled code
-is there, and returns seconds a stage; the neighbors go to a file. An array of the vectors is
-made outside the timing for those who need one; ours makes vectors while it builds and searches.
+Every function gathers the vectors itself, searches once for a few queries so that code is compiled,
+and returns seconds per stage; the neighbors go to a file. An array of the vectors is
+made outside the timing for methods that need one; ours makes vectors while it builds and searches.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Indices = NDArray[np.integer[Any]]
 
 
 def ours(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
-    """Our default: index chosen by itself, tuned to the recall as the study does."""
+    """Our default: index chosen automatically, tuned to the recall as in an analysis."""
     from cooanalysis.analysis.groups import SEARCH_SHARD
     from cooanalysis.neighbors import build_index, tune_to_recall
 
@@ -35,18 +35,18 @@ def ours(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str
     clock.stage("build")
     effort = None
     if index.kind != "exact":
-        effort = tune_to_recall(index, here.reference, _some(here.queries), k, recall)
+        effort = tune_to_recall(index, here.reference, _few(here.queries), k, recall)
     clock.stage("tune")
     parts = [
         index.search(here.queries[start : start + SEARCH_SHARD], k).index
         for start in range(0, len(here.queries), SEARCH_SHARD)
     ]
     clock.stage("search")
-    return _answer(found, np.concatenate(parts), clock, kind=index.kind, effort=effort)
+    return _result(found, np.concatenate(parts), clock, kind=index.kind, effort=effort)
 
 
 def ours_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
-    """Our exact search, which never holds all vectors."""
+    """Our exact search, which never holds all vectors in memory."""
     from cooanalysis.neighbors import exact_search
 
     here = real_patches(**patches)
@@ -54,7 +54,7 @@ def ours_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> di
     clock = Clock()
     index = exact_search(here.queries, here.reference, k).index
     clock.stage("search")
-    return _answer(found, index, clock, kind="exact")
+    return _result(found, index, clock, kind="exact")
 
 
 def faiss_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def faiss_exact(found: str, k: int, recall: float, patches: dict[str, Any]) -> d
     clock.stage("build")
     neighbors = index.search(here.queries, k)[1]
     clock.stage("search")
-    return _answer(found, neighbors, clock, kind="IndexFlatL2")
+    return _result(found, neighbors, clock, kind="IndexFlatL2")
 
 
 def sklearn_brute(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def sklearn_brute(found: str, k: int, recall: float, patches: dict[str, Any]) ->
     clock.stage("build")
     neighbors = model.kneighbors(here.queries, return_distance=False)
     clock.stage("search")
-    return _answer(found, neighbors, clock, kind="brute")
+    return _result(found, neighbors, clock, kind="brute")
 
 
 def pynndescent(found: str, k: int, recall: float, patches: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def pynndescent(found: str, k: int, recall: float, patches: dict[str, Any]) -> d
     clock = Clock()
     index = build(vectors)
     clock.stage("build")
-    sample = _some(here.queries)
+    sample = _few(here.queries)
     exact = exact_search(sample, vectors, k).index
     for epsilon in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0):
         if recall_at_k(index.query(sample, k, epsilon)[0], exact).value >= recall:
@@ -116,7 +116,7 @@ def pynndescent(found: str, k: int, recall: float, patches: dict[str, Any]) -> d
     clock.stage("tune")
     neighbors = index.query(here.queries, k, epsilon)[0]
     clock.stage("search")
-    return _answer(found, neighbors, clock, kind="NNDescent", effort=epsilon)
+    return _result(found, neighbors, clock, kind="NNDescent", effort=epsilon)
 
 
 class Clock:
@@ -127,13 +127,13 @@ class Clock:
         self._last = time.perf_counter()
 
     def stage(self, name: str) -> None:
-        """A stage has ended."""
+        """Record the end of a stage."""
         now = time.perf_counter()
         self.seconds[name] = now - self._last
         self._last = now
 
 
-def _some(queries: NDArray[np.float32]) -> NDArray[np.float32]:
+def _few(queries: NDArray[np.float32]) -> NDArray[np.float32]:
     chosen = np.random.default_rng(3).permutation(len(queries))[:TUNING_QUERIES]
     return queries[chosen]
 
@@ -142,6 +142,6 @@ def _warm_up(search: Callable[[NDArray[np.float32]], object], here: RealPatches)
     search(here.reference.rows(slice(0, WARM_UP)))
 
 
-def _answer(found: str, neighbors: Indices, clock: Clock, **more: Any) -> dict[str, Any]:
+def _result(found: str, neighbors: Indices, clock: Clock, **more: Any) -> dict[str, Any]:
     np.save(Path(found), neighbors.astype(np.int64))
     return {"seconds": clock.seconds, **more}

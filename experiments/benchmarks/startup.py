@@ -1,8 +1,8 @@
-"""How long commands take until they say something, against Python itself.
+"""Start-up time of commands, compared with Python itself.
 
     python -m experiments.benchmarks.startup
 
-Medians of several runs, interleaved. Other packages of the field are imported for comparison where
+Medians of several runs, interleaved. Other packages in the field are imported for comparison if
 they are installed.
 """
 
@@ -17,8 +17,8 @@ from typing import Annotated
 
 import typer
 
-from experiments.benchmarks.contest import OUT, Ratio, Row, publish, say
 from experiments.benchmarks.options import Out
+from experiments.benchmarks.processes import OUT, Ratio, Row, publish, say
 
 CLI = "import sys; sys.argv[0] = 'coo-analyze'; from cooanalysis.cli.analyze import main; main()"
 BASE, HELP = "python -c pass", "coo-analyze --help"

@@ -1,9 +1,9 @@
-"""What several workers cost: the same plan by one process and by Dask workers on this machine.
+"""Cost of several workers: the same plan in one process and with Dask workers on this machine.
 
     python -m experiments.benchmarks.workers --dataset bsd100 --reference BSDS400
 
 One process computes with all cores; workers share them. Search (exact) and the measuring of
-groups are compared, for that is what workers do; their start is told beside it. Results must be
+groups are compared, because workers do those; their start is reported separately. Results must be
 equal, bit by bit.
 """
 
@@ -15,7 +15,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from experiments.benchmarks.contest import (
+from experiments.benchmarks.options import DataRoot, Out
+from experiments.benchmarks.processes import (
     OUT,
     Limits,
     Outcome,
@@ -26,7 +27,6 @@ from experiments.benchmarks.contest import (
     publish,
     say,
 )
-from experiments.benchmarks.options import DataRoot, Out
 
 OVERHEAD = 1.2
 
@@ -39,7 +39,7 @@ def analysis(
     workers: int | None,
     data_root: str | None,
 ) -> dict[str, Any]:
-    """A contestant: the heavy parts of one analysis, in this process or by workers."""
+    """A candidate: the heavy parts of one analysis, in this process or on workers."""
     import pandas as pd
 
     import cooanalysis as coo
@@ -80,8 +80,8 @@ def main(
     queries: Annotated[int, typer.Option(help="Query patches.")] = 20_000,
     k: Annotated[int, typer.Option(help="Members of a group.")] = 128,
     workers: Annotated[str, typer.Option(help="Numbers of workers.")] = "2,4",
-    repeats: Annotated[int, typer.Option(help="Runs of each, in turn; the fastest counts.")] = 2,
-    time_limit: Annotated[float, typer.Option(help="Seconds of one run.")] = 1800.0,
+    repeats: Annotated[int, typer.Option(help="Interleaved runs of each; the fastest counts.")] = 2,
+    time_limit: Annotated[float, typer.Option(help="Seconds per run.")] = 1800.0,
     data_root: DataRoot = None,
     out: Out = OUT,
 ) -> None:
@@ -90,10 +90,10 @@ def main(
     options = {
         "dataset": dataset, "reference": reference, "queries": queries, "k": k, "data_root": root,
     }  # fmt: skip
-    contestants: list[int | None] = [None, *numbers(workers)]
-    runs: dict[int | None, list[Outcome]] = {each: [] for each in contestants}
+    candidates: list[int | None] = [None, *numbers(workers)]
+    runs: dict[int | None, list[Outcome]] = {each: [] for each in candidates}
     for _ in range(repeats):
-        for each in contestants:
+        for each in candidates:
             say(f"{'one process' if each is None else f'{each} workers'} …")
             found = compete(
                 "workers:analysis", options | {"workers": each}, Limits.of(time_limit, None)
@@ -116,7 +116,7 @@ def main(
             heavy(best[each]) / heavy(best[None]),
             ("<=", OVERHEAD) if each == 2 else None,
         )
-        for each in contestants
+        for each in candidates
         if each is not None
     ]
     digests = {outcome.values["digest"] for found in runs.values() for outcome in found}

@@ -2,9 +2,9 @@
 
     python -m experiments.decloss.ablation
 
-Everything but the two constants is that of the small tier's ``l1-decloss``, and differences are to
-its ``l1`` of the same seed. Results land in ``results/decloss/ablation``; what is there already is
-not done again.
+Everything except the two constants is as in the small tier's ``l1-decloss``, and differences are
+relative to its ``l1`` of the same seed. Results go to ``results/decloss/ablation``; finished steps
+are not repeated.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ COLUMNS = {
 
 
 def main(
-    weights: Annotated[str, typer.Option(help="Of DECLoss, comma-separated.")] = "0.005,0.02,0.08",
+    weights: Annotated[
+        str, typer.Option(help="Weights of DECLoss, comma-separated.")
+    ] = "0.005,0.02,0.08",
     temperatures: Annotated[str, typer.Option(help="Comma-separated.")] = "0.05,0.1,0.2",
-    seed: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the fine-tuning.")] = 0,
     reference: Annotated[str, typer.Option(help="Reference set of the COO measures.")] = "BSDS400",
     data_root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = Path("results/decloss"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results/decloss"),
 ) -> None:
     """Train, measure, tabulate."""
     small, target = HERE / "small", out / "ablation"
@@ -74,7 +76,7 @@ def main(
     models = tables.per_model(pd.concat(images, ignore_index=True), pd.DataFrame(records))
     plain = models.iloc[0]
     lost = plain["psnr_y"] - models["psnr_y"]
-    # Only where enough is lost for a ratio to mean something.
+    # Only if enough is lost for a ratio to be meaningful.
     models["gain"] = ((plain["st_lpips"] - models["st_lpips"]) / lost).where(lost > 0.01)
     tables.write(models, target / "tables", "models")
     shown = pd.DataFrame(

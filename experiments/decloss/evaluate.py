@@ -1,7 +1,7 @@
 """Measure trained models: images, collapse, and what the claim behind DECLoss predicts.
 
-Everything is measured on images that no model was trained on. Tables are tidy: a row a model and
-image, or a row a model.
+Everything is measured on images that no model was trained on. Tables are tidy: one row per model
+and image, or one row per model.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def load_images(
     return found
 
 
-def answers(module: torch.nn.Module, pairs: list[LoadedPair], scale: int) -> list[Image]:
-    """A model's outputs, 8 bits."""
+def upscaled(module: torch.nn.Module, pairs: list[LoadedPair], scale: int) -> list[Image]:
+    """Outputs of a model, 8 bits."""
     return [upscale(module, pair.lr, scale=scale) for pair in pairs]
 
 
 def image_measures(outputs: list[Image], pairs: list[LoadedPair], scale: int) -> pd.DataFrame:
-    """PSNR-Y, SSIM-Y, the learned metric, and detail energies; a row an image."""
+    """PSNR-Y, SSIM-Y, the learned metric, and detail energies; one row per image."""
     (metric,) = resolve_metrics([PERCEPTUAL])
     (ssim,) = resolve_metrics(["ssim_y"])
     rows = []
@@ -83,7 +83,7 @@ def reference_groups(reference: str, data_root: Path | None, scale: int) -> Quer
 
 
 def own_groups(data_root: Path | None, scale: int) -> QueryGroups:
-    """Groups for the claim: BSD100 alone, so that members are images the models never saw."""
+    """Groups for the claim: BSD100 alone, so that the models were not trained on the members."""
     config = AnalysisConfig("bsd100", scale=scale, queries=QUERIES // 2, k=64)
     return find_query_groups(config, data_root=data_root)
 
@@ -106,13 +106,13 @@ def coo_measures(groups: QueryGroups, outputs: list[Image]) -> dict[str, float]:
 def claim_measures(
     groups: QueryGroups, outputs: list[Image], features: list[NDArray[np.float32]]
 ) -> dict[str, float]:
-    """Spread of the answers within groups over that of the truth; entropy given the features."""
+    """Spread of outputs within groups relative to the ground truth; entropy given the features."""
     model = group_spread(groups, with_outputs(groups.store, outputs))
     truth = group_spread(groups, groups.store)
     boot = ImageBootstrap(groups.image)
     ratio = boot.ratio(model, truth)
     given = residual_entropy(groups, features)
-    # Groups of flat patches have no entropy to speak of (minus infinity); both leave them out.
+    # Groups of flat patches have an entropy of minus infinity; both measures leave them out.
     usable = np.isfinite(given) & np.isfinite(groups.entropy)
     difference = np.where(usable, given, np.nan) - np.where(usable, groups.entropy, np.nan)
     drop = boot.mean(difference)
@@ -130,7 +130,7 @@ def claim_measures(
 
 @torch.inference_mode()
 def feature_maps(module: torch.nn.Module, pairs: list[LoadedPair]) -> list[NDArray[np.float32]]:
-    """(h, w, F) features of every LR pixel, an array an image."""
+    """(h, w, F) features of every LR pixel, one array per image."""
     maps = []
     for pair in pairs:
         features = module.features(uint8_to_torch(pair.lr))  # type: ignore[operator]
@@ -155,7 +155,7 @@ class Evaluation:
             if module is None:
                 outputs[name] = [_bicubic(pair.lr, self.scale) for pair in pairs]
             else:
-                outputs[name] = answers(module, pairs, self.scale)
+                outputs[name] = upscaled(module, pairs, self.scale)
             tables.append(image_measures(outputs[name], pairs, self.scale).assign(dataset=name))
         record = coo_measures(self.groups, outputs["bsd100"])
         if module is not None:

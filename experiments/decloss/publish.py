@@ -1,11 +1,11 @@
-"""Copy what was measured into the small tables that figures are drawn from.
+"""Copy the measurements into the small tables that figures are drawn from.
 
     python -m experiments.decloss.run --tier small
     python -m experiments.decloss.ablation
     python -m experiments.decloss.publish
 
-Training takes hours, so its outcome is kept in ``experiments/decloss/measured``: the measures of
-each model, the logs of each training, and where all of it comes from.
+Training takes hours, so its results are kept in ``experiments/decloss/measured``: the measures of
+each model, the logs of each training, and the origin of all of it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MEASURED = HERE / "measured"
 
 
 def main(
-    results: Annotated[Path, typer.Option(help="Where the results lie.")] = Path("results/decloss"),
-    out: Annotated[Path, typer.Option(help="Where the tables go.")] = MEASURED,
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/decloss"),
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = MEASURED,
 ) -> None:
-    """Check that measures belong to the weights beside them, and write the tables."""
+    """Check that measures belong to the weights next to them, and write the tables."""
     models, curves, provenance = [], [], {}
     for kind in ("small", "ablation"):
         folder = results / kind
@@ -79,7 +79,7 @@ def _home(results: Path, kind: str, name: str) -> Path | None:
         return None
     if name.startswith("start"):
         return results / kind / "start"
-    # The ablation's baseline is the small tier's.
+    # The baseline of the ablation is that of the small tier.
     own = results / kind / name
     return own if own.is_dir() else results / "small" / name
 
@@ -106,7 +106,7 @@ def _constants(name: str, kind: str) -> dict[str, float]:
 
 
 def _curve(path: Path, variant: str, seed: int) -> pd.DataFrame:
-    """Logged numbers of a training, a row each."""
+    """Logged numbers of a training, one row each."""
     log: Any = pd.read_csv(path).drop(columns="learning_rate")
     rows = log.melt("iteration", var_name="quantity").dropna()
     rows["iteration"] = rows["iteration"].astype(int)

@@ -2,8 +2,8 @@
 
     python -m experiments.decloss.run --tier small
 
-Each step is skipped where its result is there already, so an interrupted run goes on where it
-stopped. Results land in ``results/decloss/<tier>``.
+Each step is skipped if its result exists, so an interrupted run resumes where it
+stopped. Results go to ``results/decloss/<tier>``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from experiments.decloss.steps import BICUBIC, Measures, train_once
 HERE = Path(__file__).parent
 
 VARIANTS = ("l1", "l1-decloss", "ragan", "ragan-decloss")
-TWINS = {"l1-decloss": "l1", "ragan-decloss": "ragan"}
+MATCHED = {"l1-decloss": "l1", "ragan-decloss": "ragan"}
 
 
 def main(
@@ -34,12 +34,10 @@ def main(
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where results land.")] = Path("results/decloss"),
-    measure: Annotated[
-        bool, typer.Option(help="Measure too; --no-measure only trains, say on another machine.")
-    ] = True,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results/decloss"),
+    measure: Annotated[bool, typer.Option(help="Also measure; --no-measure only trains.")] = True,
     overwrite: Annotated[
-        bool, typer.Option(help="Train again what is there with another configuration or start.")
+        bool, typer.Option(help="Repeat trainings whose configuration or start differ.")
     ] = False,
 ) -> None:
     """Train, measure, tabulate."""
@@ -67,7 +65,7 @@ def main(
     found.to_csv(target / "tables" / "summary.csv", index=False)
     tables.write(tables.table(found), target / "tables", "summary_table")
     typer.echo((target / "tables" / "summary_table.md").read_text(encoding="utf-8"))
-    for variant, baseline in TWINS.items():
+    for variant, baseline in MATCHED.items():
         if {variant, baseline} <= set(models["variant"]):
             typer.echo(f"{variant} minus {baseline}, same seeds:")
             for name, (mean, low, high) in tables.paired(models, variant, baseline).items():

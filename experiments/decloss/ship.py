@@ -2,7 +2,7 @@
 
     python -m experiments.decloss.ship
 
-Everything in a card is read from what ``run.py`` left behind.
+Everything in a card is read from the files written by ``run.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEASURES = {
 
 
 def main(
-    results: Annotated[Path, typer.Option(help="What run.py wrote.")] = Path(
+    results: Annotated[Path, typer.Option(help="Folder written by run.py.")] = Path(
         "results/decloss/small"
     ),
     seed: Annotated[int, typer.Option(help="Which seed.")] = 0,
@@ -97,7 +97,7 @@ MIT license. The training images (BSDS400) are from the Berkeley Segmentation Da
 
 
 def gan(config: dict[str, Any]) -> str:
-    """The adversary in words."""
+    """The adversarial loss in words."""
     adversary = config["gan"]
     return "" if adversary is None else f"; adversarial weight {adversary['weight']:g}"
 

@@ -1,4 +1,4 @@
-"""Train one model, measure one model: each is done once and kept."""
+"""Train one model or measure one model: each is done once and kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BICUBIC = "bicubic"
 def train_once(
     configs: list[Path], overrides: list[str], out: Path, data_root: Path | None, overwrite: bool
 ) -> Path:
-    """Weights of a finished training, which happens now unless it has already."""
+    """Weights of a finished training, which is run now unless it has been."""
     typer.echo(f"training {out}")
     train(
         read_config(configs, overrides),
@@ -35,12 +35,12 @@ def train_once(
 
 
 class Measures:
-    """Measures of models, kept in a folder a model, and taken again where its weights changed.
+    """Measures of models, kept in one folder per model, and repeated if its weights changed.
 
     Parameters
     ----------
     folder
-        Where they are kept.
+        The folder of the measures.
     reference
         Reference data set of the collapse index.
     data_root
@@ -69,6 +69,6 @@ class Measures:
         table, record = self._evaluation.images_of(weights)
         kept.mkdir(parents=True, exist_ok=True)
         table.to_csv(kept / "images.csv", index=False)
-        # The record last: without it, the table beside it is not looked at.
+        # The record last: without it, the table next to it is ignored.
         record_file.write_text(json.dumps(record | wanted, indent=2), encoding="utf-8")
         return table, record

@@ -20,7 +20,7 @@ HEADLINE = {
 
 
 def per_model(images: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant and seed: means over images, ratios of sums, and the COO measures."""
+    """One row per variant and seed: means over images, ratios of sums, and the COO measures."""
     keys = ["variant", "seed"]
     grouped = images.groupby(keys)
     rows = grouped[["psnr_y", "ssim_y", "st_lpips"]].mean()
@@ -40,7 +40,7 @@ def interval(values: pd.Series) -> tuple[float, float, float]:
 
 
 def summary(models: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant and measure: mean, interval, number of seeds."""
+    """One row per variant and measure: mean, interval, number of seeds."""
     rows = []
     for variant, group in models.groupby("variant", sort=False):
         for measure in HEADLINE:
@@ -52,14 +52,14 @@ def summary(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(models: pd.DataFrame, variant: str, baseline: str) -> dict[str, tuple[float, ...]]:
-    """Differences of a variant to its twin of the same seed: mean and interval over seeds."""
+    """Differences of a variant to its matched model: mean and interval over seeds."""
     a = models[models["variant"] == variant].set_index("seed")
     b = models[models["variant"] == baseline].set_index("seed")
     return {measure: interval((a[measure] - b[measure]).dropna()) for measure in HEADLINE}
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
-    """The summary as text: a row a variant, a column a measure."""
+    """The summary as text: one row per variant, one column per measure."""
     variants = list(dict.fromkeys(found["variant"]))
     out = pd.DataFrame(index=pd.Index(variants, name="fine-tuned with"))
     for measure, (title, digits) in HEADLINE.items():

@@ -1,4 +1,4 @@
-"""Bias and scatter of the entropy estimators where the truth is known, as a Markdown table.
+"""Bias and scatter of the entropy estimators where the entropy is known, as a Markdown table.
 
     python -m experiments.estimators.bias_table
     python -m experiments.estimators.bias_table --n 128 --d 24 --trials 1000
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, nargs="+", default=[32, 128, 512], help="group sizes")
     parser.add_argument("--d", type=int, nargs="+", default=[1, 4, 24], help="dimensions")
-    parser.add_argument("--trials", type=int, default=200, help="groups a cell (at least 2)")
+    parser.add_argument("--trials", type=int, default=200, help="groups per cell (at least 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/estimators"), help="kept there")
     options = parser.parse_args(arguments)

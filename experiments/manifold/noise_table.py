@@ -1,9 +1,9 @@
-"""Which feature spaces tell noise from detail: manifold ratios of outputs with white noise.
+"""Which feature spaces distinguish noise from detail: manifold ratios of outputs with white noise.
 
     python -m experiments.manifold.noise_table --dataset bsd100 --reference BSDS400
 
-White noise is added to the true images and to the outputs of shipped twins. Where the ratio of a
-space falls with it, that space takes noise for detail.
+White noise is added to the ground truth and to the outputs of shipped models. If the ratio of a
+space falls with it, that space mistakes noise for detail.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def outputs(base: str, dataset: str, data_root: Path | None) -> dict[bytes, Imag
 
 
 def noisy(clean: dict[bytes, Image], sigma: float) -> Callable[[Image], Image]:
-    """A model that answers with white noise of so many levels on a clean output."""
+    """A model that adds white noise of ``sigma`` 8-bit values to a clean output."""
 
-    def answer(lr: Image) -> Image:
+    def model(lr: Image) -> Image:
         output = clean[lr.tobytes()]
         noise = np.random.default_rng(int(lr.sum())).standard_normal(output.shape[:2])
         return np.rint(np.clip(output + sigma * noise[:, :, None], 0, 255)).astype(np.uint8)
 
-    return answer
+    return model
 
 
 def main(
@@ -59,8 +59,8 @@ def main(
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the query patches.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where the table is kept.")] = Path("results/manifold"),
+    seed: Annotated[int, typer.Option(help="Seed of the query patches.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("results/manifold"),
 ) -> None:
     """Measure, print and keep."""
     options = {"dataset": dataset, "reference": reference, "queries": queries,

@@ -65,7 +65,9 @@ def main() -> None:
     for number, (path, mutant) in enumerate(chosen, 1):
         name = str(path.relative_to(ROOT))
         verdict = judge(path, mutant, coverage.tests(name, mutant))
-        rows.append({"place": f"{name}:{mutant.line}", "change": mutant.change, "verdict": verdict})
+        rows.append(
+            {"place": f"{name}:{mutant.line}", "change": str(mutant.change), "verdict": verdict}
+        )
         print(
             f"{number}/{len(chosen)} {verdict:9} {name}:{mutant.line} {mutant.change}", flush=True
         )

@@ -58,7 +58,7 @@ def threads(n: int) -> Iterator[None]:
 
 @contextmanager
 def batch(name: str, size: int) -> Iterator[None]:
-    """A batch size of the package set to another value, wherever it was imported to."""
+    """Set a batch size of the package to another value in every module that imported it."""
     import importlib
     import sys
 
@@ -121,14 +121,14 @@ def between_batches(dataset: str) -> dict[str, float]:
 
 
 def between_engines(dataset: str) -> dict[str, float]:
-    """FAISS and torch, and what of a GPU is here."""
+    """FAISS and torch, and a GPU where there is one."""
     truth = coo.analyze(dataset, **(SMALL | {"engine": "faiss-cpu"}))
     found = {}
     for engine, device in (("torch", "cpu"), ("faiss-gpu", "auto"), ("torch", "cuda")):
         try:
             result = coo.analyze(dataset, **(SMALL | {"engine": engine, "device": device}))
         except coo.CooError:
-            continue  # not here
+            continue  # not available
         found[f"{engine}, {device}"] = difference(result, truth)[0]
     return found
 

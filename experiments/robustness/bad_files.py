@@ -1,4 +1,4 @@
-"""Run directories, weights files and archives that are damaged, old, of others or hostile."""
+"""Run directories, weights files and archives that are damaged, old, foreign or hostile."""
 
 # ruff: noqa: E501
 
@@ -28,7 +28,7 @@ VERSIONS: tuple[Any, ...] = (0, -1, 3, 99, "1", "x", None, True, 1.0, 1.5, [], {
 
 
 def cases(folder: Path, analysis: Path, comparison: Path | None = None) -> Iterator[Case]:
-    """All of them; ``analysis`` and ``comparison`` are whole run directories to damage."""
+    """All cases; ``analysis`` and ``comparison`` are complete run directories to damage."""
     folder.mkdir(parents=True)
     yield from _runs(folder / "analyses", analysis, coo.load)
     if comparison is not None:
@@ -90,7 +90,7 @@ def _damages(whole: Path) -> Iterator[tuple[str, Callable[[Path], None]]]:
         rng = random.Random(0)
         for number in range(12):
             changed = bytearray(data)
-            # The end holds the directory of both formats.
+            # The end holds the directory in both formats.
             for place in (rng.randrange(len(data)), len(data) - 1 - rng.randrange(200)):
                 changed[place] = rng.randrange(256)
             yield f"{path.name} changed {number}", _put(path.name, bytes(changed))
@@ -101,7 +101,7 @@ def _damages(whole: Path) -> Iterator[tuple[str, Callable[[Path], None]]]:
 
 def _put(name: str, data: bytes) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
-        (folder / name).unlink(missing_ok=True)  # a link to the whole one
+        (folder / name).unlink(missing_ok=True)  # a link to the intact file
         (folder / name).write_bytes(data)
 
     return damage
@@ -177,7 +177,7 @@ HOSTILE_NAMES = (
 
 
 def hostile_archives() -> dict[str, bytes]:
-    """Archives that want to write elsewhere, link, fill the disk, or are merely broken."""
+    """Archives that try to write elsewhere, link or fill the disk, or are merely broken."""
     found: dict[str, bytes] = {}
     for name in HOSTILE_NAMES:
         if name:  # zipfile cannot write a nameless one
@@ -230,7 +230,7 @@ def _zip(*members: tuple[Any, bytes]) -> bytes:
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as target, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a name is there twice is the point
+        warnings.simplefilter("ignore")  # a repeated name is the point here
         for name, data in members:
             target.writestr(name, data)
     return file.getvalue()
@@ -326,16 +326,16 @@ def _models(folder: Path, torch: Any) -> Iterator[Case]:
         yield Case(
             "model", f"called {name!r}", partial(open_source, name, "bicubic", pairs, scale=4)
         )
-    for number, answer in enumerate(
+    for number, value in enumerate(
         (None, 5, "x", np.zeros((2, 2)), np.full((96, 96, 3), np.nan), [], object())
     ):
-        source = open_source("m", lambda lr, answer=answer: answer, pairs, scale=4)
-        yield Case("model", f"answers {number}", partial(_answer, source))
+        source = open_source("m", lambda lr, value=value: value, pairs, scale=4)
+        yield Case("model", f"returns {number}", partial(_output, source))
 
 
-def _answer(source: Any) -> None:
+def _output(source: Any) -> None:
     from cooanalysis.data import LoadedPair
 
     lr = np.zeros((24, 24, 3), np.uint8)
     hr = np.zeros((96, 96, 3), np.uint8)
-    source.answer(LoadedPair("a", hr, lr, hr.astype(np.float32), "made"), lambda line: None)
+    source.output(LoadedPair("a", hr, lr, hr.astype(np.float32), "made"), lambda line: None)

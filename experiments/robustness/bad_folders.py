@@ -1,4 +1,4 @@
-"""Folders that hold what no one expects: circles of links, pipes, odd names, wrong pairs."""
+"""Folders with unexpected content: circular links, pipes, odd names, wrong pairs."""
 
 # ruff: noqa: E501
 
@@ -40,7 +40,7 @@ TEXTS = (
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """All of them, built in ``folder``."""
+    """All cases, built in ``folder``."""
     folder.mkdir(parents=True)
     for number, name in enumerate(NAMES):
         root = folder / f"name-{number:02d}"
@@ -67,7 +67,7 @@ def cases(folder: Path) -> Iterator[Case]:
 
 
 def _use(root: Path, scale: int = 4) -> None:
-    """Find the images, then read every one: what cannot be used is skipped, with a reason."""
+    """Find the images, then read all: unusable ones are skipped, with a reason."""
     dataset = resolve(root, scale=scale, download=False)
     for item in iter_pairs(dataset, color="y"):
         if not isinstance(item, LoadedPair):
@@ -96,7 +96,7 @@ def _files(**contents: bytes) -> Callable[[Path], None]:
 
 
 def _special(make: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Something strange called a.png, beside a good image."""
+    """A special file called a.png, next to a good image."""
 
     def build(root: Path) -> None:
         make(root / "a.png")

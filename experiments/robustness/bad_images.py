@@ -24,7 +24,7 @@ EVERY = 64
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """All of them, written into ``folder``."""
+    """All cases, written into ``folder``."""
     folder.mkdir(parents=True)
     for number, (kind, name, data) in enumerate(_files()):
         path = folder / f"{number:04d}-{name}"
@@ -46,7 +46,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def picture(height: int = 30, width: int = 32, seed: int = 0) -> Image.Image:
-    """Color noise: nothing compresses away."""
+    """Color noise, which does not compress."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -190,7 +190,7 @@ def _huge() -> Iterator[tuple[str, str, bytes]]:
     place = jpeg.index(b"\xff\xc0") + 5
     jpeg[place : place + 4] = b"\xff\xff\xff\xff"
     yield "huge dimensions", "65535.jpg", bytes(jpeg)
-    # 81 Mpixel of nothing in 80 kB: below Pillow's limit, so it is decoded; above, it is refused.
+    # 81 empty Mpixel in 80 kB: below Pillow's limit, so it is decoded; above, it is refused.
     yield "decompression bomb", "9000.png", png(9000, 9000, 8, 0, (b"\0" * 9001) * 9000)
     yield "decompression bomb", "rows.png", png(10, 10, 8, 2, b"\0" * 50_000_000)
 

@@ -72,7 +72,7 @@ OVERRIDES = (
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """All of them; those of trainings only where they can be read."""
+    """All cases; those of trainings only if omegaconf and Fabric are installed."""
     folder.mkdir(parents=True)
     for field in dataclasses.fields(AnalysisConfig):
         for number, value in enumerate(VALUES):
@@ -124,7 +124,7 @@ def _training(folder: Path) -> Iterator[Case]:
 
 
 def _built(paths: list[Path], overrides: list[str]) -> None:
-    """Read a configuration and build the networks and losses that it asks for."""
+    """Read a configuration and build its networks and losses."""
     from cooanalysis.training import read_config
     from cooanalysis.training.setup import build_discriminator, build_generator, build_objective
 

@@ -1,4 +1,4 @@
-"""Every bad or strange input that we know, tried one by one."""
+"""All bad or unusual inputs, tried one by one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
 
 
 def whole_runs(folder: Path) -> tuple[Path, Path]:
-    """An analysis and a comparison, to be damaged."""
+    """A complete analysis and comparison, to be damaged."""
     images = folder / "images"
     images.mkdir(parents=True)
     for number in range(4):
@@ -37,7 +37,7 @@ def whole_runs(folder: Path) -> tuple[Path, Path]:
 
 
 def all_cases(folder: Path) -> Iterator[Case]:
-    """The whole corpus, written into ``folder``, which must not exist."""
+    """The entire corpus, written into ``folder``, which must not exist."""
     yield from bad_images.cases(folder / "images")
     yield from bad_folders.cases(folder / "folders")
     yield from bad_settings.cases(folder / "settings")
@@ -45,7 +45,7 @@ def all_cases(folder: Path) -> Iterator[Case]:
 
 
 def try_all(cases: Iterable[Case]) -> list[Outcome]:
-    """What becomes of each."""
+    """Outcome of each case."""
     return [try_case(case) for case in cases]
 
 

@@ -1,11 +1,11 @@
-"""Coverage-guided fuzzing (atheris) of every parser and loader of ours.
+"""Coverage-guided fuzzing (atheris) of all our parsers and loaders.
 
     pip install atheris
     python -m experiments.robustness.fuzz --seconds 120
 
 Each target of experiments/robustness/fuzz_targets.py runs in its own process for the stated time.
-What ends in anything but a CooError, takes longer than 20 seconds or more than 4 GiB is kept as a
-file below ``--out``, and the exit code is 1.
+Input that raises anything but a CooError, takes longer than 20 seconds or more than 4 GiB is kept
+as a file in ``--out``, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_seeds(name: str, folder: Path) -> None:
 
 
 def run(name: str, seconds: int, out: Path) -> dict[str, Any]:
-    """Fuzz one target for so many seconds; what was executed and what was found."""
+    """Fuzz one target for ``seconds``; returns the number of executions and the findings."""
     kept = out / name
     kept.mkdir(parents=True, exist_ok=True)
     found = []
@@ -71,7 +71,7 @@ def run(name: str, seconds: int, out: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Fuzz the targets that were asked for, one after the other; print a line of JSON each."""
+    """Fuzz the given targets, one after the other; print one line of JSON each."""
     from experiments.robustness.fuzz_targets import TARGETS
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

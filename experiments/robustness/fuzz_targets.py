@@ -1,7 +1,7 @@
-"""Every parser and loader of ours as a function of bytes, for fuzzers.
+"""All our parsers and loaders as functions of bytes, for fuzzers.
 
-A target lets nothing but a CooError happen, and leaves nothing outside its folder. Each has seeds:
-whole inputs that a fuzzer starts from.
+A target may raise only a CooError, and leaves nothing outside its folder. Each has seeds:
+valid inputs that a fuzzer starts from.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BASE = Path(tempfile.mkdtemp(prefix="coo-fuzz-", dir=_SHM if _SHM.is_dir() else
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed, and what it starts from."""
+    """A function to fuzz, and its seeds."""
 
     run: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
@@ -119,8 +119,8 @@ def layout_seeds() -> list[bytes]:
     ]
 
 
-def names_of_answers(data: bytes) -> None:
-    """Files of a model's answers matched to images, and models as the command line takes them."""
+def names_of_outputs(data: bytes) -> None:
+    """Files of a model's outputs matched to images, and models as given on the command line."""
     from cooanalysis.data import ImagePair
     from cooanalysis.models.folders import match_files
     from cooanalysis.models.sources import parse
@@ -236,7 +236,7 @@ def summary_seeds() -> list[bytes]:
 
 
 def _run_directory() -> Path:
-    """A whole run directory, made once, whose files a target replaces."""
+    """A complete run directory, made once, whose files a target replaces."""
     import pandas as pd
 
     root = _BASE / f"{os.getpid()}-run"
@@ -414,7 +414,7 @@ def archive_seeds() -> list[bytes]:
 
 
 def headers(data: bytes) -> None:
-    """What a server says of a file."""
+    """Headers that a server sends for a file."""
     from cooanalysis.data.download import _content_length, _content_range, _version
 
     text = data.decode("latin-1")
@@ -431,7 +431,7 @@ _TORCH = ("torch", "safetensors")
 TARGETS: dict[str, Target] = {
     "image": Target(image, image_seeds),
     "layout": Target(layout, layout_seeds),
-    "names_of_answers": Target(names_of_answers, lambda: [b"baby\nbaby_SwinIR.png\nours=a.pth"]),
+    "names_of_outputs": Target(names_of_outputs, lambda: [b"baby\nbaby_SwinIR.png\nours=a.pth"]),
     "configuration": Target(configuration, configuration_seeds),
     "training": Target(training, training_seeds, ("omegaconf", "lightning_fabric")),
     "overrides": Target(overrides, overrides_seeds, ("omegaconf", "lightning_fabric")),

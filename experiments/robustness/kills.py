@@ -1,10 +1,10 @@
-"""Kill a command at random moments, start it again, and compare with an undisturbed run.
+"""Kill a command at random moments, start it again, and compare with an uninterrupted run.
 
     python -m experiments.robustness.kills --kills 50 --command analyze
 
-Each directory is killed several times in a row, each time at a random moment of what is left to do,
-then finished. After every kill the directory must be absent, complete, or on the way with nothing
-of it in the wrong place. In the end every file must hold what the undisturbed run's holds.
+Each run is killed several times in a row, each time at a random moment of the remaining work,
+then finished. After every kill the directory must be absent, complete, or resumable with nothing
+in the wrong place. In the end every file must equal that of the uninterrupted run.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def write_images(folder: Path, n: int = 4, size: int = 64) -> None:
-    """Smooth noise, the same at every call."""
+    """Write smooth noise, the same at every call."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True)
     for i in range(n):
@@ -94,7 +94,7 @@ def call(command: str, words: list[str]) -> None:
 
 
 def start(command: str, words: list[str]) -> Any:
-    """Start a command in a process of its own; its server has imported the package already."""
+    """Start a command in a separate process, whose server has already imported the package."""
     context = multiprocessing.get_context("forkserver")
     modules = ["cooanalysis.cli.analyze", "cooanalysis.api", "cooanalysis.analysis.run",
                "cooanalysis.plots.analysis.psnr_ceiling", "cooanalysis.report", "cooanalysis.api",
@@ -113,7 +113,7 @@ def state(command: str, out: Path) -> str:
     Raises
     ------
     AssertionError
-        If half of a run has the name of a whole one.
+        If an incomplete run has the name of a complete one.
     """
     if command == "train":
         if not out.exists():
@@ -137,7 +137,7 @@ def load(command: str, out: Path) -> Any:
 
 
 def differences(command: str, out: Path, truth: Path) -> list[str]:
-    """What differs from the undisturbed run, apart from times and memory."""
+    """Differences from the uninterrupted run, except for times and memory."""
     import pandas as pd
 
     names = {str(p.relative_to(truth)) for p in truth.rglob("*") if p.is_file()}
@@ -167,7 +167,7 @@ def differences(command: str, out: Path, truth: Path) -> list[str]:
 
 
 def _weights(path: Path) -> Any:
-    """Tensors bit by bit, and the metadata, whose order in the file is left to chance."""
+    """Tensors bit by bit, and the metadata, whose order in the file is arbitrary."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="numpy") as file:
@@ -183,7 +183,7 @@ def _timeless(path: Path) -> Any:
 
 
 def remains(folder: Path, out: Path) -> list[str]:
-    """What lies beside a finished run and does not belong there."""
+    """Leftovers next to a finished run."""
     return sorted(p.name for p in folder.iterdir() if out.name in p.name and p != out)
 
 
@@ -193,13 +193,13 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool
     Raises
     ------
     AssertionError
-        At the first directory that is broken, or ends otherwise than the undisturbed one.
+        At the first directory that is broken, or differs from the uninterrupted one in the end.
     """
     rng, outcome, began = random.Random(seed), Outcome(command), time.perf_counter()
     images, truth = folder / "images", folder / "undisturbed"
     if not images.exists():
         write_images(images)
-    # The first compiles what later ones find compiled.
+    # The first run compiles code that later ones reuse.
     for out in (folder / "warm-up", truth) if warm else (truth,):
         started = time.perf_counter()
         process = start(command, arguments(command, images, out))
@@ -243,7 +243,7 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0, *, cold: bool =
     Raises
     ------
     AssertionError
-        At the first that is otherwise.
+        At the first run that behaves differently.
     """
     rng, outcome, began = random.Random(seed), Outcome(command), time.perf_counter()
     images = folder / "images"
@@ -254,7 +254,7 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0, *, cold: bool =
 
     def begin(out: Path) -> subprocess.Popen[str]:
         words = [f"coo-{command}", *arguments(command, images, out)]
-        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        # A shell's background jobs ignore Ctrl-C, and so would their children.
         code = (
             "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
             f"from cooanalysis.cli.{command} import main; sys.argv = {words!r}; "
@@ -286,7 +286,7 @@ def interrupt(command: str, n: int, folder: Path, seed: int = 0, *, cold: bool =
         if process.returncode == 0:
             continue
         if process.returncode == -signal.SIGINT and not error:
-            # Python itself was ending, all work done: a shell calls this 130, too.
+            # Python itself was exiting after all work was done: a shell reports this as 130, too.
             assert state(command, out) == "complete"
             continue
         outcome.kills += 1

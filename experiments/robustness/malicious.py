@@ -23,16 +23,16 @@ OLD_RUN = Path(__file__).parents[1] / "data_old" / "analysis"
 
 @dataclass(frozen=True)
 class Malicious:
-    """A file, and the loader of ours that is asked to read it.
+    """A file, and our loader that has to read it.
 
     Attributes
     ----------
     name
-        What it tries.
+        Name of the attack.
     load
-        Gives the file to the loader.
+        Passes the file to the loader.
     refusal
-        Whether an error must come; else it is passed over, and what counts is that nothing ran.
+        Whether an error must be raised; otherwise the file is ignored, and no code may run.
     """
 
     name: str
@@ -69,7 +69,7 @@ def payloads(canary: Path) -> dict[str, Any]:
 
 
 def opcodes(canary: Path) -> dict[str, bytes]:
-    """Pickles written by hand, as scanners of pickles are fooled."""
+    """Hand-written pickles, such as those that fool pickle scanners."""
     touch = f"touch '{canary}'".encode()
     return {
         "GLOBAL": b"cos\nsystem\n(S'" + touch.replace(b"'", b"\\'") + b"'\ntR.",
@@ -114,7 +114,7 @@ def _torch_zip(path: Path, data: bytes) -> None:
 
 
 def safetensors(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Headers that lie."""
+    """Files with false headers."""
     good = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
 
     def write(name: str, header: bytes, data: bytes = b"\0" * 8, size: int | None = None) -> Any:
@@ -162,7 +162,7 @@ def arrays(canary: Path) -> dict[str, bytes]:
 
 
 def files(folder: Path, canary: Path) -> Iterator[Malicious]:
-    """All of them, written into ``folder``."""
+    """All cases, written into ``folder``."""
     yield from _checkpoints(folder / "checkpoints", canary)
     yield from _run_directories(folder / "runs", canary)
     yield from _yaml(folder / "yaml", canary)

@@ -1,4 +1,4 @@
-"""Measure how reliable this is, and write the numbers down: measured.json beside this file.
+"""Measure the reliability, and write the numbers to measured.json next to this file.
 
     python -m experiments.robustness.measure             # everything: about an hour and a half
     python -m experiments.robustness.measure --only agreement
@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # not for those who import this and run numba already
-    # Before numba is imported: more threads than cores are tried.
+if __name__ == "__main__":  # not on import, where Numba may be running already
+    # Before Numba is imported: more threads than cores are tried.
     os.environ.setdefault("NUMBA_NUM_THREADS", "4")
 
 HERE = Path(__file__).parent
@@ -184,7 +184,7 @@ def write_table() -> None:
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the selected measurements."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--kills", type=int, default=50, help="for each command")

@@ -1,4 +1,4 @@
-"""What happens to one bad or strange input: handled, refused in one clear line, or a fault."""
+"""Outcome of one bad or unusual input: handled, refused in one clear line, or a fault."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Literal
 from cooanalysis.errors import CooError
 
 SECONDS = 20
-"""No input may take longer."""
+"""Time limit per input in seconds."""
 
 Verdict = Literal["handled", "refused", "fault"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """An input, and the public entry that it is given to.
+    """An input, and the public function that it is passed to.
 
     Attributes
     ----------
     kind
-        What it is a bad example of.
+        Category of the input.
     name
         Unique within its kind.
     run
-        Gives the input to the entry.
+        Passes the input to the function.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case, and why."""
+    """The verdict on a case, and the reason."""
 
     case: Case
     verdict: Verdict
@@ -47,14 +47,14 @@ class Outcome:
 
 
 class TooLong(BaseException):
-    """Not an Exception, so that nothing that catches those hides it."""
+    """Not an Exception, so that ``except Exception`` does not hide it."""
 
 
 def try_case(case: Case) -> Outcome:
-    """Run a case within a bound of time; nothing but a :class:`CooError` may come out of it.
+    """Run a case within a time limit; it may raise only a :class:`CooError`.
 
-    Python warnings count as faults: a user sees them as two lines of somebody else's source.
-    Ours, about a data set that lacks images, are caught by the study and told in the summary.
+    Python warnings count as faults: a user sees them as two lines of library source code.
+    Ours, about a data set that lacks images, are caught and reported in the summary.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:

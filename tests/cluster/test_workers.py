@@ -201,7 +201,7 @@ def test_no_scheduler_is_one_clear_line(photos: Path, monkeypatch: pytest.Monkey
 
 
 def test_arguments_are_checked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="take one"):
+    with pytest.raises(ConfigError, match="choose one"):
         coo.analyze(photos, cluster="tcp://127.0.0.1:1", workers=1, **OPTIONS)
     with pytest.raises(ConfigError, match="at least 1"):
         coo.analyze(photos, workers=0, **OPTIONS)

@@ -17,7 +17,7 @@ from cooanalysis.errors import ModelError, RunDirectoryError
 pytest.importorskip("torch")  # a comparison imports it
 
 from cooanalysis.comparison.cache import OutputCache, default_folder  # noqa: E402
-from cooanalysis.models.sources import Bicubic, Function, Source, Truth  # noqa: E402
+from cooanalysis.models.sources import Bicubic, Function, GroundTruth, Source  # noqa: E402
 from cooanalysis.runtime.notices import Note, Notice  # noqa: E402
 
 Image = NDArray[np.uint8]
@@ -26,7 +26,7 @@ ASKED = Notice("asked")
 
 @dataclasses.dataclass
 class Counting:
-    """A model that counts how often it is asked; its answers depend on its key and the image."""
+    """A model that counts its calls; its outputs depend on its key and the image."""
 
     key: str | None = "a" * 64
     kind: str = "checkpoint"
@@ -34,7 +34,7 @@ class Counting:
     detail: str = "a test"
     asked: int = 0
 
-    def answer(self, pair: LoadedPair, note: Note) -> Image:
+    def output(self, pair: LoadedPair, note: Note) -> Image:
         self.asked += 1
         note(ASKED)
         seed = [len(self.key or ""), *(self.key or "").encode(), int(pair.lr.sum())]
@@ -49,7 +49,7 @@ def pair(seed: int = 0, scale: int = 4, name: str = "baby") -> LoadedPair:
 
 
 def ask(cache: OutputCache, source: Source, item: LoadedPair) -> Image:
-    return cache.answer(source, item, lambda line: None)
+    return cache.output(source, item, lambda line: None)
 
 
 def files(folder: Path) -> list[Path]:
@@ -95,7 +95,7 @@ def test_different_things_do_not_collide(
     source = dataclasses.replace(source, asked=0)
     output = ask(cache, source, item)
     assert (source.asked, cache.reused) == (1, 0)
-    assert np.array_equal(output, source.answer(item, print))
+    assert np.array_equal(output, source.output(item, print))
     assert np.array_equal(ask(cache, source, item), output)
     assert len(files(tmp_path)) == 2
 
@@ -120,7 +120,7 @@ def test_only_checkpoints_are_kept(tmp_path: Path) -> None:
         calls.append(1)
         return item.hr
 
-    for source in (Function("f", function, 4), Bicubic("bicubic"), Truth("hr")):
+    for source in (Function("f", function, 4), Bicubic("bicubic"), GroundTruth("hr")):
         for _ in range(2):
             assert np.array_equal(ask(cache, source, item), item.hr)
     keyless = Counting(key=None)
@@ -142,11 +142,11 @@ def test_the_default_folder_is_the_users() -> None:
 
 def test_notes_and_errors_of_a_model_pass(tmp_path: Path) -> None:
     notes: list[Notice] = []
-    OutputCache(tmp_path).answer(Counting(), pair(), notes.append)
+    OutputCache(tmp_path).output(Counting(), pair(), notes.append)
     assert notes == [ASKED]
 
     class Failing(Counting):
-        def answer(self, pair: LoadedPair, note: Note) -> Image:
+        def output(self, pair: LoadedPair, note: Note) -> Image:
             raise ModelError("model 'failing' answers 'baby' with NaN")
 
     with pytest.raises(ModelError, match="'failing'"):

@@ -82,10 +82,10 @@ def test_one_image_without_a_finite_value(value: float) -> None:
 def test_the_cache_folder_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     source = SimpleNamespace(
-        key="a" * 64, kind="checkpoint", name="m", answer=lambda item, note: item.hr
+        key="a" * 64, kind="checkpoint", name="m", output=lambda item, note: item.hr
     )
     with pytest.raises(RunDirectoryError):
-        OutputCache(tmp_path / "cache").answer(source, pair(), print)
+        OutputCache(tmp_path / "cache").output(source, pair(), print)
 
 
 def legacy() -> bytes:
@@ -135,7 +135,7 @@ def test_an_unreadable_file_of_a_folder_names_the_model(tmp_path: Path) -> None:
     item = SimpleNamespace(name="baby", hr_path=tmp_path / "baby.png", lr_path=None)
     source = open_source("theirs", tmp_path, [item], scale=4)
     with pytest.raises(ModelError, match="theirs"):
-        source.answer(pair(), print)
+        source.output(pair(), print)
 
 
 def test_a_damaged_safetensors_names_the_model(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_damaged_safetensors_names_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("output", [[[1], [2, 3]], torch.zeros(3, requires_grad=True)])
 def test_a_function_that_answers_with_no_array(output: object) -> None:
     with pytest.raises(ModelError, match="mine"):
-        Function("mine", lambda lr: output, 4).answer(pair(), print)
+        Function("mine", lambda lr: output, 4).output(pair(), print)
 
 
 def test_the_home_of_nobody() -> None:

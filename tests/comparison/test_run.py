@@ -235,7 +235,7 @@ def test_the_command_from_a_folder_of_images(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     measures = summary["models"][0]["measures"]
     assert measures["collapse_index"]["value"] == pytest.approx(0.0, abs=1e-9)
-    assert measures["psnr_y"]["value"] is None, "JSON knows no infinity"
+    assert measures["psnr_y"]["value"] is None, "JSON has no infinity"
     again = command(*arguments, "--json", cwd=tmp_path)
     assert json.loads(again.stdout) == summary, "the finished run is reused"
     (tmp_path / "sr" / "stranger.png").write_bytes(b"")
@@ -284,5 +284,5 @@ def test_a_published_checkpoint_gives_its_published_number() -> None:
     source = open_source("DAT-light", path, dataset.pairs, scale=4)
     values = []
     for pair in iter_pairs(dataset, color="rgb"):
-        values.append(psnr(source.answer(pair, print), pair.hr, border=4))  # type: ignore[union-attr, arg-type]
+        values.append(psnr(source.output(pair, print), pair.hr, border=4))  # type: ignore[union-attr, arg-type]
     assert np.mean(values) == pytest.approx(32.57, abs=0.02)

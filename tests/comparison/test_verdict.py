@@ -68,21 +68,33 @@ def words(
 
 def test_a_model_that_over_smooths() -> None:
     assert words(SMOOTH)[0] == (
-        "Over-smooths: less detail than the truth, and not like clean images: collapse index 0.70 "
-        "(0.68 to 0.72), detail energy 0.30 (0.28 to 0.32) of the truth's, manifold ratio 1.30 "
-        "(1.28 to 1.32)."
+        "Over-smooths: less detail than the ground truth, and not like clean images: collapse "
+        "index 0.70 (0.68 to 0.72), detail energy 0.30 (0.28 to 0.32) of the ground truth's, "
+        "manifold ratio 1.30 (1.28 to 1.32)."
     )
 
 
 @pytest.mark.parametrize(
     ("energy", "ratio", "start"),
     [
-        (0.5, 1.02, "Over-smooths: less detail than the truth, and like clean images:"),
-        (1.5, 1.40, "Does not over-smooth: more detail than the truth, and not like clean images:"),
-        (1.5, 1.00, "Does not over-smooth: more detail than the truth, and like clean images:"),
-        (1.0, 1.40, "As much detail as the truth, and not like clean images:"),
+        (0.5, 1.02, "Over-smooths: less detail than the ground truth, and like clean images:"),
+        (
+            1.5,
+            1.40,
+            "Does not over-smooth: more detail than the ground truth, and not like clean images:",
+        ),
+        (
+            1.5,
+            1.00,
+            "Does not over-smooth: more detail than the ground truth, and like clean images:",
+        ),
+        (1.0, 1.40, "As much detail as the ground truth, and not like clean images:"),
         # Nearer than clean images are to each other: that says neither.
-        (0.5, 0.80, "Over-smooths: less detail than the truth, and not clearly like or unlike"),
+        (
+            0.5,
+            0.80,
+            "Over-smooths: less detail than the ground truth, and not clearly like or unlike",
+        ),
         (1.0, 1.00, "Neither over-smooth nor noisy:"),
     ],
 )
@@ -93,16 +105,16 @@ def test_amount_and_kind_of_detail(energy: float, ratio: float, start: str) -> N
 
 
 def test_words_wait_for_the_interval() -> None:
-    """Less detail than the truth, by the value; not by its interval."""
+    """Less detail than the ground truth, by the value; not by its interval."""
     values = SMOOTH | {"detail_energy": 0.9, LEAD: 1.3}
     assert words(values, width=0.05)[0].startswith("Over-smooths")
-    assert words(values, width=0.15)[0].startswith("As much detail as the truth")
+    assert words(values, width=0.15)[0].startswith("As much detail as the ground truth")
 
 
 def test_a_clean_model_and_the_truth() -> None:
     assert words(CLEAN)[0] == (
         "Neither over-smooth nor noisy: collapse index 0.05 (0.03 to 0.07), detail energy 1.00 "
-        "(0.98 to 1.02) of the truth's, manifold ratio 1.01 (0.99 to 1.03)."
+        "(0.98 to 1.02) of the ground truth's, manifold ratio 1.01 (0.99 to 1.03)."
     )
     truth = SMOOTH | {"psnr_y": np.inf, "collapse_index": 0.0, "detail_energy": 1.0, LEAD: 1.0}
     assert words(truth, width=0.0)[0].startswith("Neither over-smooth nor noisy")
@@ -112,10 +124,11 @@ def test_without_the_lead_ratio() -> None:
     some = {name: value for name, value in SMOOTH.items() if name != LEAD}
     alone, against = words(some, some | {"collapse_index": 0.8})
     assert alone == (
-        "Over-smooths: less detail than the truth: collapse index 0.70 (0.68 to 0.72), detail "
-        "energy 0.30 (0.28 to 0.32) of the truth's; the manifold ratio could not be measured."
+        "Over-smooths: less detail than the ground truth: collapse index 0.70 (0.68 to 0.72), "
+        "detail energy 0.30 (0.28 to 0.32) of the ground truth's; the manifold ratio could not be "
+        "measured."
     )
-    assert against == "Against base: better in collapse index."
+    assert against == "Compared with base: better in collapse index."
 
 
 def test_without_an_interval_there_is_none_in_the_words() -> None:
@@ -129,18 +142,18 @@ def test_without_an_interval_there_is_none_in_the_words() -> None:
 
 
 def test_the_baseline() -> None:
-    assert words(SMOOTH)[1] == "It is the baseline of the others."
+    assert words(SMOOTH)[1] == "It is the baseline for the others."
 
 
 def test_better_and_worse() -> None:
     model = SMOOTH | {"psnr_y": 26.0, "collapse_index": 0.5, "detail_energy": 0.5, LEAD: 1.1}
     assert words(model, SMOOTH)[1] == (
-        "Against base: better in collapse index, detail energy, manifold ratio (sparsity); worse "
-        "in PSNR-Y."
+        "Compared with base: better in collapse index, detail energy, manifold ratio (sparsity); "
+        "worse in PSNR-Y."
     )
     assert words(SMOOTH, model)[1] == (
-        "Against base: better in PSNR-Y; worse in collapse index, detail energy, manifold ratio "
-        "(sparsity)."
+        "Compared with base: better in PSNR-Y; worse in collapse index, detail energy, manifold "
+        "ratio (sparsity)."
     )
 
 
@@ -156,7 +169,7 @@ def test_better_and_worse() -> None:
 )  # fmt: skip
 def test_every_direction(name: str, value: float, better: bool) -> None:
     (title,) = (m.title for m in MEASURES if m.name == name)
-    wanted = f"Against base: {'better' if better else 'worse'} in {title}."
+    wanted = f"Compared with base: {'better' if better else 'worse'} in {title}."
     assert words(SMOOTH | {name: value}, SMOOTH)[1] == wanted
 
 
@@ -178,7 +191,7 @@ def test_chance_is_not_a_difference() -> None:
     frame["p_adjusted"] = 0.001
     assert verdict("model", frame, MEASURES, baseline="base", lead=LEAD)[1] == wanted
     only = words(model, SMOOTH, chance=tuple(name for name in SMOOTH if name != "psnr_y"))[1]
-    assert only == "Against base: better in PSNR-Y."
+    assert only == "Compared with base: better in PSNR-Y."
 
 
 def test_differences_to_an_infinite_psnr() -> None:
@@ -200,7 +213,7 @@ def test_on_either_side_of_one_nothing_is_said(before: float, after: float) -> N
 def test_from_the_truth_every_way_is_worse() -> None:
     for energy in (0.8, 1.2):
         found = words(SMOOTH | {"detail_energy": energy}, SMOOTH | {"detail_energy": 1.0})[1]
-        assert found == "Against base: worse in detail energy."
+        assert found == "Compared with base: worse in detail energy."
 
 
 # --- noise --------------------------------------------------------------------------------------
@@ -211,9 +224,9 @@ NOISY = SMOOTH | {"psnr_y": 25.0, "collapse_index": 0.5, "detail_energy": 0.6, L
 
 def test_noise_leaves_the_center_but_not_for_clean_images() -> None:
     assert words(NOISY, SMOOTH)[1] == (
-        "Against base: better in collapse index, detail energy; worse in PSNR-Y, manifold ratio "
-        f"(sparsity). {WARNING}: what it adds is noise or artifacts, not the detail that was "
-        "missing."
+        "Compared with base: better in collapse index, detail energy; worse in PSNR-Y, manifold "
+        f"ratio (sparsity). {WARNING}: what it adds is noise or artifacts, not the missing "
+        "detail."
     )
 
 
@@ -238,7 +251,7 @@ def test_without_noise_there_is_no_warning(
     changes: dict[str, float], chance: tuple[str, ...]
 ) -> None:
     found = words(NOISY | changes, SMOOTH, chance=chance)[1]
-    assert found.startswith("Against base: better in ") and WARNING not in found
+    assert found.startswith("Compared with base: better in ") and WARNING not in found
 
 
 def test_a_ratio_that_falls_far_below_one_is_warned_of_too() -> None:

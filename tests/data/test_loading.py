@@ -86,7 +86,7 @@ def test_an_lr_image_of_the_wrong_size_is_refused(hr: Path, tmp_path: Path) -> N
 
 def test_an_lr_image_of_another_picture_is_refused(hr: Path, tmp_path: Path) -> None:
     lr = save(tmp_path / "lr.png", downsample(picture(50, 61, seed=9), 4))
-    with pytest.raises(ImageError, match=r"different pictures \(correlation"):
+    with pytest.raises(ImageError, match=r"different scenes \(correlation"):
         load_pair(pair_of(hr, lr), scale=4, color="y")
 
 

@@ -27,8 +27,8 @@ PLENTY = 2**40
 
 
 @pytest.fixture
-def contest() -> ModuleType:
-    return importlib.import_module("experiments.benchmarks.contest")
+def processes() -> ModuleType:
+    return importlib.import_module("experiments.benchmarks.processes")
 
 
 @pytest.fixture(scope="module")
@@ -49,40 +49,40 @@ def patches(
     return {"dataset": str(photographs), "n": 1500, "n_queries": 40}
 
 
-# -- Contestants in processes of their own -----------------------------------------------------
+# -- Candidates in separate processes ----------------------------------------------------------
 
 
-def test_a_contestant_answers_from_its_own_process(contest: ModuleType) -> None:
-    limits = contest.Limits(60.0, PLENTY)
-    outcome = contest.compete("contest:numbers", {"text": "1e2,3"}, limits)
+def test_a_candidate_returns_from_its_own_process(processes: ModuleType) -> None:
+    limits = processes.Limits(60.0, PLENTY)
+    outcome = processes.compete("processes:numbers", {"text": "1e2,3"}, limits)
     assert outcome.values == [100, 3] and outcome.skipped is None
     assert outcome.peak_bytes > 2**20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux inherits the peak")
-def test_the_peak_of_the_parent_is_not_the_childs(contest: ModuleType) -> None:
+def test_the_peak_of_the_parent_is_not_the_childs(processes: ModuleType) -> None:
     ballast = np.ones(300 * 2**20, np.uint8)
-    limits = contest.Limits(60.0, PLENTY)
-    outcome = contest.compete("contest:numbers", {"text": "1"}, limits)
+    limits = processes.Limits(60.0, PLENTY)
+    outcome = processes.compete("processes:numbers", {"text": "1"}, limits)
     assert outcome.peak_bytes < ballast.nbytes
 
 
-def test_who_cannot_says_why(contest: ModuleType) -> None:
-    call = {"contestant": "contest:numbers", "options": {"text": "1"}}
-    late = contest.compete(**call, limits=contest.Limits(0.0, PLENTY))
-    assert late.skipped == "more than 0 s" and 0 < late.seconds < 60
-    large = contest.compete(**call, limits=contest.Limits(60.0, 1))
+def test_who_cannot_says_why(processes: ModuleType) -> None:
+    call = {"candidate": "processes:numbers", "options": {"text": "1"}}
+    slow = processes.compete(**call, limits=processes.Limits(0.0, PLENTY))
+    assert slow.skipped == "more than 0 s" and 0 < slow.seconds < 60
+    large = processes.compete(**call, limits=processes.Limits(60.0, 1))
     assert large.skipped == "more than 0.0 GiB" and large.peak_bytes > 1
-    missing = contest.compete("no_such_module:run", {}, contest.Limits(60.0, PLENTY))
+    missing = processes.compete("no_such_module:run", {}, processes.Limits(60.0, PLENTY))
     assert missing.skipped == "not importable: no_such_module"
-    wrong = contest.compete("contest:numbers", {"text": "x"}, contest.Limits(60.0, PLENTY))
+    wrong = processes.compete("processes:numbers", {"text": "x"}, processes.Limits(60.0, PLENTY))
     assert wrong.skipped == "ended with exit status 1"
 
 
-def test_results_are_written_twice_and_alike(contest: ModuleType, tmp_path: Path) -> None:
+def test_results_are_written_twice_and_alike(processes: ModuleType, tmp_path: Path) -> None:
     rows = [{"who": "a", "seconds": 1.23456}, {"who": "b", "note": "too large"}]
-    ratios = [contest.Ratio("b / a", 12.0, (">=", 10.0)), contest.Ratio("c", 2.0, ("<=", 1.0))]
-    contest.publish("some", "Some", rows, ratios, ["A note."], tmp_path, ["pytest"])
+    ratios = [processes.Ratio("b / a", 12.0, (">=", 10.0)), processes.Ratio("c", 2.0, ("<=", 1.0))]
+    processes.publish("some", "Some", rows, ratios, ["A note."], tmp_path, ["pytest"])
     found = json.loads((tmp_path / "some.json").read_text(encoding="utf-8"))
     assert found["rows"] == rows
     assert [row["verdict"] for row in found["ratios"]] == ["PASS", "FAIL"]
@@ -150,7 +150,7 @@ def test_searchers_find_the_same(name: str, patches: dict[str, Any], tmp_path: P
     assert recall_at_k(found, exact).value > (0.8 if name == "pynndescent" else 0.95)
 
 
-def test_ratios_of_the_search_take_the_largest_common_size(contest: ModuleType) -> None:
+def test_ratios_of_the_search_take_the_largest_common_size(processes: ModuleType) -> None:
     module = importlib.import_module("experiments.benchmarks.search_peers")
     ours, peer, slow = module.OURS, "FAISS IndexFlatL2", "pynndescent"
     rows = [

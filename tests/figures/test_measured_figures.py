@@ -263,7 +263,7 @@ def test_shares_are_told_apart_only_beyond_their_intervals() -> None:
     rows = [*ends(2, 0.06, 0.01, 0.01), *ends(4, 0.02, 0.01, 0.01), *ends(8, 0.01, 0.06, 0.01)]
     text = detail_energy_vs_entropy._falls(Data({"scale_deciles": pd.DataFrame(rows)}))
     assert "less at ×2 (6.0 % to 1.0 %)" in text and "more at ×8 (1.0 % to 6.0 %)" in text
-    assert "no surely different share at ×4" in text
+    assert "no significantly different share at ×4" in text
 
 
 @NEEDS_MODELS
@@ -303,7 +303,7 @@ def test_maps(inputs: Inputs, tmp_path: Path) -> None:
 
 def test_changes_are_claimed_only_beyond_their_intervals() -> None:
     row = {"model": "l1-decloss", "change": -0.1, "change_low": -0.2, "change_high": 0.05}
-    assert "no sure change" in oversmoothing_maps._changes([row])
+    assert "no significant change" in oversmoothing_maps._changes([row])
     assert "less" in oversmoothing_maps._changes([row | {"change_high": -0.05}])
     unknown = dict.fromkeys(("change", "change_low", "change_high"), float("nan"))
     empty: dict[str, Any] = {"model": "l1", **unknown}

@@ -86,7 +86,7 @@ def test_an_interval_over_seeds_is_students() -> None:
     assert np.isnan(measured.over_seeds(pd.Series([1.0])).ci_low)
 
 
-def test_twins_are_compared_seed_by_seed() -> None:
+def test_matched_models_are_compared_seed_by_seed() -> None:
     table = pd.DataFrame(
         {
             "experiment": "small",
@@ -233,7 +233,7 @@ def _only_fidelity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "resolve_metrics", lambda names: chosen)
 
 
-def test_a_caption_says_whether_a_change_is_sure() -> None:
+def test_a_caption_says_whether_a_change_is_significant() -> None:
     from figures.contract import Data
 
     rows = [("l1-decloss", -0.2, -0.3, -0.1), ("ragan-decloss", 0.1, -0.1, 0.3)]
@@ -242,5 +242,5 @@ def test_a_caption_says_whether_a_change_is_sure() -> None:
     text = decloss_effect._pair(Data({"changes": table}), "psnr_y", "PSNR", 2)
     assert text == (
         "PSNR changes by −0.20 (−0.30 to −0.10) for l1 and "
-        "+0.10 (−0.10 to +0.30) for ragan, not surely"
+        "+0.10 (−0.10 to +0.30) for ragan, not significant"
     )

@@ -272,7 +272,7 @@ def test_st_lpips_grows_with_blur() -> None:
 def test_learned_metrics_refuse_tiny_images_and_pairs_that_are_none() -> None:
     with pytest.raises(ImageError, match="at least 32x32 pixels; this one has 40x31"):
         METRICS["st-lpips"](*[image(shape=(31, 40, 3))] * 2)
-    with pytest.raises(ImageError, match="one size"):
+    with pytest.raises(ImageError, match="differ in size"):
         METRICS["st-lpips"](image(), image()[:40])
     assert METRICS["st-lpips"](*[image(shape=(32, 32, 3))] * 2) == 0.0
 
@@ -460,7 +460,7 @@ def test_metrics_of_pyiqa(fake_pyiqa: Any) -> None:
 def test_refusals_of_pyiqa(fake_pyiqa: Any) -> None:
     with pytest.raises(ConfigError, match="pyiqa has no metric 'psnrr'"):
         resolve_metrics(["pyiqa:psnrr"])
-    with pytest.raises(ConfigError, match="fid measures sets of images"):
+    with pytest.raises(ConfigError, match="fid compares sets of images"):
         resolve_metrics(["pyiqa:fid"])
     with pytest.raises(MissingDependencyError, match="weights of hungry from huggingface.co first"):
         resolve_metrics(["pyiqa:hungry"])

@@ -61,7 +61,7 @@ def silent(notice: Notice) -> None:
 
 
 def answer(source: Source, pair: LoadedPair) -> Image:
-    return source.answer(pair, silent)
+    return source.output(pair, silent)
 
 
 # --- NAME=WHAT ----------------------------------------------------------------------------------
@@ -137,7 +137,9 @@ def test_a_model_that_is_nowhere_says_what_there_is(tmp_path: Path) -> None:
         assert known in message
     note = tmp_path / "notes.txt"
     note.write_text("not a model")
-    with pytest.raises(ConfigError, match=r"model 'ours': .*notes.txt is no checkpoint .*\.pth"):
+    with pytest.raises(
+        ConfigError, match=r"model 'ours': .*notes.txt is neither a folder nor a .*\.pth"
+    ):
         open_source("ours", note, [], scale=SCALE)
 
 
@@ -195,7 +197,7 @@ def test_notices_of_a_network_name_it(
     monkeypatch.setattr(tiling, "upscale", upscale)
     notices: list[Notice] = []
     source = open_source("ours", own(tmp_path / "weights.safetensors"), [], scale=SCALE)
-    source.answer(pair, notices.append)
+    source.output(pair, notices.append)
     assert notices == [Notice("half_precision_failed", {"model": "ours", "image": "baby"})]
 
 
@@ -228,7 +230,9 @@ def test_other_architectures(file: str, key: str | None, tmp_path: Path, pair: L
 def test_a_network_of_another_scale(make: Callable[..., Path], tmp_path: Path) -> None:
     path = make(tmp_path / "double.safetensors", scale=2)
     assert load_network("double", path, scale=2).scale == 2
-    with pytest.raises(ModelError, match=r"'double': .*double\.safetensors is a x2 model; x4 was"):
+    with pytest.raises(
+        ModelError, match=r"'double': .*double\.safetensors is a x2 model; x4 is needed"
+    ):
         open_source("double", path, [], scale=4)
 
 
@@ -342,7 +346,7 @@ def test_networks_that_do_not_upscale_color_images(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gray\.pth .*maps 1 channels to 1; only models of RGB"):
         load_network("m", gray, scale=SCALE)
     restorer = compact(tmp_path / "restore.pth", scale=1)
-    with pytest.raises(ModelError, match=r"restore\.pth .*is no super-resolution model"):
+    with pytest.raises(ModelError, match=r"restore\.pth .*does not upscale images"):
         load_network("m", restorer, scale=SCALE)
 
 
@@ -407,9 +411,9 @@ def test_a_function_cannot_spoil_the_image(pair: LoadedPair) -> None:
 def test_a_function_that_answers_otherwise(
     function: Callable[[Image], Any], got: str, pair: LoadedPair
 ) -> None:
-    with pytest.raises(ModelError, match=rf"'mine' answers 'baby' with {got}") as caught:
+    with pytest.raises(ModelError, match=rf"'mine' returns {got}.* for 'baby'") as caught:
         answer(open_source("mine", function, [], scale=SCALE), pair)
-    assert "must give uint8 of shape (24, 28, 3)" in str(caught.value)
+    assert "must return uint8 of shape (24, 28, 3)" in str(caught.value)
 
 
 def test_a_module_that_answers_with_another_size(pair: LoadedPair) -> None:
@@ -530,7 +534,7 @@ def test_images_of_the_wrong_size(shape: tuple[int, int], tmp_path: Path) -> Non
         answer(source, pair)
     height, width = shape
     assert str(caught.value) == (
-        f"model 'm': {path} is {width}x{height} pixels, but the true image 'baby' is 28x24; are "
+        f"model 'm': {path} is {width}x{height} pixels, but the ground truth 'baby' is 28x24; are "
         "these images of scale 4?"
     )
 

@@ -61,7 +61,7 @@ def test_truncated_file(network, tmp_path: Path) -> None:  # type: ignore[no-unt
 def test_foreign_safetensors_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     safetensors.save_file({"a": torch.zeros(2)}, str(path))
-    with pytest.raises(ModelError, match="does not say which network of ours"):
+    with pytest.raises(ModelError, match="does not name the network that it belongs to"):
         read_info(path)
 
 

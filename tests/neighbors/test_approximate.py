@@ -105,7 +105,7 @@ def test_codes_that_confuse_vectors_are_made_up_for_by_candidates(
     wanted = []
     for target in (0.9, 0.999):
         tune_to_recall(index, vectors, tuning, 32, target)
-        wanted.append(index.late)
+        wanted.append(index.tail_share)
     assert wanted[0] >= wanted[1]
     assert recall_by_distance(index.search(fresh, 32), exact).value >= 0.995
 

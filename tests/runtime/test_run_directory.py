@@ -198,7 +198,7 @@ def test_places_that_cannot_be_renamed(
 
 def test_a_place_below_a_file(result: Result, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunDirectoryError, match=r"cannot write beside .*file/run"):
+    with pytest.raises(RunDirectoryError, match=r"cannot write next to .*file/run"):
         result.save(tmp_path / "file" / "run")
     with (
         pytest.raises(RunDirectoryError, match=r"cannot write .*run\.partial"),

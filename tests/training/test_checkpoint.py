@@ -93,7 +93,7 @@ def test_files_of_something_else_are_not_used(folder: Path) -> None:
     torch.save(state(30) | {"fingerprint": "other"}, checkpoint.path_of(folder, 30))
     assert "another configuration" in newest(folder)[1][0]
     torch.save({"weights": torch.zeros(3)}, checkpoint.path_of(folder, 30))
-    assert "no training state" in newest(folder)[1][0]
+    assert "does not hold a training state" in newest(folder)[1][0]
 
 
 def test_a_failed_write_leaves_nothing_and_keeps_what_was(folder: Path) -> None:

@@ -7,7 +7,7 @@ from cooanalysis.data.spec import Archive, DatasetSpec
 # Addresses: https://data.vision.ee.ethz.ch/cvl/DIV2K/
 # SHA-256 and exact sizes of the HR and X2 archives: TensorFlow Datasets,
 # tensorflow_datasets/url_checksums/div2k.txt. MD5 of the X3 and X4 archives: torchSR,
-# torchsr/datasets/div2k.py; the same MD5 sums stand in several unrelated projects. The sizes of
+# torchsr/datasets/div2k.py; the same MD5 sums appear in several unrelated projects. The sizes of
 # these are estimates from X2 by the number of pixels.
 
 _DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"

@@ -1,11 +1,11 @@
-"""Contestants side by side: each in a fresh process, so that time and peak memory are its own.
+"""Candidates compared: each runs in a fresh process, so that time and peak memory are its own.
 
-A contestant is a function of a module in this folder that returns plain values. It is named as
-``module:function`` and called in a process of its own, with a limit of time and of memory; what
-one cannot do says why, and does not stop the others. Results go to ``results/benchmarks`` as a
+A candidate is a function of a module in this folder that returns plain values. It is named as
+``module:function`` and called in a separate process, with limits on time and memory; if it cannot
+run, the table says why, and the others continue. Results go to ``results/benchmarks`` as a
 Markdown table and as JSON with the machine and the versions.
 
-The child's side needs nothing but the standard library, so that a contestant may run in another
+The child process needs only the standard library, so that a candidate may run in another
 Python environment than ours.
 """
 
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a contestant may use.
+    """Limits on the resources of a candidate.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Limits:
 
     @classmethod
     def of(cls, seconds: float, gib: float | None) -> Limits:
-        """Limits in seconds and GiB; None for nine tenths of what the machine has free now."""
+        """Limits in seconds and GiB; None for nine tenths of the memory that is free now."""
         import psutil
 
         free = 0.9 * psutil.virtual_memory().available
@@ -58,19 +58,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a contestant.
+    """Result of running a candidate.
 
     Attributes
     ----------
     values
-        What its function returned.
+        The values that its function returned.
     seconds
-        Wall time of the whole process, imports included; until it was ended, if it was.
+        Wall time of the whole process, imports included, or until it was killed.
     peak_bytes
-        Largest resident memory of the process, as the process itself knows it, or as it was seen
-        until it was ended.
+        Peak resident memory of the process, as reported by itself, or as observed
+        until it was killed.
     skipped
-        Why there are no values; None if there are.
+        Reason why there are no values; None if there are.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -80,36 +80,43 @@ class Outcome:
 
     @property
     def peak_gib(self) -> float:
-        """Largest resident memory in GiB."""
+        """Peak resident memory in GiB."""
         return self.peak_bytes / GIB
 
 
 def compete(
-    contestant: str, options: dict[str, Any], limits: Limits, *, python: str = sys.executable
+    candidate: str, options: dict[str, Any], limits: Limits, *, python: str = sys.executable
 ) -> Outcome:
-    """Call a contestant in a fresh process.
+    """Call a candidate in a fresh process.
 
     Parameters
     ----------
-    contestant
+    candidate
         ``module:function``; the module lies in this folder.
     options
         Arguments of the function, plain values.
     limits
-        What it may use; it is ended when it uses more.
+        Its limits; it is killed when it exceeds them.
     python
         The interpreter that runs it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        command = [python, "-m", f"{PACKAGE}.contest", contestant, json.dumps(options), str(answer)]
+        result = Path(folder) / "result.json"
+        command = [
+            python,
+            "-m",
+            f"{PACKAGE}.processes",
+            candidate,
+            json.dumps(options),
+            str(result),
+        ]
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         process, seconds, largest, reason = watch(
             command, limits, stdout=subprocess.DEVNULL, env=environment
         )
         if reason is None and process.returncode == 0:
-            found = json.loads(answer.read_text(encoding="utf-8"))
+            found = json.loads(result.read_text(encoding="utf-8"))
             return Outcome(found["values"], seconds, found["peak_bytes"], found["skipped"])
     return Outcome(
         seconds=seconds,
@@ -126,7 +133,7 @@ def watch(
     Returns
     -------
     tuple
-        The ended process; seconds; largest resident memory seen; why it was ended early, or None.
+        The finished process; seconds; peak resident memory; why it was killed, or None.
     """
     import psutil
 
@@ -152,9 +159,9 @@ def watch(
 
 
 def peak_bytes() -> int:
-    """Largest resident memory of this process so far.
+    """Peak resident memory of this process so far.
 
-    ``ru_maxrss`` will not do on Linux: a new process inherits it from the one that started it.
+    ``ru_maxrss`` does not work on Linux: a new process inherits it from its parent.
     """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -171,9 +178,9 @@ def peak_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-def answer(contestant: str, options: str, target: str) -> None:
-    """The child's side of :func:`compete`."""
-    module, function = contestant.split(":")
+def run_candidate(candidate: str, options: str, target: str) -> None:
+    """Run a candidate in the child process of :func:`compete`."""
+    module, function = candidate.split(":")
     values, skipped = {}, None
     try:
         values = getattr(importlib.import_module(f"{PACKAGE}.{module}"), function)(
@@ -188,7 +195,7 @@ def answer(contestant: str, options: str, target: str) -> None:
     Path(target).write_text(json.dumps(found), encoding="utf-8")
 
 
-# -- What is written ---------------------------------------------------------------------------
+# -- Output -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -198,9 +205,9 @@ class Ratio:
     Attributes
     ----------
     name, value
-        What it compares, and by how much.
+        What is compared, and the ratio.
     wanted
-        A limit that it must keep: ``(">=", 10.0)``; None where there is none.
+        A required limit, such as ``(">=", 10.0)``; None without one.
     """
 
     name: str
@@ -209,7 +216,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """``PASS``, ``FAIL``, or nothing where nothing was asked."""
+        """``PASS``, ``FAIL``, or nothing without a limit."""
         if self.wanted is None:
             return ""
         sign, limit = self.wanted
@@ -240,9 +247,9 @@ def publish(
     name, title
         Name of the files; what was measured.
     rows, ratios, notes
-        The measurements, what they say, and what a reader must know.
+        The measurements, ratios of them, and notes for the reader.
     out
-        Where the files land.
+        Folder for the files.
     packages
         Further packages whose versions matter.
     """
@@ -269,7 +276,7 @@ def publish(
 
 
 def machine(packages: Iterable[str] = ()) -> dict[str, Any]:
-    """What ran where and when."""
+    """Machine, versions and time of a run."""
     import datetime as dt
     from importlib import metadata
 
@@ -329,7 +336,7 @@ def markdown(rows: list[Row]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a cell: three or four digits that matter."""
+    """A value as a table cell: three or four significant digits."""
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -342,12 +349,12 @@ def shown(value: object) -> str:
 
 
 def numbers(text: str) -> list[int]:
-    """``"1e5,3e5"`` as whole numbers."""
+    """``"1e5,3e5"`` as integers."""
     return [int(float(each)) for each in text.split(",")]
 
 
 def say(line: str) -> None:
-    """Progress, on standard error."""
+    """Report progress on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -365,4 +372,4 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
 
 
 if __name__ == "__main__":
-    answer(*sys.argv[1:])
+    run_candidate(*sys.argv[1:])
