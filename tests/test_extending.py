@@ -338,7 +338,8 @@ def test_the_command_line_knows_what_other_packages_announce(
 ) -> None:
     words = [
         sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()",
-        "--dataset", "sample", "--estimators", "mine,gaussian", "--features", "moments", "--queries", "200", "-k", "32",
+        "--dataset", "sample", "--estimators", "mine,gaussian", "--features", "moments",
+        "--queries", "200", "-k", "32",
         "--stride", "4", "--subspace-dim", "4", "--ceiling-queries", "0", "--map-images", "0",
         "--manifold-reference", "400", "--out", str(tmp_path / "run"), "--json",
     ]  # fmt: skip
