@@ -286,9 +286,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
 @pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
 def test_the_examples_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for package in ("torch", "cooanalysis.plots.registry"):
-        if package in code:
-            pytest.importorskip(package)
+    if "torch" in code:
+        pytest.importorskip("torch")
     exec(compile(code, "extending.md", "exec"), {"__name__": "example"})
 
 
