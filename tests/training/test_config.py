@@ -145,7 +145,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(
     ("override", "words"),
     [
         ("iteration=5", ["iteration", "did you mean iterations?"]),
-        ("optimizer.learning_rate=1", ["optimizer", "did you mean optimizer?"]),
+        ("optimiser.learning_rate=1", ["optimiser", "did you mean optimizer?"]),
         ("optimizer.lr=1", ["optimizer.lr", "learning_rate"]),
         ("data.batchsize=1", ["data.batchsize", "did you mean data.batch_size?"]),
         ("schedule.milestone=[0.5]", ["did you mean schedule.milestones?"]),
