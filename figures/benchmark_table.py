@@ -66,7 +66,7 @@ def _datasets(inputs: Inputs) -> tuple[list[Dataset], dict[str, str]]:
 
 
 def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.DataFrame:
-    """A row a model and image; kept in a file, for the networks of metrics are slow."""
+    """One row per model and image; kept in a file, because learned metrics are slow."""
     from cooanalysis.comparison.cache import OutputCache, default_folder
     from cooanalysis.models.sources import open_source
 
@@ -83,20 +83,20 @@ def _measured(dataset: Dataset, metrics: list[Metric], inputs: Inputs) -> pd.Dat
         if not isinstance(pair, LoadedPair):
             continue
         for source in sources:
-            answer = cache.output(source, pair, lambda line: None)
-            values = {m.name: m(answer, pair.hr, border=SCALE) for m in metrics}
+            output = cache.output(source, pair, lambda line: None)
+            values = {m.name: m(output, pair.hr, border=SCALE) for m in metrics}
             rows.append({"model": source.name, "image": pair.name} | values)
     table = pd.DataFrame(rows)
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial")
     table.to_csv(partial, index=False)
     partial.replace(kept)
-    # Read back, so that the first run and later ones see the same digits.
+    # Read back, so that the first run and later ones use the same digits.
     return pd.read_csv(kept)
 
 
 def totals(table: pd.DataFrame, metrics: list[Metric], seed: int) -> list[dict[str, object]]:
-    """Means over images with their intervals, a row a model and metric."""
+    """Means over images with their intervals, one row per model and metric."""
     rows: list[dict[str, object]] = []
     for model in table["model"].unique():
         part = table[table["model"] == model]
@@ -110,7 +110,7 @@ def totals(table: pd.DataFrame, metrics: list[Metric], seed: int) -> list[dict[s
 def as_text(
     frame: pd.DataFrame, metrics: list[Metric]
 ) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
-    """The table in words, and the best model of each data set and metric."""
+    """The table as text, and the best model for each data set and metric."""
     rows: list[dict[str, str]] = []
     bold: set[tuple[int, str]] = set()
     for dataset, part in frame.groupby("dataset", sort=False):
@@ -146,7 +146,7 @@ def draw(data: Data) -> Figure | None:
 
 
 def caption(data: Data) -> str:
-    """Say what was measured on what, and what is missing and how to get it."""
+    """Say what was measured on which data, what is missing, and how to get it."""
     facts, frame = data.facts, data.frames["totals"]
     sets = [
         f"{name} ({count} images)"
@@ -155,14 +155,14 @@ def caption(data: Data) -> str:
     sentences = [
         f"Bicubic interpolation and the shipped models ({', '.join(SHIPPED)}) at ×{facts['scale']} "
         f"on {listed(sets)}: means over images ± half of their 95 % interval (bootstrap over "
-        "images); bold: best of the data set. PSNR and SSIM on luma, "
+        "images); bold: best for the data set. PSNR and SSIM on luma, "
         f"{facts['scale']} border pixels cut off.",
-        "The shipped models are small twins that show what a loss changes; they do not compete "
-        "with large networks.",
+        "The shipped models are small matched models that show the effect of a loss; they do not "
+        "compete with large networks.",
     ]
     if facts["missing_sets"]:
         sentences.append(
-            "Not on this disk: "
+            "Not on disk: "
             + "; ".join(f"{name} ({how})" for name, how in _ways(facts["missing_sets"]).items())
             + "."
         )
@@ -175,5 +175,5 @@ def caption(data: Data) -> str:
 
 
 def _ways(missing: dict[str, str]) -> dict[str, str]:
-    """One remedy for all names that differ in the name alone."""
+    """One instruction for all names that differ only in the name."""
     return {listed(missing): next(iter(missing.values())).replace(next(iter(missing)), "NAME")}

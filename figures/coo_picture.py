@@ -1,4 +1,4 @@
-"""The idea in one picture: many sharp patches behind one low-resolution patch, and their mean."""
+"""The idea in one figure: many sharp patches behind one low-resolution patch, and their mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from figures import paper, shipped
 from figures.contract import SHIPPED, Data, Inputs, MissingData
 from figures.text import listed
 
-TITLE = "Center-oriented optimization in one picture"
+TITLE = "Center-oriented optimization in one figure"
 
 QUANTILES = (0.1, 0.5, 0.9)
 NEIGHBORHOOD = 0.05
@@ -38,12 +38,12 @@ Floats = NDArray[np.float64]
 
 
 def data(inputs: Inputs) -> Data:
-    """Groups of a few patches, and what the models answer in their place."""
+    """Groups of a few patches, and the outputs of the models at the same places."""
     plan, models = shipped.plan_and_models(inputs, QUERIES, SCALE)
     groups = groups_of(plan, Silent(), Checkpoints())
     rows = choose(groups.entropy, groups.queries.std, groups.image)
     if not rows:
-        raise MissingData("no query patch has a finite entropy; take images with some detail")
+        raise MissingData("no query patch has a finite entropy; use images with some detail")
     images = {int(groups.image[row]) for row in rows}
     outputs = shipped.outputs_of(groups.run, plan.queries, models, images)
     arrays: dict[str, NDArray[Any]] = {}
@@ -62,7 +62,7 @@ def data(inputs: Inputs) -> Data:
 
 
 def choose(values: Floats, contrast: NDArray[np.floating], image: NDArray[np.integer]) -> list[int]:
-    """For each entropy quantile the query of highest LR contrast near it, no image twice.
+    """For each entropy quantile, the query of highest LR contrast near it; no image twice.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def choose(values: Floats, contrast: NDArray[np.floating], image: NDArray[np.int
         middle = int(quantile * max(0, len(order) - 1))
         near = order[max(0, middle - half) : middle + half + 1]
         others = near[~np.isin(image[near], image[rows])]
-        # A set of one or two images cannot give three of them.
+        # A set of one or two images cannot provide three of them.
         near = others if len(others) else near[~np.isin(near, rows)]
         if len(near):
             rows.append(int(near[np.argmax(contrast[near])]))
@@ -87,7 +87,7 @@ def choose(values: Floats, contrast: NDArray[np.floating], image: NDArray[np.int
 def _one(
     groups: QueryGroups, row: int, outputs: Mapping[str, Mapping[int, NDArray[np.uint8]]]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, float], dict[str, Any]]:
-    """Pictures of one group, how far each lies from the center, and what was measured."""
+    """Images of one group, their distances from the center, and the measures of the group."""
     run, store, members = groups.run, groups.store, groups.members[row]
     one = groups.queries[np.array([row])]
     number, y, x = (int(v[0]) for v in (one.patches.image, one.patches.y, one.patches.x))
@@ -113,9 +113,9 @@ def _one(
     top, left = y * store.scale, x * store.scale
     for name, images in outputs.items():
         cut = rgb_to_y(images[number]).astype(np.uint8)[top : top + size, left : left + size]
-        answer = cut.reshape(1, -1).astype(np.float32) / np.float32(255.0)
+        output = cut.reshape(1, -1).astype(np.float32) / np.float32(255.0)
         pictures[name] = cut[:, :, None].copy()
-        relative[name] = float(_rms((answer - bicubic) / std - center)[0]) / rms
+        relative[name] = float(_rms((output - bicubic) / std - center)[0]) / rms
     subspace = groups.reference.projected(members)
     facts = {
         "image": store.names[number], "y": y, "x": x, "lr_std": float(one.std[0]),
@@ -134,12 +134,12 @@ def _rms(rows: NDArray[np.floating]) -> Floats:
 # -- drawing --------------------------------------------------------------------------------
 
 GAP, WIDE, HEAD, FOOT = 0.07, 0.24, 0.4, 0.3
-"""Tiles between pictures and between kinds of them; height of the words above and below a row."""
+"""Gaps between images and between kinds of images; height of the text above and below a row."""
 TITLES = 0.62
 
 
 def draw(data: Data) -> Figure:
-    """Draw a row a patch: LR, members, center, truth, models; below, distances to the center."""
+    """Draw one row per patch: LR, members, center, ground truth, models, and their distances."""
     frame, relative = data.frames["patches"], data.frames["distances"]
     models = ["bicubic", *data.facts["models"]]
     n_members = min(len(data.arrays[f"{place}_members"]) for place in frame["place"])
@@ -205,7 +205,7 @@ def _pictures(
 
 
 def _stretch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[float, float]:
-    """Black and white of a row: one stretch for all its pictures, so that they compare."""
+    """Black and white of a row: the same for all its images, so that they can be compared."""
     low, high = np.quantile(np.concatenate([p.ravel() for p in pictures]), [0.01, 0.99])
     return float(low), float(max(high, low + 8.0))
 
@@ -222,7 +222,7 @@ def _numbers(row: Mapping[Any, Any]) -> str:
 
 
 def caption(data: Data) -> str:
-    """Say what each picture is, how the patches were chosen, and what the numbers are."""
+    """Explain the images, how the patches were chosen, and the numbers."""
     facts, frame = data.facts, data.frames["patches"]
     relative = data.frames["distances"].pivot(index="what", columns="place", values="relative")
     ranks = listed(f"{100.0 * rank:.0f} %" for rank in frame["entropy_rank"])
@@ -235,22 +235,21 @@ def caption(data: Data) -> str:
     squares = relative.loc["bicubic"] ** 2
     kept = 100.0 * squares / (1.0 + squares)
     text = (
-        "Shrinking an image forgets: many sharp patches become nearly the same low-resolution "
+        "Downsampling loses information: many sharp patches share nearly the same low-resolution "
         f"(LR) patch. Each row shows an LR patch of {facts['width']}×{facts['width']} pixels; some "
-        f"of the {facts['k']} sharp patches of other images whose LR patches are most like it (the "
-        "members of its group), brought to its brightness and contrast; their mean, the center, "
-        "which is the best answer under a pixel loss; the true patch; and the answers of bicubic "
-        "interpolation and of networks trained with a pixel loss (l1) or also against an adversary "
-        "(ragan), each without and with DECLoss. Edges and textures of the members lie at "
-        "different places and cancel in the mean: the center keeps "
-        f"{kept.min():.1f} to {kept.max():.1f} % of the energy of their detail (what differs from "
-        "bicubic interpolation). Below each picture stands its distance to the center over that "
-        f"of the members (root mean square): truth {truth.min():.2f}–{truth.max():.2f}, "
+        f"of the {facts['k']} sharp patches of other images with the most similar LR patches (the "
+        "members of its group), matched in brightness and contrast; their mean, the center, which "
+        "minimizes a pixel loss; the ground truth; and the outputs of bicubic interpolation and of "
+        "networks trained with a pixel loss (l1) or also with an adversarial loss (ragan), each "
+        "without and with DECLoss. Edges and textures of the members lie in different places and "
+        "cancel in the mean: the center keeps "
+        f"{kept.min():.1f} to {kept.max():.1f} % of the energy of their detail (the difference "
+        "from bicubic interpolation). Below each image: its distance to the center relative to "
+        f"that of the members (RMS): ground truth {truth.min():.2f}–{truth.max():.2f}, "
         f"{spans}{_nearer(relative, facts['models'])}. Networks see more of the image than this "
-        "patch, so they need not answer with this center. Above each row stands the entropy, in "
-        "nats per dimension, which says how much the LR patch leaves open; distances there are in "
-        "units of the LR contrast. The patches are not picked by eye: out of "
-        f"{count(facts['n_queries'])} they have the highest LR contrast among the "
+        "patch, so they need not output this center. Above each row: the entropy of the group, in "
+        "nats per dimension, and distances in units of the LR contrast. The patches are not picked "
+        f"by eye: out of {count(facts['n_queries'])} they have the highest LR contrast among the "
         f"{NEIGHBORHOOD:.0%} nearest in entropy to the "
         f"{listed(f'{q:.0%}' for q in QUANTILES)} quantiles, no image twice (entropy ranks "
         f"{ranks}). These are {len(frame)} examples and prove nothing by themselves."
@@ -259,8 +258,8 @@ def caption(data: Data) -> str:
 
 
 def _nearer(relative: pd.DataFrame, models: Sequence[str]) -> str:
-    """Which networks lie nearer to the center than the truth does, in every row."""
+    """The networks that lie nearer to the center than the ground truth does in every row."""
     names = [name for name in models if (relative.loc[name] < relative.loc["truth"]).all()]
     if not names:
         return ""
-    return f"; nearer to the center than the truth in every row: {listed(names)}"
+    return f"; nearer to the center than the ground truth in every row: {listed(names)}"

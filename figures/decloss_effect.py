@@ -19,14 +19,14 @@ from figures.text import as_number, listed
 
 TITLE = "With and without DECLoss"
 
-TWINS = {"l1": "l1-decloss", "ragan": "ragan-decloss"}
+MATCHED = {"l1": "l1-decloss", "ragan": "ragan-decloss"}
 LINES: Mapping[float, str] = {0.05: ":", 0.1: "-", 0.2: "--"}
 """Temperatures of the ablation."""
 CLAIM = {
-    "spread_ratio": "spread of answers within\ngroups  [truth = 1]",
-    "entropy_given_features": "entropy of the truth given the\nfeatures  [nats per dimension]",
+    "spread_ratio": "spread of outputs within\ngroups  [ground truth = 1]",
+    "entropy_given_features": "ground-truth entropy given the\nfeatures  [nats per dimension]",
 }
-"""Measures of the claim behind the loss, and what their axes say."""
+"""Measures of the claim behind the loss, and their axis labels."""
 COLLAPSE = "collapse_index"
 
 
@@ -44,9 +44,9 @@ def data(inputs: Inputs) -> Data:
     plane = ["variant", "seed", "weight", "temperature", "psnr_y", "st_lpips"]
     claim = small[small["variant"].isin(SHIPPED)][["variant", "seed", *CLAIM]]
     changes = [
-        {"measure": measure, "variant": variant, "twin": twin}
-        | measured.paired(table, variant, twin, measure).as_dict()
-        for twin, variant in TWINS.items()
+        {"measure": measure, "variant": variant, "base": base}
+        | measured.paired(table, variant, base, measure).as_dict()
+        for base, variant in MATCHED.items()
         for measure in ("psnr_y", "st_lpips", COLLAPSE, *CLAIM)
     ]
     origin = [run for name, run in measured.provenance().items() if name.startswith("small/")]
@@ -71,9 +71,9 @@ def data(inputs: Inputs) -> Data:
 
 
 def training_cost(log: pd.DataFrame) -> pd.DataFrame:
-    """L1 loss of each training over that of plain L1 at the same step, with intervals over seeds.
+    """L1 loss of each training relative to plain L1 at the same step, with intervals over seeds.
 
-    Trainings of one seed see the same crops, so a ratio is free of how hard the crops are.
+    Trainings with the same seed use the same crops, so the difficulty of the crops cancels.
     """
     loss = log[log["quantity"] == "L1Loss"].pivot(
         index=["seed", "iteration"], columns="variant", values="value"
@@ -117,10 +117,10 @@ def draw(data: Data) -> Figure:
             _claim(ax, data.frames["claim"], measure)
             ax.set_ylabel(label)
         _training(axes[1, 2], data.frames["training"], data.frames["decloss"])
-        axes[0, 1].set_ylabel("collapse index  [truth = 0]")
+        axes[0, 1].set_ylabel("collapse index  [ground truth = 0]")
         axes[0, 2].set_ylabel(f"{data.facts['lead_title']}\n[clean = 1]")
         titles = ("perception and distortion", "collapse by entropy", "distance to clean images",
-                  "spread of answers", "entropy given features", "training")  # fmt: skip
+                  "spread of outputs", "entropy given features", "training")  # fmt: skip
         for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
             paper.letter(ax, name, title)
         handles = [paper.handle(name, **paper.MODELS[name]) for name in SHIPPED]
@@ -158,7 +158,7 @@ def _plane(ax: Axes, table: pd.DataFrame) -> None:
         ax.plot(rows["psnr_y"], rows["st_lpips"], ms=4.0, zorder=4, **look)
     ax.margins(x=0.08, y=0.08)
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.36 * (high - low))  # room for the legend
+    ax.set_ylim(low, high + 0.36 * (high - low))  # space for the legend
     ax.legend(handles=handles, loc="upper left", fontsize=6.0, ncols=2, handlelength=1.6,
               columnspacing=1.0, borderaxespad=0.1)  # fmt: skip
     ax.set(xlabel="PSNR-Y [dB]     better →", ylabel="ST-LPIPS     ← better")
@@ -175,21 +175,21 @@ def _deciles(ax: Axes, rows: pd.DataFrame, goal: float) -> None:
 
 
 def _claim(ax: Axes, table: pd.DataFrame, measure: str) -> None:
-    for place, (twin, variant) in enumerate(TWINS.items()):
+    for place, (base, variant) in enumerate(MATCHED.items()):
         by_seed = table.pivot(index="seed", columns="variant", values=measure)
-        for pair in by_seed[[twin, variant]].to_numpy(np.float64):
-            ax.plot([2.6 * place, 2.6 * place + 1], pair, color=paper.MODELS[twin]["color"],
+        for pair in by_seed[[base, variant]].to_numpy(np.float64):
+            ax.plot([2.6 * place, 2.6 * place + 1], pair, color=paper.MODELS[base]["color"],
                     lw=0.8, zorder=2)  # fmt: skip
-        for step, name in enumerate((twin, variant)):
+        for step, name in enumerate((base, variant)):
             values = by_seed[name].to_numpy(np.float64)
             look = {**paper.MODELS[name], "ls": ""}
             ax.plot(np.full(len(values), 2.6 * place + step), values, ms=4.0, zorder=3, **look)
     ax.set_xticks([0, 1, 2.6, 3.6], ["without", "with"] * 2, fontsize=6.5)
     ax.set_xlim(-0.5, 4.1)
     ax.grid(False, axis="x")
-    for place, twin in enumerate(TWINS):
-        ax.text(2.6 * place + 0.5, 0.97, twin, transform=ax.get_xaxis_transform(), ha="center",
-                va="top", fontsize=7.0, color=paper.MODELS[twin]["color"])  # fmt: skip
+    for place, base in enumerate(MATCHED):
+        ax.text(2.6 * place + 0.5, 0.97, base, transform=ax.get_xaxis_transform(), ha="center",
+                va="top", fontsize=7.0, color=paper.MODELS[base]["color"])  # fmt: skip
     ax.margins(y=0.16)
 
 
@@ -205,7 +205,7 @@ def _training(ax: Axes, cost: pd.DataFrame, decloss: pd.DataFrame) -> None:
     percent[columns] = 100.0 * (percent[columns] - 1.0)
     _curves(above, percent)
     _curves(below, decloss)
-    # Three seeds make wide bands; lines decide what is shown.
+    # Three seeds make wide bands; the lines determine the limits.
     highest, lowest = float(percent["value"].max()), float(percent["value"].min())
     above.set_ylim(min(0.0, lowest) - 1.5, 1.6 * highest)
     above.tick_params(labelbottom=False)
@@ -226,44 +226,44 @@ def _curves(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say what is gained, what is lost, and what the claim behind the loss is worth."""
+    """Say what is gained, what is lost, and whether the claim behind the loss is supported."""
     facts, deciles = data.facts, data.frames["deciles"]
     return " ".join(
         [
             f"Networks of {count(facts['parameters'])} parameters, fine-tuned for "
-            f"{count(facts['iterations'])} iterations from one start with L1 or L1 + RaGAN, with "
-            "and without DECLoss; "
-            f"{count(facts['seeds'])} seeds, differences between twins of the same seed with "
+            f"{count(facts['iterations'])} iterations from the same start with L1 or L1 + RaGAN, "
+            "with and without DECLoss; "
+            f"{count(facts['seeds'])} seeds, differences between matched models with "
             "95 % intervals over seeds (Student's t). Trained on BSDS400, "
             "measured on BSD100 and Set14 (a) and BSD100 (d, e) by `experiments/decloss`.",
-            f"(a) Fidelity against perception; gray: one seed of L1 + DECLoss for each weight and "
+            f"(a) Fidelity and perceptual distance; gray: one seed of L1 + DECLoss per weight and "
             f"temperature. {_pair(data, 'st_lpips', 'ST-LPIPS', 4)}; "
             f"{_pair(data, 'psnr_y', 'PSNR-Y', 2, ' dB')}.",
             f"(b, c) The shipped models on {facts['dataset']} ({count(facts['n_images'])} images), "
             f"by decile of entropy. {_by_decile(deciles, facts['lead'], facts['lead_title'])}",
-            "(d) How much answers differ between patches that look alike at low resolution, as "
-            "energy over that of the true details. "
+            "(d) Spread of the outputs for patches that look alike at low resolution, as energy "
+            "relative to that of the ground-truth details. "
             f"{_pair(data, 'spread_ratio', 'The spread', 3)}.",
-            "(e) Entropy of the true details among patches whose features in the network are "
-            "alike; it would fall if the features knew more about the truth. "
+            "(e) Entropy of the ground-truth details among patches with similar features in the "
+            "network; it would fall if the features predicted the ground truth better. "
             f"{_pair(data, 'entropy_given_features', 'It', 3, ' nats per dimension')}.",
-            f"(f) The price in training: {_price(data.frames['training'])} Below, DECLoss itself, "
+            f"(f) The cost in training: {_cost(data.frames['training'])} Below, DECLoss itself, "
             f"as logged: {_course(data.frames['decloss'])}.",
         ]
     )
 
 
 def _pair(data: Data, measure: str, name: str, digits: int, unit: str = "") -> str:
-    """What DECLoss changes in a measure, for both twins, and whether that is sure."""
+    """How DECLoss changes a measure of both matched models, and whether that is significant."""
     table = data.frames["changes"]
-    told = []
-    for twin, variant in TWINS.items():
+    parts = []
+    for base, variant in MATCHED.items():
         row = table[(table["measure"] == measure) & (table["variant"] == variant)].iloc[0]
         change = as_number(row)
         sure = change.above(0.0) or change.below(0.0)
-        text = f"{_signed(row, digits)}{unit} for {twin}"
-        told.append(text if sure else f"{text}, not surely")
-    return f"{name} changes by {listed(told)}"
+        text = f"{_signed(row, digits)}{unit} for {base}"
+        parts.append(text if sure else f"{text}, not significant")
+    return f"{name} changes by {listed(parts)}"
 
 
 def _signed(row: Any, digits: int) -> str:
@@ -274,48 +274,48 @@ def _signed(row: Any, digits: int) -> str:
 
 
 def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
-    """Ends of the curves, and in how many deciles the intervals of twins are apart."""
+    """Ends of the curves, and in how many deciles the intervals of matched models are apart."""
     sentences = []
     for measure, name in ((COLLAPSE, "collapse index"), (lead, title)):
         rows = deciles[deciles["measure"] == measure]
-        told = []
-        for twin, variant in TWINS.items():
-            a, b = (rows[rows["model"] == one].set_index("stratum") for one in (twin, variant))
+        parts = []
+        for base, variant in MATCHED.items():
+            a, b = (rows[rows["model"] == one].set_index("stratum") for one in (base, variant))
             lower = int((b["ci_high"] < a["ci_low"]).sum())
             (first, *_, last), (start, *_, end) = (
                 one["value"].sort_index().to_numpy(np.float64) for one in (a, b)
             )
-            told.append(
-                f"{first:.2f} to {last:.2f} for {twin}, {start:.2f} to {end:.2f} with DECLoss "
+            parts.append(
+                f"{first:.2f} to {last:.2f} for {base}, {start:.2f} to {end:.2f} with DECLoss "
                 f"(intervals apart, and lower, in {lower} of {len(a)} deciles)"
             )
         what = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
-        sentences.append(f"{what}: {'; '.join(told)}.")
+        sentences.append(f"{what}: {'; '.join(parts)}.")
     return minus(" ".join(sentences))
 
 
-def _price(rows: pd.DataFrame) -> str:
-    """L1 loss at the end of the training, over that of plain L1."""
+def _cost(rows: pd.DataFrame) -> str:
+    """L1 loss at the end of the training, relative to plain L1."""
     last = rows[rows["iteration"] == rows["iteration"].max()]
-    told = []
+    parts = []
     for row in last.to_dict("records"):
         value = Estimate(
             *(100.0 * (float(row[key]) - 1.0) for key in ("value", "ci_low", "ci_high"))
         )
-        told.append(f"{row['variant']} {_signed(value.as_dict(), 1)} %")
+        parts.append(f"{row['variant']} {_signed(value.as_dict(), 1)} %")
     return (
-        "L1 loss over that of plain L1 with the same crops; shades are 95 % intervals over seeds. "
-        f"At the end: {listed(told)}."
+        "L1 loss relative to plain L1 with the same crops; bands are 95 % intervals over seeds. "
+        f"At the end: {listed(parts)}."
     )
 
 
 def _course(rows: pd.DataFrame) -> str:
-    """First and last value of DECLoss, and whether it fell beyond what seeds differ."""
-    told = []
+    """First and last value of DECLoss, and whether it fell by more than seeds differ."""
+    parts = []
     for variant, one in rows.groupby("variant"):
         ordered = one.sort_values("iteration")
         first, last = as_number(ordered.iloc[0]), as_number(ordered.iloc[-1])
         fell = last.high is not None and first.above(last.high)
         text = f"{first.text(2)} to {last.text(2)} for {variant}"
-        told.append(text if fell else f"{text}, no fall beyond the difference of crops and seeds")
-    return "; ".join(told)
+        parts.append(text if fell else f"{text}, no fall beyond the difference of crops and seeds")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""How much detail the center keeps: by entropy, by scale, and by what an estimator may see."""
+"""How much detail the center keeps: by entropy, by scale, and by the context of an estimator."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ SCALES = (2, 3, 4, 8)
 WIDTHS = (3, 5, 7, 9)
 """Context: widths of the LR patch that members must share, LR pixels."""
 TARGET = 3
-"""Width of what is estimated, in LR pixels: the same for every context."""
+"""Width of the estimated patch, in LR pixels: the same for every context."""
 UNIT = 5
 """The contrast of an LR patch of this width is the unit of entropies, for every context."""
 SHARES = (1.0, 0.5, 0.25)
-"""Parts of the reference patches that groups are formed from."""
+"""Shares of the reference patches that groups are formed from."""
 QUERIES = 1500
 METHOD = "gaussian"
 SCALE = 4
@@ -88,7 +88,7 @@ def data(inputs: Inputs) -> Data:
 
 
 def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Detail kept at one scale: over all, and by decile of the entropy."""
+    """Detail kept at one scale: overall, and by decile of the entropy."""
     try:
         result = inputs.analysis(
             scale=scale, queries=queries, estimators=(METHOD,), features=(), map_images=0,
@@ -96,7 +96,7 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
         )  # fmt: skip
     except NotEnoughDataError as error:
         raise MissingData(
-            f"the images are too few or too small for scale {scale} ({error}); take a larger data "
+            f"the images are too few or too small for scale {scale} ({error}); use a larger data "
             "set, or one with larger images"
         ) from error
     table = result.groups
@@ -121,14 +121,14 @@ def _scale(inputs: Inputs, scale: int, queries: int) -> tuple[dict[str, Any], li
 
 
 def _without_chance(energy: ArrayLike, rms: ArrayLike, k: int) -> Floats:
-    """Energy of a center less what is there by chance: an unbiased estimate, which may be < 0."""
+    """Energy of a center minus that expected by chance: an unbiased estimate, which may be < 0."""
     return np.asarray(energy, np.float64) - energy_by_chance(rms, k)
 
 
 def _by_bin(
     key: Mapping[str, Any], values: Floats, energy: Floats, truth: Floats, bootstrap: ImageBootstrap
 ) -> list[dict[str, Any]]:
-    # Groups without a density have no entropy, less than all others.
+    # Groups without a density have no finite entropy and rank lowest.
     values = np.where(np.isnan(values), -np.inf, values)
     bins = quantile_bin(values, BINS)
     rows = []
@@ -186,7 +186,7 @@ def _context(inputs: Inputs, queries: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     except NotEnoughDataError as error:
         raise MissingData(
             f"the images are too few or too small for contexts of {widest} LR pixels ({error}); "
-            "take a larger data set, or one with larger images"
+            "use a larger data set, or one with larger images"
         ) from error
     target = _target(found)
     bootstrap = ImageBootstrap(found.queries.patches.image, seed=inputs.seed)
@@ -195,14 +195,14 @@ def _context(inputs: Inputs, queries: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, deciles = [], []
     full: dict[int, dict[str, Floats]] = {}
     for share in SHARES:
-        # Nested parts: a smaller one lacks patches, and holds no others.
+        # Nested parts: a smaller one is a subset of a larger one.
         chosen = np.sort(order[: int(share * len(order))])
         before: dict[str, Floats] | None = None
         for width in WIDTHS:
             try:
                 measured = _measure(found, target, width, chosen)
             except NotEnoughDataError:
-                continue  # this part of a small reference set fills no groups
+                continue  # this part of a small reference set cannot fill any group
             full.setdefault(width, measured)
             row = {"width": width, "share": share, "n_reference": len(chosen)}
             row |= _averages(measured, target, bootstrap)
@@ -220,16 +220,16 @@ def _context(inputs: Inputs, queries: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @dataclass(frozen=True)
 class _Target:
-    """What is estimated in every context: the middle of the patches.
+    """The target that is estimated in every context: the middle of the patches.
 
     Attributes
     ----------
     stores
-        Of the target's width.
+        Stores of the target's width.
     truth, truth_energy
-        (q, values) true details and (q,) their mean squares, in units of ``contrast``.
+        (q, values) ground-truth details and (q,) their mean squares, in units of ``contrast``.
     contrast
-        (q,) the unit.
+        (q,) unit of all details.
     projected
         (n, dim) reference details on the leading axes.
     """
@@ -264,7 +264,7 @@ def _target(found: Groups) -> _Target:
 def _measure(
     found: Groups, target: _Target, width: int, chosen: NDArray[np.int64]
 ) -> dict[str, Floats]:
-    """Groups of the queries that share a context of ``width``, out of some reference patches."""
+    """Groups of the queries that share a context of ``width``, from some reference patches."""
     run, widest = found.run, max(WIDTHS)
     stores = _Stores(run.queries, run.reference).of(width)
     patches = found.reference.patches[chosen]
@@ -275,7 +275,7 @@ def _measure(
     near = search_excluding(
         index, wanted, run.config.k, found.queries.patches.image, patches.image, found.excluded
     )
-    # Members are brought to the contrast of the query, as everywhere, then to the common unit.
+    # Members are scaled to the contrast of the query, as elsewhere, then to the common unit.
     unit = query_std / target.contrast
     middle = _moved(patches, (widest - TARGET) // 2)
     moments = target.stores.reference.group_moments(middle, near.index, 1.0 / std)
@@ -308,7 +308,7 @@ def _changes(
     name: str, measured: Mapping[str, Floats], other: Mapping[str, Floats] | None,
     target: _Target, bootstrap: ImageBootstrap,
 ) -> dict[str, float]:  # fmt: skip
-    """What changed from ``other``, patch by patch: images differ far more than contexts do."""
+    """Changes from ``other``, patch by patch: images differ far more than contexts do."""
     if other is None:
         nothing = Estimate(float("nan"), float("nan"), float("nan"))
         return _columns(f"{name}_entropy", nothing) | _columns(f"{name}_error", nothing)
@@ -337,7 +337,7 @@ SHARE_LOOKS: tuple[Look, ...] = (
 
 
 def draw(data: Data) -> Figure:
-    """Draw detail kept by scale and by context, and what the context itself changes."""
+    """Draw detail kept by scale and by context, and the effects of the context itself."""
     with paper.publication():
         fig = new_figure(None, paper.DOUBLE, 4.9)
         halves: Any = fig.subfigures(2, 1, height_ratios=(1.15, 1.0))
@@ -384,7 +384,7 @@ def _kept(ax: Axes, frame: pd.DataFrame, key: str, across: str, label: str) -> N
     ax.set_yscale("log", nonpositive="mask")
     groups = list(frame.groupby(key, sort=True))
     for number, (value, rows) in enumerate(groups):
-        # Beside each other, so that bars do not cover one another.
+        # Next to each other, so that bars do not overlap.
         move = 0.12 * (number - (len(groups) - 1) / 2.0) if across == "decile" else 0.0
         ax.errorbar(
             rows[across] + move, 100.0 * rows["value"], yerr=paper.errorbars(rows, 100.0),
@@ -411,7 +411,7 @@ def _against_width(ax: Axes, frame: pd.DataFrame, column: str) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say how little detail is kept, and how far context can be judged on these images."""
+    """Say how much detail is kept, and how far context can be judged on these images."""
     facts, scales, contexts = data.facts, data.frames["scales"], data.frames["contexts"]
     kept = listed(
         f"{as_number(row).text(1, ' %', 100.0)} at ×{row['scale']}"
@@ -422,39 +422,38 @@ def caption(data: Data) -> str:
     least = contexts[contexts["share"] == contexts["share"].min()]
     return (
         "Detail is what bicubic interpolation misses: edges and textures. The center of a group "
-        f"(the mean of the {facts['k']} sharp patches whose low-resolution patches are most like "
-        "one query's, the answer that a pixel loss asks for) loses most of it where these patches "
-        "differ. Shown is what it keeps, as energy over that of the true patches, less the "
+        f"(the mean of the {facts['k']} sharp patches with the most similar low-resolution "
+        "patches, which minimizes a pixel loss) loses most of it where these patches differ. "
+        "Shown: detail energy of the center relative to the ground truth, minus the "
         f"1/{facts['k']} that a mean of {facts['k']} unrelated details keeps by chance (bars and "
-        f"gray: {scales['intervals'].iloc[0]}). Entropy says how much a low-resolution patch "
-        f"leaves open. (a) By upscaling factor: over all patches the center keeps {kept}"
-        f"{_falls(data)}. Deciles are tenths of the patches, from the lowest entropy (1) to the "
-        f"highest ({facts['bins']}); entropies of different scales belong to patches of different "
-        "sizes, so only their deciles stand side by side. Members are found among "
+        f"gray: {scales['intervals'].iloc[0]}). (a) By upscaling factor: over all patches the "
+        f"center keeps {kept}{_falls(data)}. Deciles run from the lowest entropy (1) to the "
+        f"highest ({facts['bins']}); patches of different scales differ in size, so only their "
+        "deciles are comparable. Members are found among "
         f"{_references(scales)} patches. (b–e) By context, at "
-        f"×{facts['scale']}: members must share ever wider low-resolution patches, while what is "
-        f"estimated stays the same {side}×{side} pixels in the same unit, so these entropies can "
+        f"×{facts['scale']}: members share wider and wider low-resolution patches, while the "
+        f"target stays the same {side}×{side} pixels in the same unit, so these entropies can "
         f"be compared: {_context_words(whole)} {_scarcity_words(whole, least)}"
     )
 
 
 def _falls(data: Data) -> str:
-    """At which scales the tenths of lowest and of highest entropy keep how much."""
+    """Detail kept in the deciles of lowest and highest entropy, by scale."""
     frame = data.frames["scale_deciles"]
-    words: dict[str, list[str]] = {"less": [], "more": [], "no surely different share": []}
+    words: dict[str, list[str]] = {"less": [], "more": [], "no significantly different share": []}
     for scale, rows in frame.groupby("scale", sort=True):
         first, last = as_number(rows.iloc[0]), as_number(rows.iloc[-1])
         falls = last.high is not None and first.above(last.high)
         rises = first.high is not None and last.above(first.high)
-        verdict = "less" if falls else "more" if rises else "no surely different share"
+        verdict = "less" if falls else "more" if rises else "no significantly different share"
         ends = f"{first.plain(1, ' %', 100.0)} to {last.plain(1, ' %', 100.0)}"
         words[verdict].append(f"×{scale} ({ends})")
-    told = [f"{verdict} at {listed(scales)}" for verdict, scales in words.items() if scales]
-    return f"; from the lowest to the highest entropy it keeps {', '.join(told)}"
+    parts = [f"{verdict} at {listed(scales)}" for verdict, scales in words.items() if scales]
+    return f"; from the lowest to the highest entropy it keeps {', '.join(parts)}"
 
 
 def _references(scales: pd.DataFrame) -> str:
-    """How many reference patches each scale has: at a large one, images hold few."""
+    """Number of reference patches at each scale: at a large one, images hold few."""
     return listed(
         f"{count(row['n_reference'])} (×{row['scale']})" for row in scales.to_dict("records")
     )
@@ -469,7 +468,7 @@ def _context_words(whole: pd.DataFrame) -> str:
     ]
     return (
         f"mean entropy changes by {listed(steps)} "
-        "(c; the same patches, paired; where it falls, the wider context leaves less open)."
+        "(c; the same patches, paired; where it falls, the wider context leaves less uncertainty)."
     )
 
 
@@ -478,14 +477,14 @@ def _change(row: Any, name: str) -> Number:
 
 
 def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:
-    """Whether the reference is large enough to judge wide contexts."""
+    """Whether the reference set is large enough to judge wide contexts."""
     rows, small = whole.to_dict("records"), least.to_dict("records")[-1]
     first, last = rows[0], rows[-1]
     thinned = _change(small, "scarcity_entropy")
     text = (
         f"LR neighbors lie {last['neighbor'] / first['neighbor']:.1f} times as far away at "
         f"width {last['width']} as at width {first['width']} (d), and with {small['share']:.0%} "
-        f"of the reference patches the entropy at width {small['width']} comes out "
+        f"of the reference patches the entropy at width {small['width']} is "
         f"{thinned.text(2)} higher"
     ).replace("%", " %")
     worse = [row for row in rows if _change(row, "context_error").above(0.0)]
@@ -493,8 +492,8 @@ def _scarcity_words(whole: pd.DataFrame, least: pd.DataFrame) -> str:
         return (
             f"But {text}; the center's own error even rises from width {worse[0]['width'] - 2} on "
             "(e; blue line: bicubic interpolation), where more context could only lower it. These "
-            "images are too few to fill groups whose members share so much context: entropies of "
-            "wide contexts are overstated, and where they stop falling nothing is learned about "
+            "images are too few for groups whose members share that much context: entropies of "
+            "wide contexts are overestimated, and where they stop falling, they do not show "
             "ambiguity."
         )
     return f"{text}."

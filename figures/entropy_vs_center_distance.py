@@ -1,4 +1,4 @@
-"""The law: the higher the entropy of a group, the farther its center from its members."""
+"""The relationship: the higher the entropy of a group, the farther its center from its members."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REPEATS = 200
 Floats = NDArray[np.float64]
 
 
-# -- known answers --------------------------------------------------------------------------
+# -- known entropies ------------------------------------------------------------------------
 
 
 def measure_known(k: int, d: int, methods: tuple[str, ...], seed: int) -> pd.DataFrame:
@@ -55,8 +55,8 @@ def measure_known(k: int, d: int, methods: tuple[str, ...], seed: int) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        A row a distribution: ``exact_entropy``, ``exact_distance``, ``bound``, ``distance`` (mean
-        over groups), and ``METHOD`` and ``METHOD_sd`` for each estimator.
+        One row per distribution: ``exact_entropy``, ``exact_distance``, ``bound``, ``distance``
+        (mean over groups), and ``METHOD`` and ``METHOD_sd`` for each estimator.
     """
     rng = generator(seed)
     rows = []
@@ -95,7 +95,7 @@ def data(inputs: Inputs) -> Data:
     if len(frame) < 5 * BINS:
         raise MissingData(
             f"only {len(frame)} query patches have an entropy and a center distance, "
-            f"{5 * BINS} are needed; raise --queries or take larger images"
+            f"{5 * BINS} are needed; raise --queries or use larger images"
         )
     bootstrap = ImageBootstrap(np.unique(frame["image"], return_inverse=True)[1], seed=inputs.seed)
     medians = [
@@ -182,7 +182,7 @@ def draw(data: Data) -> Figure:
             ax.plot(curve, np.sqrt(entropy_power(curve)), color=BLACK, ls="--", lw=1.1)
             ax.set_xlabel("entropy (nats per dimension)")
         real.set(xlim=(left, right), ylim=(bottom, top))
-        # Room for the names on the right.
+        # Space for the names on the right.
         exact.set_xlim(float(placed["x_exact"].min()) - 0.3, float(placed["x_bound"].max()) + 2.2)
         plain_log_axis(real)
         real.set_ylabel("distance of the center to the members\n(RMS per dimension, log scale)")
@@ -222,7 +222,7 @@ def _real(ax: Axes, data: Data, seen: NDArray[np.bool_]) -> None:
 def place_known(known: pd.DataFrame, bottom: float, top: float) -> pd.DataFrame:
     """Scale each known distribution so that they lie one above the other.
 
-    Scaling by s moves the entropy by log s and the distance by the factor s, so nothing is lost.
+    Scaling by s adds log s to the entropy and multiplies the distance by s, so nothing is lost.
     """
     heights = np.geomspace(bottom * 1.25, top / 1.25, len(known))
     factor = heights / known["exact_distance"].to_numpy()
@@ -273,46 +273,44 @@ def _known(ax: Axes, placed: pd.DataFrame, methods: list[str]) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say whether the law holds, and what the bound means."""
+    """State the relationship, and what the bound means."""
     facts, known = data.facts, data.frames["known"]
     spearman = as_number(facts["spearman"])
     if spearman.above(0.0):
-        law = "the more uncertain the true patch is, the farther the average answer lies from it"
+        relation = "the higher the entropy, the farther the center lies from the members"
     elif spearman.below(0.0):
-        law = "against expectation, the average answer lies nearer where entropy is higher"
+        relation = "contrary to expectation, the center lies nearer where entropy is higher"
     else:
-        law = "no relation can be told from chance"
+        relation = "no significant relationship"
     method = str(facts["estimator"])
     errors = listed(_worst(known, name) for name in facts["estimators"])
-    doubt = "" if facts["reliable"] else " (its absolute values are not to be trusted here)"
+    doubt = "" if facts["reliable"] else " (its absolute values are unreliable here)"
     share = 100.0 * float(facts["share_below_bound"][method])
     bound = (
-        "A Gaussian fit, which estimates the entropy here, cannot put a group below the line but "
+        "A Gaussian fit, which estimates the entropy here, can put a group below the line only "
         "by chance, so (a) does not test the bound; (b) does."
         if method == "gaussian"
-        else f"{share:.0f} % of the groups lie below it by errors of the estimate."
+        else f"{share:.0f} % of the groups lie below it because of estimation errors."
     )
     return (
-        "How far the answer that a pixel loss asks for lies from the sharp patches that it stands "
-        f"for. (a) Each of {count(facts['n_queries'])} groups holds the {facts['k']} sharp patches "
-        "whose low-resolution patches are most like that of one query; their mean is the center. "
-        "To the right, how much the low-resolution patch leaves open: the entropy of the group "
-        f"({estimator_title(method)}{doubt}). Upwards, how far the members lie from their center. "
-        f"Gray: density of groups; orange: medians of {len(data.frames['medians'])} bins "
-        f"({facts['intervals']}). Rank correlation {spearman.text(3)}: {law}. The dashed line is "
-        "the square root of the entropy power: whatever the distribution, its members cannot lie "
-        "nearer to their mean on average. The median group lies "
-        f"{facts['median_over_bound']:.2f} times as far. {bound} "
+        "How far the center, which minimizes a pixel loss, lies from the sharp patches of its "
+        f"group. (a) Each of {count(facts['n_queries'])} groups holds the {facts['k']} sharp "
+        "patches with the most similar low-resolution patches to one query. Horizontal: entropy "
+        f"of the group ({estimator_title(method)}{doubt}); vertical: distance of the members to "
+        f"their center. Gray: density of groups; orange: medians of {len(data.frames['medians'])} "
+        f"bins ({facts['intervals']}). Rank correlation {spearman.text(3)}: {relation}. Dashed: "
+        "square root of the entropy power, a lower bound on the distance for any distribution. "
+        f"The median group lies {facts['median_over_bound']:.2f} times as far. {bound} "
         f"(b) Groups of the same size ({facts['k']} members, {facts['dimensions']} dimensions) "
-        "drawn from distributions whose entropy is known exactly, each scaled to a height of its "
-        "own. All exact values lie on the line or to its left, and a Gaussian of equal variances "
-        f"on it. Estimates (mean of {REPEATS} groups, bars: standard deviation) miss the exact "
-        f"value, in nats per dimension, by at most {errors}."
+        "drawn from distributions of known entropy, each scaled to a different height. All exact "
+        "values lie on the line or to its left; an isotropic Gaussian lies on it. Estimates (mean "
+        f"of {REPEATS} groups, bars: standard deviation) miss the exact value, in nats per "
+        f"dimension, by at most {errors}."
     )
 
 
 def _worst(known: pd.DataFrame, method: str) -> str:
-    """The largest error of an estimator, and where it is made."""
+    """The largest error of an estimator, and its distribution."""
     error = (known[method] - known["exact_entropy"]).abs()
     where = known["distribution"].iloc[int(np.argmax(error))]
     return f"{error.max():.2f} ({estimator_title(method)}: {where})"

@@ -1,4 +1,4 @@
-"""Where entropy estimators are right: bias and scatter against sample size and dimension."""
+"""Where entropy estimators are accurate: bias and scatter by sample size and dimension."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from figures import paper
 from figures.contract import Data, Inputs, generator
 from figures.text import listed
 
-TITLE = "Entropy estimators where the answer is known"
+TITLE = "Entropy estimators where the entropy is known"
 
 SHOWN = (
     "Gaussian, neighbors correlated 0.9",
@@ -88,7 +88,7 @@ def errors(known: Known, n: int, d: int, seed: int) -> list[dict[str, Any]]:
 
 
 def draw(data: Data) -> Figure:
-    """Draw a column a distribution: bias against n above, against d below."""
+    """Draw one column per distribution: bias against n above, against d below."""
     frame, facts = data.frames["errors"], data.facts
     with paper.publication():
         fig = new_figure(None, paper.DOUBLE, 3.9)
@@ -106,14 +106,14 @@ def draw(data: Data) -> Figure:
         axes[0, 0].set_yscale("symlog", linthresh=0.1, linscale=1.5)
         axes[0, 0].set_yticks([-0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5],
                               ["−0.5", "−0.1", "", "0", "", "0.1", "0.5"])  # fmt: skip
-        # Nothing is drawn where no estimate errs.
+        # Limits are set even if all errors are zero.
         low, high = (
             (frame["bias"] - frame["scatter"]).min(),
             (frame["bias"] + frame["scatter"]).max(),
         )
         axes[0, 0].set_ylim(1.15 * min(low, -0.1), 1.3 * max(high, 0.1))
         axes[0, 0].minorticks_off()
-        fig.supylabel("estimate less truth [nats per dimension]", fontsize=7.5)
+        fig.supylabel("estimate minus exact value [nats per dimension]", fontsize=7.5)
         handles = [paper.handle(estimator_title(name), **look) for name, look in LOOKS.items()]
         handles.append(paper.handle("reliable: bias within the tolerance", color=LIGHT, lw=6.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=4)
@@ -138,37 +138,37 @@ def _panel(ax: Axes, rows: pd.DataFrame, vary: str, tolerance: float) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say what is unbiased where, and at which sizes nothing is."""
+    """Say which estimators are unbiased, and at which sizes."""
     facts = data.facts
     return " ".join(
         [
-            "Groups are drawn from distributions whose entropy is known, of the shape named above "
-            "each column: Gaussian with correlated coordinates, heavy tails, a box, and clusters "
-            f"along every axis. Above: {facts['subspace_dim']} dimensions and growing groups; "
-            f"below: {facts['k']} members, the default of an analysis, and growing dimension. "
-            f"Lines: mean error over {facts['groups']} groups; shades: scatter (standard "
+            "Groups are drawn from distributions of known entropy: Gaussian with correlated "
+            "coordinates, heavy tails, a box, and clusters along every axis. "
+            f"Top: {facts['subspace_dim']} dimensions and growing groups; "
+            f"bottom: {facts['k']} members, the default of an analysis, and growing dimension. "
+            f"Lines: mean error over {facts['groups']} groups; bands: scatter (standard "
             "deviation) of a single group; gray: errors of up to "
-            f"{facts['tolerance']:g} nats per dimension, at which the tool trusts an absolute "
-            "entropy. The vertical axis is logarithmic beyond ±0.1.",
+            f"{facts['tolerance']:g} nats per dimension, which the tool accepts as reliable. "
+            "The vertical axis is logarithmic beyond ±0.1.",
             *(_verdict(data, title) for title in SHOWN),
-            "No estimator is right for every shape, which is why an analysis runs several and "
-            "tries each on groups of known entropy and of its own size.",
+            "No estimator is accurate for every shape, so an analysis runs several and "
+            "tests each on groups of known entropy and of the same size.",
         ]
     )
 
 
 def _verdict(data: Data, title: str) -> str:
-    """Which estimators are right at the default sizes, and how far off the others are."""
+    """Errors of the estimators at the default sizes, and which of them are unreliable."""
     frame, facts = data.frames["errors"], data.facts
     rows = frame[(frame["distribution"] == title) & (frame["vary"] == "n")]
     usual = rows[rows["n"] == facts["k"]].to_dict("records")
-    told = [
+    named = [
         f"{estimator_title(row['method'])} {minus(format(row['bias'], '+.3f'))}"
-        + ("" if _trusted(row, facts["tolerance"]) else " (not to be trusted)")
+        + ("" if _trusted(row, facts["tolerance"]) else " (unreliable)")
         for row in usual
     ]
     name = title[0].upper() + title[1:]
-    return f"{name}, {facts['k']} members in {facts['subspace_dim']} dimensions: {listed(told)}."
+    return f"{name}, {facts['k']} members in {facts['subspace_dim']} dimensions: {listed(named)}."
 
 
 def _trusted(row: Any, tolerance: float) -> bool:

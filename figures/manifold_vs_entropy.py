@@ -22,14 +22,14 @@ TITLE = "Distance to clean patches against entropy"
 
 SPACES = ("sparsity", "subbands", "deep", "pixels")
 NAIVE = "pixels"
-"""The space that calls blur clean, shown as a warning."""
+"""The space that rates blur as clean, shown as a warning."""
 MEANING = {
-    "sparsity": "how much fine detail a patch has and how unevenly it is spread over it",
+    "sparsity": "how much fine detail a patch has and how unevenly it is distributed",
     "subbands": "how much detail it has in each band of frequency and direction",
-    "deep": "what the first layers of a network trained to recognize images see in it",
-    "pixels": "its plain pixels",
+    "deep": "features from the first layers of an image recognition network",
+    "pixels": "its pixels",
 }
-"""What each space describes a patch by, for a reader of the caption."""
+"""How each space describes a patch, for readers of the caption."""
 QUERIES = 2000
 BINS = 10
 METHOD = "gaussian"
@@ -39,7 +39,7 @@ LETTERS = "abcd"
 
 
 def data(inputs: Inputs) -> Data:
-    """Distances to clean patches over those of clean patches, by entropy decile and space."""
+    """Distances to clean patches (clean patches: 1) by entropy decile and feature space."""
     result = inputs.analysis(
         queries=min(inputs.queries, QUERIES), estimators=(METHOD,), features=SPACES,
         manifold_reference=6000, map_images=0, ceiling_queries=0,
@@ -48,7 +48,7 @@ def data(inputs: Inputs) -> Data:
     measured = [name for name in SPACES if f"manifold_{name}_center" in table]
     if not set(measured) - {NAIVE}:
         missing = [space.missing for space in spaces.values() if space.missing is not None]
-        raise MissingData(f"no feature space that can tell blur was measured: {'; '.join(missing)}")
+        raise MissingData(f"no feature space that detects blur was measured: {'; '.join(missing)}")
     image = np.unique(table["image"], return_inverse=True)[1]
     bootstrap = ImageBootstrap(image, seed=inputs.seed)
     half = _halves(image, inputs.seed)
@@ -74,7 +74,7 @@ def data(inputs: Inputs) -> Data:
 
 
 def _halves(image: NDArray[np.intp], seed: int) -> NDArray[np.bool_]:
-    """One half of the patches of every image, by chance."""
+    """A random half of the patches of every image."""
     order = np.lexsort((generator(seed).random(len(image)), image))
     half = np.empty(len(image), np.bool_)
     half[order] = np.arange(len(image)) % 2 == 0
@@ -85,9 +85,9 @@ def _ratio(
     table: pd.DataFrame, space: str, kind: str, half: NDArray[np.bool_], mask: Any,
     bootstrap: ImageBootstrap,
 ) -> dict[str, float]:  # fmt: skip
-    """Mean distance over that of clean patches of the same entropy; clean: one half to the other.
+    """Mean distance relative to clean patches of the same entropy; clean: one half to the other.
 
-    Clean patches of high entropy lie farther from others, so each bin has its own yardstick.
+    Clean patches of high entropy lie farther from others, so each bin has its own reference.
     """
     values = table[f"manifold_{space}_{kind}"].to_numpy(np.float64) * mask
     clean = table[f"manifold_{space}_clean"].to_numpy(np.float64)
@@ -113,7 +113,7 @@ LOOKS: Mapping[str, Look] = {
 
 
 def draw(data: Data) -> Figure:
-    """Draw one panel a feature space; the naive one hatched and gray."""
+    """Draw one panel per feature space; the naive one hatched and gray."""
     titles = data.facts["titles"]
     frame = data.frames["deciles"]
     with paper.publication():
@@ -132,7 +132,7 @@ def draw(data: Data) -> Figure:
         handles = [
             paper.handle("center of the group", **LOOKS["center"]),
             paper.handle("bicubic", **LOOKS["bicubic"]),
-            paper.handle("clean patches against clean patches (check)", **LOOKS["clean"]),
+            paper.handle("clean patches to clean patches (check)", **LOOKS["clean"]),
         ]
         fig.legend(handles=handles, loc="outside upper center", ncols=3)
         return laid_out(fig)
@@ -141,7 +141,7 @@ def draw(data: Data) -> Figure:
 def _panel(ax: Axes, rows: pd.DataFrame, naive: bool) -> None:
     if naive:
         ax.patch.set(facecolor="#F3F3F3", hatch="////", edgecolor="#D5D5D5")
-        ax.text(0.5, 0.97, "warning: below 1,\nblur passes for clean", transform=ax.transAxes,
+        ax.text(0.5, 0.97, "warning: below 1,\nblur counts as clean", transform=ax.transAxes,
                 ha="center", va="top", fontsize=7.0, fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": GRAY, "lw": 0.5, "pad": 2.0},
                 zorder=9)  # fmt: skip
@@ -156,17 +156,17 @@ def _panel(ax: Axes, rows: pd.DataFrame, naive: bool) -> None:
     ax.grid(False, axis="x")
     if naive:
         low, high = ax.get_ylim()
-        ax.set_ylim(low, high + 0.3 * (high - low))  # room for the warning
+        ax.set_ylim(low, high + 0.3 * (high - low))  # space for the warning
 
 
 # -- words ----------------------------------------------------------------------------------
 
 
 def caption(data: Data) -> str:
-    """Say where centers lie farther from clean patches, and what naive pixels say instead."""
+    """Say where centers lie farther from clean patches, and what the naive pixel distance says."""
     facts, overall = data.facts, data.frames["overall"]
     titles = facts["titles"]
-    told = [
+    parts = [
         f"({where}) center {_overall(overall, name, 'center').text(2)}, bicubic "
         f"{_overall(overall, name, 'bicubic').text(2)}"
         for where, name in zip(LETTERS, titles, strict=False)
@@ -175,32 +175,32 @@ def caption(data: Data) -> str:
     meant = [f"({where}) {MEANING[name]}" for where, name in zip(LETTERS, titles, strict=False)]
     far = [n for n in titles if n != NAIVE and _overall(overall, n, "center").above(1.0)]
     rest = [n for n in titles if n != NAIVE and n not in far]
-    verdict = "Centers lie farther from clean patches than clean patches from one another"
-    verdict += " in every space that can tell blur" if not rest else (
-        f" in {listed(titles[n] for n in far)}, but not surely in "
-        f"{listed(titles[n] for n in rest)}" if far else " in none of the spaces for sure"
+    verdict = "Centers lie farther from clean patches than clean patches from each other"
+    verdict += " in every space that detects blur" if not rest else (
+        f" in {listed(titles[n] for n in far)}, but not significantly in "
+        f"{listed(titles[n] for n in rest)}" if far else " in none of the spaces significantly"
     )  # fmt: skip
     sentences = [
-        "Does the center (the mean of all sharp patches behind one low-resolution patch, the "
-        "answer that a pixel loss asks for) look like a patch of a clean photograph? Each of "
+        "Does the center (the mean of the sharp patches behind one low-resolution patch, which "
+        "minimizes a pixel loss) look like a patch of a clean photograph? Each of "
         f"{count(facts['n_queries'])} centers is described by {listed(meant)}; its distance "
-        "to the nearest clean patches of other images is divided by the same distance of true "
-        "patches of the same entropy decile, so 1 is like a clean image and more is unlike one. "
-        "To the right, the low-resolution patch leaves more open (entropy decile 1 to "
-        f"{BINS}; bars: {facts['intervals']}). Black: true patches against one another, a check "
-        f"that has to lie at 1. {verdict}; over all patches, {'; '.join(told)}{_trends(data)}."
+        "to the nearest clean patches of other images is divided by that of ground-truth patches "
+        "of the same entropy decile: 1 is like a clean image, more is unlike one. "
+        f"Horizontal: entropy decile, 1 to {BINS} (most ambiguous); bars: {facts['intervals']}. "
+        "Black: ground-truth patches compared with each other, a check that must lie at 1. "
+        f"{verdict}; over all patches, {'; '.join(parts)}{_trends(data)}."
     ]
     if NAIVE in titles:
         center = _overall(overall, NAIVE, "center")
         says = (
-            "calls the center cleaner than clean patches"
+            "rates the center as cleaner than clean patches"
             if center.below(1.0)
-            else "does not tell the center from clean patches"
+            else "does not distinguish the center from clean patches"
             if not center.above(1.0)
-            else "puts the center far from clean patches here, which other images need not do"
+            else "puts the center far from clean patches here, but may not for other images"
         )
         sentences.append(
-            f"The hatched panel ({LETTERS[list(titles).index(NAIVE)]}) is a warning: the plain "
+            f"The hatched panel ({LETTERS[list(titles).index(NAIVE)]}) is a warning: the naive "
             f"pixel distance {says} ({center.text(2)}), because smooth patches lie near "
             "everything; it must not be used to judge blur."
         )
@@ -214,7 +214,7 @@ def _overall(overall: pd.DataFrame, space: str, kind: str) -> Number:
 
 
 def _trends(data: Data) -> str:
-    """In which spaces the ratio rises from the lowest to the highest entropy decile."""
+    """The spaces in which the ratio rises from the lowest to the highest entropy decile."""
     frame = data.frames["deciles"]
     rising: list[str] = []
     others: list[str] = []
@@ -230,5 +230,5 @@ def _trends(data: Data) -> str:
     if rising:
         words.append(f"from the lowest to the highest decile it rises in {listed(rising)}")
     if others:
-        words.append(f"no rise beyond the intervals is seen in {listed(others)}")
+        words.append(f"it does not rise significantly in {listed(others)}")
     return "; " + "; ".join(words) if words else ""

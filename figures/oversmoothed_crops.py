@@ -22,7 +22,7 @@ COLUMNS = ("hr", "bicubic", *SHIPPED)
 PLACES = 5
 RULE = (
     "the query patch where the squared distance of the ground truth from the center of its group "
-    "exceeds that of l1's output most, in gray levels squared; one per image, the highest first"
+    "exceeds that of l1's output most, in 8-bit values squared; one per image, highest first"
 )
 """How :func:`cooanalysis.comparison.crops.find_places` chooses, for baseline l1."""
 

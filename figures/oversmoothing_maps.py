@@ -1,4 +1,4 @@
-"""Where models over-smooth: whole images, their entropy, and the detail that is given up."""
+"""Where models over-smooth: whole images, their entropy, and the detail that is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUARTERS = 4
 
 
 def data(inputs: Inputs) -> Data:
-    """Maps of the comparison of the shipped models, and the share of detail that each gives up."""
+    """Maps of the comparison of the shipped models, and the share of detail that each loses."""
     comparison = shipped.comparison(inputs)
     names, models = mapped(comparison)
     if not names:
@@ -46,7 +46,7 @@ def data(inputs: Inputs) -> Data:
             grid, _, share = loss_grid(comparison, name, model)
             arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
             shares.append({"image": name, "model": model, "share": share})
-    overall, quarters, by_image = _given_up(comparison, models, inputs.seed)
+    overall, quarters, by_image = _lost(comparison, models, inputs.seed)
     frames = {"places": pd.DataFrame(places), "images": pd.DataFrame(shares),
               "overall": overall, "quarters": quarters}  # fmt: skip
     facts = {
@@ -58,13 +58,13 @@ def data(inputs: Inputs) -> Data:
     return Data(frames, arrays, facts)
 
 
-def _given_up(
+def _lost(
     comparison: Comparison, models: list[str], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Share of the truth's squared distance from the center that models give up, query patches.
+    """Share of the ground truth's squared distance from the center that models lose.
 
-    In absolute units, as in the maps; over all patches, by quarter of the entropy, and, for a model
-    with DECLoss, less that of the same model without it.
+    For query patches, in absolute units as in the maps; over all patches, by entropy quarter, and,
+    for a model with DECLoss, minus that of the same model without it.
     """
     overall, quarters = [], []
     by_image = True
@@ -78,9 +78,9 @@ def _given_up(
         whole = rows["truth_center"].to_numpy(np.float64) * unit
         lost[model] = whole - rows["model_center"].to_numpy(np.float64) * unit
         found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
-        twin = model.removesuffix(DECLOSS)
-        if twin != model and twin in lost:
-            change = bootstrap.ratio(lost[model] - lost[twin], whole)
+        base = model.removesuffix(DECLOSS)
+        if base != model and base in lost:
+            change = bootstrap.ratio(lost[model] - lost[base], whole)
             found |= {"change": change.value, "change_low": change.ci_low,
                       "change_high": change.ci_high}  # fmt: skip
         overall.append(found)
@@ -88,7 +88,7 @@ def _given_up(
         for number in range(QUARTERS):
             inside = quarter == number
             share = bootstrap.ratio(np.where(inside, lost[model], np.nan), whole)
-            # Part of all that is given up, whatever the share within the quarter.
+            # Share of the total loss, not of the quarter's own detail.
             part = float(lost[model][inside].sum() / lost[model].sum())
             key = {"model": model, "quarter": number + 1, "part": part}
             quarters.append(key | share.as_dict())
@@ -99,7 +99,7 @@ def _given_up(
 
 
 def draw(data: Data) -> Figure:
-    """Draw a row an image: the image, its entropy, and what each model gives up."""
+    """Draw one row per image: the image, its entropy, and what each model loses."""
     places, models = data.frames["places"], list(data.facts["models"])
     given = {
         (place, model): data.arrays[f"{place}_given_up_{model}"]
@@ -149,7 +149,7 @@ def draw(data: Data) -> Figure:
 
 
 def caption(data: Data) -> str:
-    """Say what is given up, how much by whom, and whether it happens where entropy is high."""
+    """Say what is lost, how much by which model, and whether it happens where entropy is high."""
     rows = data.frames["overall"].to_dict("records")
     shares = listed(f"{row['model']} {as_number(row).text(0, ' %', 100.0)}" for row in rows)
     quarters = data.frames["quarters"]
@@ -157,20 +157,23 @@ def caption(data: Data) -> str:
     n = len(data.frames["places"])
     return (
         f"The {n} images (of {data.facts['n_images']}) whose detail the center of the groups "
-        "misses most: the true image, the entropy of what could stand behind each patch, and what "
-        "each model gives up: the squared distance of the true patch from the center less that of "
-        "the model's answer. Orange: the truth stands out from the center and the model stays "
-        "near it; violet: the model strays farther than the truth; below each map, the share "
-        f"of the image's total. Over patches of all images the shares are {shares} "
+        "misses most: the ground truth, the entropy of the groups, and the detail that each model "
+        "loses: the squared distance of the ground truth from the center minus that of the output. "
+        "Orange: the ground truth is far from the center and the model stays near it; violet: the "
+        "model is farther from it than the ground truth; below each map, the share of the image's "
+        f"total. Over patches of all images the shares are {shares} "
         f"({data.facts['intervals']}){_changes(rows)}. "
         "The quarter of the patches with the highest entropy holds "
-        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of what is given up: entropy, "
-        "which is relative to the contrast of a patch, tells only a part of where detail is lost."
+        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of the loss: entropy, which is "
+        "relative to the contrast of a patch, explains only a part of where detail is lost."
     )
 
 
+UNCHANGED = "no significant change"
+
+
 def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
-    """What DECLoss changes, from differences on the same patches."""
+    """The changes by DECLoss, from differences on the same patches."""
     words = []
     for row in rows:
         if "change" not in row:
@@ -178,10 +181,10 @@ def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
         change = as_number(row, ("change", "change_low", "change_high"))
         if change.value is None:
             continue
-        twin = str(row["model"]).removesuffix(DECLOSS)
-        how = "less" if change.below(0.0) else "more" if change.above(0.0) else "no sure change"
+        base = str(row["model"]).removesuffix(DECLOSS)
+        how = "less" if change.below(0.0) else "more" if change.above(0.0) else UNCHANGED
         points = change.text(0, " points", 100.0)
-        words.append(f"with DECLoss {twin} gives up {how} ({points})"
-                     if how != "no sure change"
-                     else f"with DECLoss {twin} shows {how} ({points})")  # fmt: skip
+        words.append(f"with DECLoss {base} loses {how} ({points})"
+                     if how != UNCHANGED
+                     else f"with DECLoss {base} shows {how} ({points})")  # fmt: skip
     return "; " + listed(words) if words else ""

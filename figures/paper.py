@@ -41,7 +41,7 @@ def letter(ax: Axes, name: str, title: str = "") -> None:
     ax.set_title(title)
     ax.text(0.0, 1.0, name, transform=ax.transAxes, ha="right", va="bottom", fontweight="bold",
             fontsize=9.0)  # fmt: skip
-    # Room for the letter, whose width depends on no label.
+    # Space for the letter, whose width does not depend on a label.
     ax.texts[-1].set_position((-0.02, 1.015))
 
 

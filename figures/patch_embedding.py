@@ -1,4 +1,4 @@
-"""Where centers and models' answers lie among clean patches, seen in a plane."""
+"""Where centers and models' outputs lie among clean patches, in a plane."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TITLE = "Centers and models among clean patches"
 
 QUERIES = 1000
 REFERENCE = 5000
-"""Clean patches that span the plane and stand for the clean manifold."""
+"""Number of clean patches that span the plane and represent the clean manifold."""
 INSIDE = 0.9
 """Share of clean patches in the region that is drawn."""
 SCALE = 4
@@ -53,7 +53,7 @@ SPACE = FeatureSpace("both", "log subband energies, energy and its sparsity", _f
 
 
 def data(inputs: Inputs) -> Data:
-    """Features of clean patches, members, centers and answers, and their place in a plane."""
+    """Features of clean patches, members, centers and outputs, and their positions in a plane."""
     plan, models = shipped.plan_and_models(inputs, QUERIES, SCALE)
     groups = groups_of(plan, Silent(), Checkpoints())
     run = groups.run
@@ -96,7 +96,7 @@ def data(inputs: Inputs) -> Data:
 def _kinds(
     groups: QueryGroups, outputs: Mapping[str, Mapping[int, NDArray[np.uint8]]], seed: int
 ) -> dict[str, NDArray[np.float32]]:
-    """(q, s, s, channels) patches in [0, 1] in the place of every query, all of 8 bits."""
+    """(q, s, s, channels) 8-bit patches at the position of every query, by kind."""
     run, store, queries = groups.run, groups.store, groups.queries
     hr = store.hr_patches(queries.patches)
     drawn = generator(seed).integers(groups.members.shape[1], size=len(queries))
@@ -108,22 +108,22 @@ def _kinds(
         "bicubic": as_images(run, hr - store.details(queries.patches)),
     }
     for name, images in outputs.items():
-        answered = with_outputs(store, [images[i] for i in range(len(store.names))])
-        found[name] = as_images(run, answered.hr_patches(queries.patches))
+        upscaled = with_outputs(store, [images[i] for i in range(len(store.names))])
+        found[name] = as_images(run, upscaled.hr_patches(queries.patches))
     return {name: patches.astype(np.float32) / np.float32(255.0) for name, patches in found.items()}
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The two directions in which clean patches vary most, and where clean patches lie in it.
+    """The plane of the two directions in which clean patches vary most, and their density in it.
 
-    The directions know nothing of centers and models, so they cannot be turned to show (or to
+    The directions do not depend on centers and models, so they cannot be chosen to show (or to
     hide) a difference.
 
     Attributes
     ----------
     mean, spread
-        (dim,) of the features of clean patches, which are brought to unit variance.
+        (dim,) mean and standard deviation of the features of clean patches.
     axes
         (dim, 2) principal axes.
     explained
@@ -148,25 +148,25 @@ class Plane:
         spread = np.maximum(spread, 1e-6)
         scaled = (features - mean) / spread
         pca = PCA(2, svd_solver="full").fit(scaled)
-        # The sign of an axis is arbitrary; with this one it is the same on every machine.
+        # The sign of an axis is arbitrary; this choice is the same on every machine.
         signs = np.where(pca.components_.sum(axis=1) < 0, -1.0, 1.0)
         axes = (pca.components_ * signs[:, None]).T
         half = generator(seed).permutation(len(scaled)) % 2 == 0
         density = gaussian_kde((scaled[half] @ axes).T)
-        # The level is set on the other half, which the density has not seen.
+        # The level is determined on the other half, which the density was not fitted to.
         level = float(np.quantile(density((scaled[~half] @ axes).T), 1.0 - INSIDE))
         return cls(mean, spread, axes, pca.explained_variance_ratio_, density, level)
 
     def project(self, features: NDArray[np.float32]) -> Floats:
-        """(n, dim) features to (n, 2) places."""
+        """(n, dim) features to (n, 2) positions."""
         return ((features - self.mean) / self.spread) @ self.axes
 
     def inside(self, places: Floats) -> Floats:
-        """1.0 where a place lies in the region of most clean patches, else 0.0."""
+        """1.0 where a position lies in the region of most clean patches, else 0.0."""
         return (self.density(places.T) >= self.level).astype(np.float64)
 
     def region(self, places: Floats, n: int = 80) -> tuple[Floats, Floats]:
-        """(2, n, n) grid around places, and the density over the level there (inside: > 1)."""
+        """(2, n, n) grid around positions, and the density over the level there (inside: > 1)."""
         low, high = places.min(axis=0), places.max(axis=0)
         margin = 0.2 * (high - low)
         sides = (np.linspace(low[i] - margin[i], high[i] + margin[i], n) for i in range(2))
@@ -191,11 +191,11 @@ TITLES = {
 
 
 def draw(data: Data) -> Figure:
-    """Draw one panel a kind of patch, all over the same clean patches in gray."""
+    """Draw one panel per kind of patch, all over the same clean patches in gray."""
     kinds = data.frames["kinds"].set_index("kind")
     points, background = data.frames["points"], data.frames["background"]
     everything = np.concatenate([points[["x", "y"]], background])
-    # A few far patches would squeeze all others; to the right and above clean patches crowd.
+    # A few outliers would squeeze all others; clean patches crowd to the right and at the top.
     low, high = np.quantile(everything, 0.002, axis=0), everything.max(axis=0)
     high = high + 0.03 * (high - low)  # cells reach beyond their points
     columns = 4
@@ -207,7 +207,7 @@ def draw(data: Data) -> Figure:
             _panel(ax, data, str(kind))
             row = kinds.loc[kind]
             ax.set_title(TITLES.get(str(kind), str(kind).replace("-", " + ")))
-            # Room for the numbers below the lowest points.
+            # Space for the numbers below the lowest points.
             ax.set(xlim=(low[0], high[0]), ylim=(low[1] - 0.28 * (high[1] - low[1]), high[1]))
             text = f"inside {100.0 * row['inside']:.0f} %\ndistance {row['value']:.2f}"
             ax.text(0.03, 0.03, text, transform=ax.transAxes, va="bottom", fontsize=6.5)
@@ -219,7 +219,7 @@ def draw(data: Data) -> Figure:
 
 
 def _axis(data: Data, number: int) -> str:
-    """Name of an axis, with its meaning where it has one."""
+    """Name of an axis, with its interpretation if it has one."""
     name = ("first", "second")[number] + " principal axis of clean patches"
     share = f"{100.0 * data.facts['explained'][number]:.0f} % of their variance"
     leaning = float(data.facts["correlation_with_fine_energy"][number])
@@ -249,27 +249,27 @@ def _panel(ax: Axes, data: Data, kind: str) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say what a point is, where centers lie, and what a plane cannot show."""
+    """Say what the points are, where centers lie, and what a plane cannot show."""
     facts = data.facts
     rows = data.frames["kinds"].set_index("kind")
     inside = {str(kind): _inside(row) for kind, row in rows.iterrows()}
     ratio = {str(kind): as_number(row) for kind, row in rows.iterrows()}
-    answers = [kind for kind in ratio if kind not in ("clean", "member", "center")]
-    shares = listed(f"{kind} {inside[kind].text(0, ' %', 100.0)}" for kind in answers)
+    outputs = [kind for kind in ratio if kind not in ("clean", "member", "center")]
+    shares = listed(f"{kind} {inside[kind].text(0, ' %', 100.0)}" for kind in outputs)
     return (
         f"Each dot is one of {count(facts['n_queries'])} patches, described by "
-        f"{facts['n_features']} features of its fine detail and laid into the plane in which "
-        f"{count(facts['n_reference'])} clean patches (gray) vary most; centers and models had no "
-        f"part in choosing it, and large marks are medians. Inside the dashed line lie "
-        f"{100.0 * INSIDE:.0f} % of clean patches that did not draw it; of the query patches "
+        f"{facts['n_features']} features of its fine detail and projected onto the plane in which "
+        f"{count(facts['n_reference'])} clean patches (gray) vary most, without regard to centers "
+        f"and models. Large marks are medians. The dashed line contains {100.0 * INSIDE:.0f} % of "
+        "other clean patches; of the query patches "
         f"themselves {inside['clean'].text(0, ' %', 100.0)}, of members of their groups "
         f"{inside['member'].text(0, ' %', 100.0)}, of the centers of these groups "
-        f"{inside['center'].text(0, ' %', 100.0)}; of the answers {shares} "
+        f"{inside['center'].text(0, ' %', 100.0)}; of the outputs {shares} "
         f"({facts['intervals']}). {_verdict(inside)} "
-        f"The plane holds {100.0 * sum(facts['explained']):.0f} % of the variance: what lies apart "
-        "in it is apart, but what lies together may still differ in the features that are not "
-        "seen, so each panel also gives the distance to clean patches in all features, over that "
-        f"of clean query patches ({_range(ratio, answers)})."
+        f"The plane explains {100.0 * sum(facts['explained']):.0f} % of the variance: patches that "
+        "coincide in it may still differ in other features, so each panel also gives the distance "
+        "to clean patches in all features, relative to that of clean query patches "
+        f"({_range(ratio, outputs)})."
     )
 
 
@@ -284,13 +284,13 @@ def _verdict(inside: Mapping[str, Number]) -> str:
         and clean.low is not None
         and center.below(min(member.low, clean.low))
     ):
-        return "So the mean of patches that lie among clean ones need not lie there itself."
-    return "Their intervals do not tell centers from clean patches in this plane."
+        return "So the mean of patches that lie among clean ones need not lie among them itself."
+    return "Their intervals do not distinguish centers from clean patches in this plane."
 
 
-def _range(ratio: Mapping[str, Number], answers: list[str]) -> str:
+def _range(ratio: Mapping[str, Number], outputs: list[str]) -> str:
     """Distances in all features: members, centers, and the models from lowest to highest."""
-    ends = sorted((n for n in answers if ratio[n].value is not None),
+    ends = sorted((n for n in outputs if ratio[n].value is not None),
                   key=lambda name: float(ratio[name].value or 0.0))  # fmt: skip
     named = ["member", "center", *dict.fromkeys([*ends[:1], *ends[-1:]])]
     words = {"member": "members", "center": "centers"}

@@ -1,4 +1,4 @@
-"""Which frequencies are missing: radial power spectra of the truth and of what models answer."""
+"""Which frequencies are missing: radial power spectra of the ground truth and of model outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def data(inputs: Inputs) -> Data:
     table = table[table["model"].isin([TRUTH, *SHOWN])]
     if not np.isfinite(table["power_ratio"].to_numpy(np.float64)).any():
         raise MissingData(
-            "the images are too small for a power spectrum; take some of at least 128 pixels a side"
+            "the images are too small for a power spectrum; use larger images (128 pixels a side)"
         )
     scale = comparison.summary.scale
     facts = {
@@ -40,9 +40,10 @@ def data(inputs: Inputs) -> Data:
 
 
 def missing_power(table: pd.DataFrame, nyquist: float) -> dict[str, dict[str, float]]:
-    """Share of the truth's power that a model lacks, below and above the LR Nyquist frequency.
+    """Share of the ground truth's power that a model lacks, below and above the LR Nyquist
+    frequency.
 
-    Rings count by their circumference, so that the sum is that over the plane of frequencies.
+    Rings are weighted by their circumference, so that the sum is over the plane of frequencies.
     """
     found: dict[str, dict[str, float]] = {}
     truth = table[table["model"] == TRUTH].set_index("frequency")["power"]
@@ -62,7 +63,7 @@ def missing_power(table: pd.DataFrame, nyquist: float) -> dict[str, dict[str, fl
 
 
 def draw(data: Data) -> Figure:
-    """Draw power, and power over that of the truth with its interval."""
+    """Draw power, and power relative to the ground truth with its interval."""
     table, nyquist = data.frames["spectra"], data.facts["nyquist"]
     with paper.publication():
         fig = new_figure(None, paper.DOUBLE, 2.9)
@@ -80,10 +81,7 @@ def draw(data: Data) -> Figure:
             low = np.fmax(rows["ci_low"], rows["power_ratio"] / 10.0)  # zero has no logarithm
             right.fill_between(rows["frequency"], low, rows["ci_high"], color=look["color"],
                                alpha=0.1, lw=0)  # fmt: skip
-        for ax, name, title in (
-            (left, "a", "power"),
-            (right, "b", "power over that of the ground truth"),
-        ):
+        for ax, name, title in ((left, "a", "power"), (right, "b", "relative to ground truth")):
             _frequencies(ax, nyquist, float(table["frequency"].max()))
             paper.letter(ax, name, title)
         left.set_ylabel("power of the luma [8-bit values²]")
@@ -109,7 +107,7 @@ def _frequencies(ax: Axes, nyquist: float, last: float) -> None:
 
 
 def caption(data: Data) -> str:
-    """Say how much power is missing where, by model."""
+    """Say how much power each model lacks, and at which frequencies."""
     facts = data.facts
     above = listed(
         f"{name} {_percent(shares['above'])}" for name, shares in facts["missing"].items()
@@ -118,14 +116,13 @@ def caption(data: Data) -> str:
         f"{name} {_percent(shares['below'])}" for name, shares in facts["missing"].items()
     )
     return (
-        "Power of the luma by spatial frequency, over directions and the "
-        f"{count(facts['n_images'])} images of {facts['dataset']}, ×{facts['scale']}; (b) as "
-        "ratio to the truth with 95 % "
-        "intervals over images. Left of the dashed line are frequencies that the low-resolution "
-        "image can hold; what lies to the right has to be made up, and it is there that the mean "
-        "of all that is possible has less power than any of it. Of the truth's power above "
+        "Power of the luma by spatial frequency, averaged over directions and the "
+        f"{count(facts['n_images'])} images of {facts['dataset']}, ×{facts['scale']}; (b) relative "
+        "to the ground truth with 95 % intervals over images. The low-resolution image contains "
+        "only frequencies left of the dashed line; those to the right must be invented, and there "
+        "the mean of all possible images has too little power. Of the ground truth's power above "
         f"the line, models lack: {above}; below the line: {below}. Negative: more power than the "
-        "truth. Power at the right frequency need not be the right detail: noise has it too."
+        "ground truth. Power at the right frequency need not be the right detail: noise has it too."
     )
 
 

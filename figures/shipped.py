@@ -51,7 +51,7 @@ def open_models(
         If they cannot run here.
     """
     try:
-        # Only here, so that figures without models need no torch.
+        # Imported here, so that figures without models do not need torch.
         from cooanalysis.models.sources import open_source
 
         return [open_source(name, SHIPPED[name], dataset.pairs, scale=scale) for name in names]

@@ -22,7 +22,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def intervals(bootstrap: ImageBootstrap) -> str:
-    """What the intervals of a bootstrap are, in words."""
+    """A description of the intervals of a bootstrap."""
     return (
         "95 % intervals over images"
         if bootstrap.by_image
