@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from cooanalysis.analysis.summary_record import Interval
+from cooanalysis.comparison.verdict import CLEAN_TOLERANCE
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.report import verdict
 from cooanalysis.report.analysis import paired_gaps
+from cooanalysis.report.captions import alt_text, ceiling_caption
 from cooanalysis.report.comparison import asked, captions, render_report, statistics
 from cooanalysis.report.numbers import Number
+from cooanalysis.report.pages import data_url
+from cooanalysis.report.reasons import reliability_reason
+from cooanalysis.report.tables import latex
 from cooanalysis.results import Comparison, Result
 from tests.helpers.fake_comparison import KINDS, fake_comparison
 from tests.helpers.fake_result import edited, fake_result
@@ -103,12 +113,13 @@ def test_captions_hold_the_numbers_of_the_run(comparison: Comparison) -> None:
     assert set(texts) == {"perception_distortion", "collapse_manifold", "against_entropy",
                           "power_spectra", "crops", "maps"}  # fmt: skip
     assert "the LR Nyquist frequency, 0.125 cycles per HR pixel" in texts["power_spectra"]
-    assert "31.00 dB (30.00–32.00)" in texts["maps"] or "31.00 (30.00–32.00) dB" in texts["maps"]
+    assert Number(31.0, 30.0, 32.0).text(2, " dB") in texts["maps"]
     assert "unreliable" not in texts["maps"]
     assert (
-        "manifold ratio (sparsity); within 0.1 of 1 counts as clean" in texts["collapse_manifold"]
-        or "manifold ratio (sparsity); within" in texts["collapse_manifold"]
+        f"manifold ratio (sparsity); within {CLEAN_TOLERANCE:g} of 1 counts as clean"
+        in (texts["collapse_manifold"])
     )
+    assert texts["collapse_manifold"].startswith("Across: the collapse index, 0 where")
     # The baseline is bicubic, so its over-smoothing decides.
     assert "patches at which bicubic loses most of" in texts["crops"]
     for name in ("perception_distortion", "collapse_manifold"):
@@ -141,3 +152,80 @@ def test_the_page_lists_what_was_computed(comparison: Comparison) -> None:
     for part in ("31.00", "30.00", "32.00", "Fake images ×4: which model over-smooths"):
         assert part in page
     assert page.count("made up made up") + page.count("made up") >= len(KINDS)
+
+
+# -- gaps to the ceiling, reasons, files ---------------------------------------------------------
+
+
+def test_gaps_to_the_ceiling_are_in_decibels(result: Result) -> None:
+    gaps = {"center": Number(1.5, 1.25, 1.75), "bicubic": Number(2.5, 2.25, 2.75)}
+
+    def reliable(summary: dict[str, Any]) -> None:
+        summary["psnr_ceiling_db"] |= {
+            "value": 30.0, "ci_low": 29.0, "ci_high": 31.0, "reliable": True, "half_k_db": 29.5,
+        }  # fmt: skip
+        summary["psnr_center_db"] = {"value": 28.5, "ci_low": 28.0, "ci_high": 29.0}
+
+    summary = edited(result.summary, reliable)
+    assert verdict.ceiling(summary, gaps).endswith(
+        f"can exceed {Number(30.0, 29.0, 31.0).text(2, ' dB')} PSNR on these patches, judged with "
+        f"this reference set; the average of a group stays {gaps['center'].text(2, ' dB')} below "
+        "that."
+    )
+    assert verdict.ceiling(summary).endswith(
+        f"the average of a group reaches {Number(28.5, 28.0, 29.0).text(2, ' dB')}."
+    )
+    text = ceiling_caption(summary, gaps)
+    assert "With only the nearer half of each group it would be 29.50 dB" in text
+    assert (
+        f"the ceiling lies {gaps['center'].text(2, ' dB')} above the center and "
+        f"{gaps['bicubic'].text(2, ' dB')} above bicubic"
+    ) in text
+    assert "above bicubic" not in ceiling_caption(summary, {"center": gaps["center"]})
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("bias_within_tolerance", "bias +0.0123 nats per dimension on Gaussian groups of n = 128, "
+                                  "d = 24, within the tolerance of "),
+        ("too_few_members", "groups of n = 128, d = 24 are too small for this estimator"),
+        ("singular_covariance", "the covariance is singular"),
+    ],
+)  # fmt: skip
+def test_reasons_of_estimators(result: Result, reason: str, said: str) -> None:
+    def because(summary: dict[str, Any]) -> None:
+        for entry in summary["entropy"].values():
+            entry["reliability"] |= {"bias": 0.0123, "reason": reason, "n": 128, "d": 24}
+
+    for entry in edited(result.summary, because).entropy.values():
+        assert reliability_reason(entry.reliability).startswith(said)
+
+
+def test_each_figure_is_described_for_those_who_cannot_see_it(result: Result) -> None:
+    starts = {
+        "entropy_vs_center_distance": "Density plot: distance of the center against entropy. ",
+        "detail_energy": "Bar and line chart: detail energy kept by the center, by entropy decile.",
+        "manifold_distances": "Dot plot: distance of center and bicubic patches to clean patches. ",
+        "psnr_ceiling": "Dot plot: PSNR of bicubic, center and ceiling. ",
+        "entropy_maps": "Images with their entropy laid over in color.",
+        "example_groups": "Rows of patches: LR patch, members, center, ground truth and bicubic.",
+        "of_mine": "of mine.",
+    }
+    for name, start in starts.items():
+        assert alt_text(name, result.summary).startswith(start)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_images_of_a_page_have_the_kind_that_they_say(kind: str) -> None:
+    picture = np.full((8, 8, 1), 100, np.uint8)
+    start, data = data_url(picture, kind).split(",")
+    assert start == f"data:image/{kind};base64"
+    opened = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert opened.format == kind.upper() and opened.size == (8, 8)
+
+
+def test_a_bracket_is_not_an_argument_of_latex() -> None:
+    frame = pd.DataFrame({"model": ["[x]", "*x", "x"], "PSNR": ["1", "2", "3"]})
+    text = latex(frame, set())
+    assert "{}[x]" in text and "{}*x" in text and "{}x" not in text
