@@ -264,3 +264,12 @@ def test_names_of_points_stay_inside_the_axes() -> None:
             box = text.get_window_extent()
             assert frame.x0 <= box.x0 and box.x1 <= frame.x1, text.get_text()
             assert frame.y0 <= box.y0 and box.y1 <= frame.y1, text.get_text()
+
+
+def test_a_ratio_without_a_logarithm_is_left_out(comparison: Comparison) -> None:
+    spectra = comparison.spectra.copy()
+    rows = spectra.index[spectra["model"] == "net"][:3]
+    spectra.loc[rows, "power_ratio"] = [0.0, np.nan, np.inf]
+    (ax,) = replace(comparison, spectra=spectra).plot.power_spectra().axes
+    lengths = [len(np.ravel(line.get_xdata())) for line in ax.lines]
+    assert [n for n in lengths if n > 2] == [25, 22, 25, 25]

@@ -19,8 +19,9 @@ from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.report import verdict
 from cooanalysis.report.analysis import paired_gaps
 from cooanalysis.report.captions import alt_text, ceiling_caption
+from cooanalysis.report.card import tiles
 from cooanalysis.report.comparison import asked, captions, render_report, statistics
-from cooanalysis.report.numbers import Number
+from cooanalysis.report.numbers import Number, size
 from cooanalysis.report.pages import data_url
 from cooanalysis.report.reasons import reliability_reason
 from cooanalysis.report.tables import latex
@@ -229,3 +230,20 @@ def test_a_bracket_is_not_an_argument_of_latex() -> None:
     frame = pd.DataFrame({"model": ["[x]", "*x", "x"], "PSNR": ["1", "2", "3"]})
     text = latex(frame, set())
     assert "{}[x]" in text and "{}*x" in text and "{}x" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "said"), [(3 * 2**30, "3.0 GiB"), (2**30, "1.0 GiB"), (512 * 2**20, "512 MiB")]
+)
+def test_memory_is_written_in_its_unit(n_bytes: int, said: str) -> None:
+    assert size(n_bytes).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+def test_headline_numbers_have_their_labels(result: Result) -> None:
+    assert [tile.label for tile in tiles(result.summary)] == [
+        "Entropy against center distance",
+        "Detail kept by the center",
+        "Center to clean patches",
+        "PSNR ceiling",
+        "Mean entropy of a group",
+    ]
