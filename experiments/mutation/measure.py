@@ -37,8 +37,8 @@ TARGETS = (
     "cooanalysis/comparison/verdict.py", "cooanalysis/measures/bootstrap.py",
 )  # fmt: skip
 TESTS = (
-    "plots/test_*.py", "**/test_report.py", "**/test_*tables.py", "**/test_*statistics.py",
-    "**/test_*verdict.py", "**/test_stats.py", "**/test_bootstrap.py",
+    "plots/test_*.py", "**/test_report.py", "**/test_text.py", "**/test_*tables.py",
+    "**/test_*statistics.py", "**/test_*verdict.py", "**/test_stats.py", "**/test_bootstrap.py",
 )  # fmt: skip
 SLOWEST = 10.0
 """Seconds: slower tests are left out."""

@@ -354,3 +354,16 @@ def test_a_flat_group_is_not_stretched_to_noise(result: Result) -> None:
     )
     (ax,) = replace(result, examples=(flat,)).plot.example_groups().axes
     assert np.asarray(ax.images[6].get_array()) == pytest.approx(0.25)
+
+
+def test_sizes_of_figures_in_inches(result: Result) -> None:
+    sizes = {
+        "entropy_vs_center_distance": (7.0, 3.0),
+        "detail_energy": (7.0, 2.6),
+        "manifold_distances": (7.0, 2.1 + 0.45 + 0.25),  # two spaces, one with a warning
+        "psnr_ceiling": (4.8, 1.9),
+        "entropy_maps": (7.0, 3 * 0.25 + 2.8 * (0.75 + 1.0 + 0.75) + 0.1),
+    }
+    for name, size in sizes.items():
+        figure = getattr(result.plot, name)()
+        assert figure.get_size_inches() == pytest.approx(size), name

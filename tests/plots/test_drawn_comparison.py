@@ -231,3 +231,45 @@ def test_long_names_keep_their_ends() -> None:
     assert shown_name(name) == name
     short = shown_name(f"{name}-decloss")
     assert len(short) == 20 and short.startswith("edsr") and short.endswith("-decloss")
+
+
+def test_sizes_of_figures_in_inches(comparison: Comparison) -> None:
+    sizes = {
+        "perception_distortion": (5.2, 3.7),
+        "collapse_manifold": (5.2, 3.7),
+        "against_entropy": (7.0, 2.9),
+        "power_spectra": (7.0, 3.2),
+        # One pixel of the crops is one pixel of the file: five tiles of 192 with gaps of 6.
+        "crops": ((5 * 198 - 6 + 24) / 150, (2 * 198 - 6 + 40) / 150),
+    }
+    for name, size in sizes.items():
+        figure = getattr(comparison.plot, name)()
+        assert figure.get_size_inches() == pytest.approx(size), name
+
+
+def test_names_of_points_stay_inside_the_axes() -> None:
+    """Even those of points in the corners."""
+    comparison = fake_comparison()
+    totals = comparison.totals.copy()
+    corners = {"bicubic": (0, 0), "net": (0, 1), "net-decloss": (1, 0), "gan": (1, 1)}
+    for model, (across, up) in corners.items():
+        for measure, value in (("psnr_y", 25.0 + across), ("st-lpips", 0.2 + up)):
+            row = (totals["model"] == model) & (totals["measure"] == measure)
+            totals.loc[row, ["value", "ci_low", "ci_high"]] = value
+    figure = replace(comparison, totals=totals).plot.perception_distortion()
+    figure.draw_without_rendering()
+    frame = figure.axes[0].get_window_extent()
+    for text in figure.axes[0].texts:
+        if text.get_text() in corners:
+            box = text.get_window_extent()
+            assert frame.x0 <= box.x0 and box.x1 <= frame.x1, text.get_text()
+            assert frame.y0 <= box.y0 and box.y1 <= frame.y1, text.get_text()
+
+
+def test_a_ratio_without_a_logarithm_is_left_out(comparison: Comparison) -> None:
+    spectra = comparison.spectra.copy()
+    rows = spectra.index[spectra["model"] == "net"][:3]
+    spectra.loc[rows, "power_ratio"] = [0.0, np.nan, np.inf]
+    (ax,) = replace(comparison, spectra=spectra).plot.power_spectra().axes
+    lengths = [len(np.ravel(line.get_xdata())) for line in ax.lines]
+    assert [n for n in lengths if n > 2] == [25, 22, 25, 25]
