@@ -75,7 +75,7 @@ def load_and_group(
     Raises
     ------
     NotEnoughDataError, ImageError
-        See :meth:`cooanalysis.analysis.Study.run`.
+        See :func:`cooanalysis.analysis.run.run_analysis`.
     """
     config = plan.config
     clock = Stopwatch()
