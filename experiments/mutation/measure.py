@@ -1,6 +1,6 @@
 """Mutation run: make small mistakes in plots, reports and statistics; see which ones tests notice.
 
-    python -m experiments.mutation.measure --sample 150 --seed 0
+    python -m experiments.mutation.measure --sample 150 --seed 0 --minutes 5
 
 Writes measured.json and measured.md beside this file: how many mistakes were made, how many a test
 noticed, and each that none did. Each mistake runs in a process of its own, on the tests that run
@@ -301,8 +301,8 @@ def write(rows: list[dict[str, str]], n_all: int, options: Any, seconds: float) 
     lines = [
         "# Mutation run",
         "",
-        f"`python -m experiments.mutation.measure --sample {options.sample} --seed {options.seed}` "
-        f"({seconds / 60:.0f} minutes): of {n_all} possible mistakes in plots, reports and "
+        f"`python -m experiments.mutation.measure --sample {options.sample} --seed {options.seed} "
+        f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible mistakes in plots, reports and "
         f"statistics, {len(rows)} were made. Tests noticed {counts['killed']}, did not notice "
         f"{counts['survived']}, and never ran {counts['not run']} of the changed lines.",
         "",
