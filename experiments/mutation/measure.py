@@ -302,8 +302,8 @@ def write(rows: list[dict[str, str]], n_all: int, options: Any, seconds: float) 
         "# Mutation run",
         "",
         f"`python -m experiments.mutation.measure --sample {options.sample} --seed {options.seed} "
-        f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible mistakes in plots, reports and "
-        f"statistics, {len(rows)} were made. Tests noticed {counts['killed']}, did not notice "
+        f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible mistakes "
+        f"in plots, reports and statistics, {len(rows)} were made. Tests noticed {counts['killed']}, did not notice "
         f"{counts['survived']}, and never ran {counts['not run']} of the changed lines.",
         "",
         "| place | change | |",
