@@ -58,7 +58,7 @@ def nearest(batch: Tensor) -> Tensor:
 
 
 class Pooled(nn.Module):
-    """Sees the whole image: an exposure by the mean level."""
+    """Sees the whole image: exposure by the mean intensity."""
 
     def forward(self, batch: Tensor) -> Tensor:
         return nearest(batch) * (0.5 + 0.5 * batch.mean((2, 3), keepdim=True))
@@ -83,7 +83,7 @@ class Watched(nn.Module):
 
 @pytest.mark.parametrize("shape", [(60, 75), (33, 120), (90, 40), (75, 75)])
 @pytest.mark.parametrize(("tile", "overlap"), [(32, "auto"), (40, 3), (33, 8), (75, 5), (24, 10)])
-def test_tiles_give_the_answer_for_the_whole_image(
+def test_tiles_give_the_output_for_the_whole_image(
     shape: tuple[int, int], tile: int, overlap: Any
 ) -> None:
     model, lr = network(3), photo(*shape)
@@ -225,7 +225,7 @@ def test_gray_and_floating_point_images() -> None:
     )
 
 
-def test_levels_are_clipped_and_halves_go_to_even() -> None:
+def test_values_are_clipped_and_halves_go_to_even() -> None:
     values = torch.tensor([-0.5, 0.0, 0.5, 1.5, 2.5, 254.5, 255.0, 300.0]) / 255.0
     batch = values.view(1, 1, 1, -1).expand(1, 3, 1, -1)
     assert torch_to_uint8(batch)[0, :, 0].tolist() == [0, 0, 0, 2, 2, 254, 255, 255]
@@ -239,14 +239,14 @@ def test_levels_are_clipped_and_halves_go_to_even() -> None:
 
 
 @pytest.mark.parametrize("tile", [None, 32])
-def test_the_same_call_gives_the_same_answer(tile: int | None) -> None:
+def test_the_same_call_gives_the_same_output(tile: int | None) -> None:
     model, lr = network(4), photo()
     first = upscale(model, lr, scale=SCALE, tile=tile)
     np.testing.assert_array_equal(first, upscale(model, lr, scale=SCALE, tile=tile))
     np.testing.assert_array_equal(first, upscale(model, lr.copy(), scale=SCALE, tile=tile))
 
 
-def test_a_module_answers_in_evaluation_mode_and_is_left_as_it_was() -> None:
+def test_a_module_runs_in_evaluation_mode_and_is_left_as_it_was() -> None:
     model = nn.Sequential(network(), nn.BatchNorm2d(3), nn.Dropout(0.5)).train()
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -300,7 +300,7 @@ def test_live_bytes_are_those_of_tensors_alive_at_one_time() -> None:
         first = torch.zeros(1000)
         second = first + 1  # 8000 bytes alive
         del first
-        third = second.view(10, 100)  # a view is no memory
+        third = second.view(10, 100)  # a view takes no memory
         fourth = third * 2  # 8000 again
         del second, third, fourth
         torch.zeros(1500)
@@ -374,14 +374,14 @@ def test_a_model_of_another_scale_is_refused_by_name(tile: int | None) -> None:
         (lambda batch: nearest(batch)[0], r"\(3, 120, 150\)"),
     ],
 )
-def test_answers_that_are_no_image_are_refused(model: Callable[[Any], Any], got: str) -> None:
+def test_outputs_that_are_not_images_are_refused(model: Callable[[Any], Any], got: str) -> None:
     with pytest.raises(ModelError, match=f"is not an x2 model: it outputs {got} where"):
         upscale(model, photo(), scale=SCALE)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("tile", [None, 32])
-def test_answers_that_are_not_finite_are_refused_by_name(bad: float, tile: int | None) -> None:
+def test_outputs_that_are_not_finite_are_refused_by_name(bad: float, tile: int | None) -> None:
     def model(batch: Tensor) -> Tensor:
         answer = nearest(batch)
         answer[0, 0, 0, 0] = bad
@@ -407,7 +407,7 @@ def test_a_model_that_fails_is_named_with_the_piece() -> None:
         (np.full((4, 4, 3), np.nan), r"must be in \[0, 1\]"),
     ],
 )
-def test_what_is_no_image_is_refused(lr: Any, message: str) -> None:
+def test_what_is_not_an_image_is_refused(lr: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         upscale(nearest, lr, scale=SCALE)
 

@@ -38,7 +38,7 @@ def decoded(url: str) -> Image:
     return np.asarray(Pillow.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
 
 
-def test_pictures_are_those_of_their_places(result: coo.Result) -> None:
+def test_images_are_those_of_their_places(result: coo.Result) -> None:
     found = result.explored
     assert found is not None
     name, whole = next(iter(result.images.items()))
@@ -83,7 +83,7 @@ def test_what_is_written_is_read_back(result: coo.Result, tmp_path: Path) -> Non
     assert list(found.pictures) == list(again.pictures)
 
 
-def test_sheets_hold_every_picture(result: coo.Result) -> None:
+def test_sheets_hold_every_image(result: coo.Result) -> None:
     found = result.explored
     assert found is not None
     data = explorer_data(

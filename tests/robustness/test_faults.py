@@ -112,7 +112,7 @@ def small_disk(tmp_path: Path) -> Iterator[Any]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can mount")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk(command: str, images: Path, small_disk: Any) -> None:
-    """Too small for anything, for the checkpoints, for the result: one line, nothing half done."""
+    """Too small for anything, for the checkpoints, for the result: one line, no partial results."""
     for kib in (8,) if command == "train" else (8, 60, 300):
         out = small_disk(kib) / "run"
         done = run(command, kills.arguments(command, images, out))

@@ -173,7 +173,7 @@ def test_an_unknown_key_suggests_the_closest(override: str, words: list[str]) ->
         ("iterations: ???\n", "iterations"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_named(text: str, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_configuration_is_named(text: str, words: str, tmp_path: Path) -> None:
     path = write(tmp_path, "odd.yaml", text)
     with pytest.raises(ConfigError, match=words):
         read_config([path])
