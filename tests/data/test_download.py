@@ -1,4 +1,4 @@
-"""Downloads against a server on this machine, and archives that mean harm."""
+"""Downloads against a server on this machine, and malicious archives."""
 
 from __future__ import annotations
 

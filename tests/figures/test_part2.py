@@ -132,8 +132,8 @@ def test_scatter_falls_with_the_size_of_the_group() -> None:
 
 
 def test_reliability_is_that_of_the_tool() -> None:
-    assert estimator_validation._trusted({"bias": TOLERANCE, "scatter": 0.0}, TOLERANCE)
-    assert not estimator_validation._trusted({"bias": -0.03, "scatter": 0.0}, TOLERANCE)
+    assert estimator_validation._reliable({"bias": TOLERANCE, "scatter": 0.0}, TOLERANCE)
+    assert not estimator_validation._reliable({"bias": -0.03, "scatter": 0.0}, TOLERANCE)
 
 
 def test_estimator_validation(

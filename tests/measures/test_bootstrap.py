@@ -1,4 +1,4 @@
-"""The bootstrap over images: values against numpy, scipy and scikit-learn, honest intervals."""
+"""The bootstrap over images: values against numpy, scipy and scikit-learn, and coverage."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ def test_models_with_decloss_output_more_detail_than_l1() -> None:
     bicubic = np.rint(np.clip(upsample(lr, 4), 0, 255)).astype(np.uint8)
     energy, quality = {}, {}
     for name in NAMES:
-        answer = upscale(load_weights(shipped()[name]), lr, scale=4, device="cpu")
-        detail = rgb_to_y(answer) - rgb_to_y(bicubic)
+        output = upscale(load_weights(shipped()[name]), lr, scale=4, device="cpu")
+        detail = rgb_to_y(output) - rgb_to_y(bicubic)
         energy[name] = float(np.mean(detail**2))
-        quality[name] = psnr(answer, hr, border=4)
+        quality[name] = psnr(output, hr, border=4)
     assert energy[NAMES[1]] > 1.2 * energy[NAMES[0]]
     assert quality[NAMES[0]] > psnr(bicubic, hr, border=4) + 0.2
     # Detail is bought with little fidelity.

@@ -196,8 +196,8 @@ def test_windows_and_strides_fall_where_they_fall_on_the_whole_image() -> None:
 @pytest.mark.parametrize("multiple", [1, 4, 16])
 def test_tiny_and_odd_images(shape: tuple[int, int], multiple: int) -> None:
     watched, lr = Watched(network(scale=4)), photo(*shape)
-    answer = upscale(watched, lr, scale=4, pad_multiple=multiple)
-    assert answer.shape == (4 * shape[0], 4 * shape[1], 3) and answer.dtype == np.uint8
+    output = upscale(watched, lr, scale=4, pad_multiple=multiple)
+    assert output.shape == (4 * shape[0], 4 * shape[1], 3) and output.dtype == np.uint8
     assert all(side % multiple == 0 for side in watched.sides[0])
 
 
@@ -209,9 +209,9 @@ def test_padding_is_symmetric_and_cut_again() -> None:
         return nearest(batch)
 
     lr = photo(5, 6)
-    answer = upscale(model, lr, scale=SCALE, pad_multiple=4)
+    output = upscale(model, lr, scale=SCALE, pad_multiple=4)
     np.testing.assert_array_equal(seen[0], np.pad(lr, ((0, 3), (0, 2), (0, 0)), mode="symmetric"))
-    np.testing.assert_array_equal(answer, lr.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(output, lr.repeat(2, 0).repeat(2, 1))
 
 
 def test_gray_and_floating_point_images() -> None:
@@ -274,8 +274,8 @@ def test_memory_is_bounded_on_a_4k_image() -> None:
     watched = Watched(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)))
     budget = 32 * 2**20
     with memory.LiveBytes() as live:
-        answer = upscale(watched, lr, scale=1, memory_budget=budget, overlap=0)
-    assert answer.shape == (2160, 3840, 3)
+        output = upscale(watched, lr, scale=1, memory_budget=budget, overlap=0)
+    assert output.shape == (2160, 3840, 3)
     largest = max(height * width for height, width in watched.sides)
     # Input, its 4 hidden and 3 final values, and copies: between 28 and 60 bytes a pixel.
     assert budget / 120 < largest < budget / 28
@@ -341,11 +341,11 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
     for model, kept in ((network(), True), (Large(), False)):
         notes: list[Notice] = []
         run = Runner(model, torch.device("cpu"), True, SCALE, "net", "baby", notes.append)
-        answer = run(photo())
+        output = run(photo())
         wanted = upscale(model, photo(), scale=SCALE, output="float")
-        np.testing.assert_allclose(answer, wanted, atol=5e-3)
+        np.testing.assert_allclose(output, wanted, atol=5e-3)
         assert run.half is kept
-        assert (answer != wanted).any() == kept
+        assert (output != wanted).any() == kept
         failed = Notice("half_precision_failed", {"model": "net", "image": "baby"})
         assert notes == ([] if kept else [failed])
         run(photo())
@@ -383,9 +383,9 @@ def test_outputs_that_are_not_images_are_refused(model: Callable[[Any], Any], go
 @pytest.mark.parametrize("tile", [None, 32])
 def test_outputs_that_are_not_finite_are_refused_by_name(bad: float, tile: int | None) -> None:
     def model(batch: Tensor) -> Tensor:
-        answer = nearest(batch)
-        answer[0, 0, 0, 0] = bad
-        return answer
+        output = nearest(batch)
+        output[0, 0, 0, 0] = bad
+        return output
 
     with pytest.raises(ModelError, match="gan outputs NaN or infinite values for baby"):
         upscale(model, photo(), scale=SCALE, tile=tile, overlap=4, name="gan", image="baby")

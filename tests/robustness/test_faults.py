@@ -150,7 +150,7 @@ def test_nowhere_to_print(images: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_two_runs_on_one_directory(command: str, images: Path, tmp_path: Path) -> None:
-    """Twice at once: one does the work, the others say so or find it done."""
+    """Concurrent runs: one does the work, the others report that or find it done."""
     out = tmp_path / "run"
     words = kills.arguments(command, images, out)
     running = [

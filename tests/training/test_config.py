@@ -252,7 +252,7 @@ FULL = {
 def test_plain_values_and_back(tmp_path: Path) -> None:
     config = TrainConfig.from_dict(FULL)
     assert config.as_dict() == FULL
-    # Every key is written, so that a directory still says all when a default changes.
+    # Every key is written, so that a directory stays complete when a default changes.
     assert set(FULL) == {f.name for f in dataclasses.fields(TrainConfig)}
     assert TrainConfig.from_dict(config.as_dict()) == config
     # JSON is YAML: what a summary records can be given to --config.

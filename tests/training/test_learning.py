@@ -85,7 +85,7 @@ class StopAt:
         self.steps = steps
 
     def start(self, stage: str, total: int) -> None:
-        self.seen = -1  # the first call says how far an earlier sitting came
+        self.seen = -1  # the first call reports how far an earlier run came
 
     def advance(self, steps: int = 1) -> None:
         import signal

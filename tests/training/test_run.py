@@ -125,11 +125,11 @@ def test_the_logged_psnr_is_that_of_the_weights_that_are_left(finished: Path, im
         hr = np.asarray(Image.open(images / "valid" / f"{i}.png"))
         from cooanalysis.data import downsample
 
-        answer = upscale(network, downsample(hr, 2), scale=2)
+        output = upscale(network, downsample(hr, 2), scale=2)
         assert np.array_equal(
-            np.asarray(Image.open(finished / "images" / f"valid-{i}.png")), answer
+            np.asarray(Image.open(finished / "images" / f"valid-{i}.png")), output
         )
-        values.append(psnr(answer, hr, border=2))
+        values.append(psnr(output, hr, border=2))
     assert float(rows(finished)[-1]["psnr_y"]) == pytest.approx(np.mean(values), abs=1e-9)
 
 
