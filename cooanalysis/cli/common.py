@@ -30,7 +30,7 @@ _FULL = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")
     if hasattr(errno, name)
 }
-"""Error numbers of a full disk."""
+"""Error numbers of a disk that cannot be written to."""
 
 
 def show_version(show: bool) -> None:
