@@ -71,7 +71,7 @@ def analyze(call: AnalyzeArguments) -> Result:
 def compare(call: CompareArguments) -> Comparison:
     """Compare models: which one over-smooths, where, and by how much.
 
-    ``models`` may also map names to what they stand for, a function among it: from (h, w, 3) uint8
+    ``models`` may also map names to what they stand for, including functions from (h, w, 3) uint8
     to (H, W, 3) uint8, or a ``torch.nn.Module`` from [0, 1] to [0, 1].
 
     Returns
@@ -84,7 +84,7 @@ def compare(call: CompareArguments) -> Comparison:
     ------
     CooError
         One of the classes in :mod:`cooanalysis.errors`. Everything that can be wrong with a model
-        or a metric shows before any work is done, except for what its outputs are.
+        or a metric is reported before any work is done, except errors in its outputs.
     """
     named = dict(call.models) if isinstance(call.models, Mapping) else parse(list(call.models))
     chosen = [call.metrics] if isinstance(call.metrics, str) else list(call.metrics)
@@ -108,7 +108,7 @@ def compare(call: CompareArguments) -> Comparison:
         plan.fingerprint(), *names, *METRICS.origins(names), *map(_identity, sources)
     )
     target = None if call.out is None else Path(call.out)
-    # What a callable does cannot be told from its name, so its results are never reused.
+    # The name of a callable does not identify what it does, so its results are never reused.
     known = all(source.kind != "callable" for source in sources)
     if target is not None:
         if known and finished_run(target, fingerprint):

@@ -70,7 +70,7 @@ class Result(AnalysisRecord):
         Raises
         ------
         CooError
-            If the run is of a version that kept no images of patches.
+            If the run is from a version that kept no images of patches.
         """
         from cooanalysis.report.analysis import explore
 
@@ -131,7 +131,7 @@ class Comparison(ComparisonRecord):
         Raises
         ------
         CooError
-            If the comparison is of a version that kept no images of patches.
+            If the comparison is from a version that kept no images of patches.
         """
         from cooanalysis.report.comparison import explore
 

@@ -164,13 +164,13 @@ def _verdict(data: Data, title: str) -> str:
     usual = rows[rows["n"] == facts["k"]].to_dict("records")
     named = [
         f"{estimator_title(row['method'])} {minus(format(row['bias'], '+.3f'))}"
-        + ("" if _trusted(row, facts["tolerance"]) else " (unreliable)")
+        + ("" if _reliable(row, facts["tolerance"]) else " (unreliable)")
         for row in usual
     ]
     name = title[0].upper() + title[1:]
     return f"{name}, {facts['k']} members in {facts['subspace_dim']} dimensions: {listed(named)}."
 
 
-def _trusted(row: Any, tolerance: float) -> bool:
+def _reliable(row: Any, tolerance: float) -> bool:
     """As :func:`~cooanalysis.measures.entropy.reliability` decides: within two standard errors."""
     return bool(abs(row["bias"]) <= tolerance + 2.0 * row["scatter"] / np.sqrt(GROUPS))

@@ -119,9 +119,9 @@ def draw(data: Data) -> Figure:
     with paper.publication():
         fig = new_figure(None, paper.DOUBLE, 2.6)
         axes = fig.subplots(1, len(titles), sharex=True, squeeze=False)[0]
-        trusted = frame[frame["space"] != NAIVE]
-        top = float(trusted["ci_high"].max()) + 0.06
-        bottom = min(float(trusted["ci_low"].min()), 1.0) - 0.06
+        calibrated = frame[frame["space"] != NAIVE]
+        top = float(calibrated["ci_high"].max()) + 0.06
+        bottom = min(float(calibrated["ci_low"].min()), 1.0) - 0.06
         for ax, name, where in zip(axes, titles, LETTERS, strict=False):
             _panel(ax, frame[frame["space"] == name], name == NAIVE)
             paper.letter(ax, where, titles[name])

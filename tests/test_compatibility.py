@@ -96,7 +96,7 @@ def test_every_older_version_is_read(version: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, True, "1", 1.0, None])
-def test_what_is_no_version_is_refused(version: object, tmp_path: Path) -> None:
+def test_what_is_not_a_version_is_refused(version: object, tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="cannot be read"):
         read_plain_summary(write_version(tmp_path, version))
 
@@ -198,7 +198,7 @@ def test_damaged_runs_of_version_1_are_refused_by_name(
         coo.load(folder)
 
 
-def test_decoded_images_of_another_version_are_made_anew(
+def test_decoded_images_of_another_version_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cooanalysis.data import decoded, resolve

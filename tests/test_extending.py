@@ -103,7 +103,7 @@ def test_an_estimator_a_feature_space_and_a_data_set_are_analyzed_by_name(tmp_pa
     assert result.summary["manifold"]["moments"]["center_ratio"]["value"] > 0
     assert groups["image"].nunique() == 3
     assert "bounding box" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    # The run can be read where nobody knows the estimator.
+    # The run can be read where the estimator is not installed.
     for registry in REGISTRIES:
         registry.unregister("box")
     assert "box" in coo.load(tmp_path / "run").summary["entropy"]

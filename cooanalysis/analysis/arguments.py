@@ -11,7 +11,7 @@ from cooanalysis.runtime.options import about_like, like, option
 
 @dataclass(frozen=True, kw_only=True)
 class RunArguments:
-    """Where data are found, who works and where results go; none of it changes a result."""
+    """Where data are found, which workers compute, where results go; none changes a result."""
 
     data_root: str | Path | None = option(
         None,

@@ -1,4 +1,4 @@
-"""What an analysis is asked to do: one frozen, validated record."""
+"""The options of an analysis: one frozen, validated record."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class AnalysisSettings(AnalysisOptions):
     """The options of an analysis, as its summary records them.
 
     Nothing is checked but types, so that runs open where what they used (an estimator of another
-    package, say) is not installed; :class:`AnalysisConfig` checks what is asked.
+    package, say) is not installed; :class:`AnalysisConfig` checks the values.
     """
 
     dataset: str = field(

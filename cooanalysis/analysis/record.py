@@ -20,7 +20,7 @@ COLUMNS = ("image", "y", "x", "entropy", "distance", "center_error", "lr_std")
 
 @dataclass(frozen=True)
 class ExampleGroup:
-    """One potential-HR group as pictures; all images are (height, width, channels) uint8.
+    """One potential-HR group as images; all are (height, width, channels) uint8.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class ExampleGroup:
     kind
         ``"highest"`` or ``"lowest"`` entropy.
     lr, truth, bicubic, center
-        LR patch, true HR patch, bicubic upsampling, and center of the group (brought to the
+        LR patch, ground-truth HR patch, bicubic upsampling, and center of the group (brought to the
         query's own mean and contrast).
     members
         (n, height, width, channels): some members, likewise, nearest first.
@@ -46,21 +46,22 @@ class ExampleGroup:
 
 @dataclass(frozen=True)
 class Explored:
-    """Some patches with everything that can be shown of them.
+    """A sample of patches with everything that can be shown of them.
 
     Attributes
     ----------
     table
-        A row a patch: ``image`` (name), ``y``, ``x`` (LR pixels), ``entropy`` (nats per dimension),
-        ``distance`` (RMS distance of the group's members from its center in the entropy subspace),
-        ``center_error`` (of the truth from the center) and ``lr_std`` (LR contrast).
+        One row per patch: ``image`` (name), ``y``, ``x`` (LR pixels), ``entropy`` (nats per
+        dimension), ``distance`` (RMS distance of the group's members from its center in the entropy
+        subspace), ``center_error`` (of the ground truth from the center) and ``lr_std`` (LR
+        contrast).
     lr
         (n, w, w, channels) uint8.
     members
         (n, m, s, s, channels) uint8: members of the group, brought to the mean and contrast of the
         query, nearest first.
     pictures
-        Name to (n, s, s, channels) uint8: ``center``, ``truth``, ``bicubic``, and the answers of
+        Name to (n, s, s, channels) uint8: ``center``, ``truth``, ``bicubic``, and the outputs of
         models by name.
     thumbnails
         Name of an image to a small (h, w, channels) uint8 copy.

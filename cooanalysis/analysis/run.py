@@ -59,7 +59,7 @@ def run_analysis(
     Parameters
     ----------
     plan
-        What is asked, and of which images.
+        What to compute, and on which images.
     progress
         Where to report; silent by default.
     checkpoints
@@ -71,7 +71,7 @@ def run_analysis(
     Raises
     ------
     NotEnoughDataError
-        If the images hold too little for what was asked.
+        If the images hold too few patches.
     ImageError
         With ``strict``, at the first image that cannot be used.
     """
@@ -110,7 +110,7 @@ def run_analysis(
 
 
 def _warn(run: Context, findings: Findings) -> None:
-    """What a reader must know before trusting the numbers."""
+    """What a reader must know before using the numbers."""
     n_images = len(run.queries.names)
     if n_images < MIN_IMAGES:
         run.note(

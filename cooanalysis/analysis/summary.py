@@ -239,7 +239,7 @@ def ceiling_reliability(
 
 
 def _ceiling(measured: Measured, bootstrap: ImageBootstrap) -> dict[str, Any]:
-    """PSNR ceiling beside what bicubic and the center reach on the very same patches."""
+    """PSNR ceiling beside what bicubic and the center reach on the same patches."""
     table = measured.table
     floors = table["mmse_floor"]
     unit = table["lr_std"].astype(np.float64) ** 2

@@ -117,7 +117,7 @@ class Leakage(Record, frozen=True, kw_only=True):
 
     checked: Annotated[bool, Meta(description="Whether it was searched for.")]
     excluded: Annotated[
-        bool, Meta(description="Whether such images were kept from serving those queries.")
+        bool, Meta(description="Whether such images were excluded as neighbors of those queries.")
     ]
     n_pairs: Annotated[Count, Meta(description="Pairs found.")]
     pairs: Annotated[tuple[LeakedPair, ...], Meta(description="The pairs.")]
@@ -135,7 +135,7 @@ class SkippedFile(Record, frozen=True, kw_only=True):
 
 
 class EstimatorReliability(Record, frozen=True, kw_only=True):
-    """How an estimator does on Gaussian groups of the run's own size."""
+    """Bias and scatter of an estimator on Gaussian groups of the run's own size."""
 
     bias: Annotated[float | None, Meta(description="Mean error, nats per dimension.")]
     standard_deviation: Annotated[
@@ -206,8 +206,8 @@ class DetailDecile(Record, frozen=True, kw_only=True):
     entropy_high: Annotated[
         float | None, Meta(description="Highest entropy in it, nats per dimension.")
     ]
-    retained: Annotated[Interval, Meta(description="Share of the true detail energy kept.")]
-    by_chance: Annotated[float | None, Meta(description="The part of it that is there by chance.")]
+    retained: Annotated[Interval, Meta(description="Share of the ground-truth detail energy kept.")]
+    by_chance: Annotated[float | None, Meta(description="The part of it that is due to chance.")]
     n: Annotated[Count, Meta(description="Query patches in it.")]
 
 
@@ -216,7 +216,7 @@ class CenterDistance(Record, frozen=True, kw_only=True):
 
     rms: Annotated[Interval, Meta(description="To the members of its group.")]
     min: Annotated[Interval, Meta(description="To the nearest member.")]
-    error: Annotated[Interval, Meta(description="To the true patch.")]
+    error: Annotated[Interval, Meta(description="To the ground truth.")]
     unit: Annotated[str, Meta(description="Unit.")]
 
 
@@ -302,7 +302,7 @@ class Findings(Record, frozen=True, kw_only=True):
         Interval, Meta(description="PSNR of bicubic upsampling on the same patches, dB.")
     ]
     detail_energy: Annotated[
-        Interval, Meta(description="Energy of the center's detail over that of the true detail.")
+        Interval, Meta(description="Energy of the center's detail over that of the ground truth.")
     ]
     detail_energy_by_chance: Annotated[
         Interval,

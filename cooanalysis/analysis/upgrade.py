@@ -64,7 +64,7 @@ def settings(old: Any) -> Any:
 
 
 def legacy_notices(old: Any) -> Any:
-    """Warnings in words, kept word by word."""
+    """Warnings in words, kept verbatim."""
     if not isinstance(old, list):
         return old
     return [{"code": "legacy", "facts": {"text": text}} for text in old]
@@ -80,7 +80,7 @@ def _reliability(old: Plain) -> Plain:
     if reliable:
         code = "bias_within_tolerance"
     else:
-        # The two other reasons leave no estimate, and no run gets far with too few members.
+        # The two other reasons leave no estimate, and a run with too few members stops early.
         measured = old.get("bias") is not None
         code = "bias_beyond_tolerance" if measured else "singular_covariance"
     return new | {"reliable": reliable, "reason": code}

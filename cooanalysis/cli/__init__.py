@@ -1,4 +1,4 @@
-"""Command lines, one module a command. The only modules that print.
+"""Command lines, one module per command. The only modules that print.
 
-Heavy imports happen inside the commands, so that ``--help`` answers at once.
+Heavy imports happen inside the commands, so that ``--help`` is immediate.
 """

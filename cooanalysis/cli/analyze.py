@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HELP = (
     "Measure whether and why super-resolution of these images must over-smooth.\n\n"
     "Groups the high-resolution patches that share a low-resolution patch, and measures their "
-    "entropy, how far their center (the answer of a model trained with L1 or L2) lies from them "
+    "entropy, how far their center (what a model trained with L1 or L2 outputs) lies from them "
     "and from clean images, how much detail it keeps, and the PSNR that no model which sees only "
     "such a patch can exceed. Writes a run directory with summary.json, groups.parquet, figures "
     "and report.html."

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 _TOLD: list[str] = []
-"""Commands of this process whose interruption the user was told of."""
+"""Commands of this process whose interruption has been reported."""
 
 _FULL = {
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")
     if hasattr(errno, name)
 }
-"""What the disk says when it takes no more."""
+"""Error numbers of a disk that cannot be written to."""
 
 
 def show_version(show: bool) -> None:
@@ -101,14 +101,14 @@ def default_out(dataset: str | Path, prefix: str, scale: int) -> Path:
 
 
 def run(app: Typer, name: str) -> None:
-    """Run a command; errors that the user can mend become one line on standard error."""
+    """Run a command; errors that the user can fix become one line on standard error."""
     try:
         try:
             app()
         except SystemExit as ended:
             if ended.code == INTERRUPTED and not _TOLD:
-                _say_interrupted(name)  # while typer still read the options: it leaves in silence
-            sys.stdout.flush()  # here, because at the end of Python a full disk is a traceback
+                _say_interrupted(name)  # while typer still read the options: it exits silently
+            sys.stdout.flush()  # here, because at interpreter exit a full disk causes a traceback
             raise
     except CooError as error:
         message = " ".join(str(error).split())
@@ -139,7 +139,7 @@ def _say(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    r"""Text for a terminal: what would move the cursor, turn the direction or is no text, as code.
+    r"""Text for a terminal, with control and direction characters and non-text bytes escaped.
 
     Names of files may hold anything.
 

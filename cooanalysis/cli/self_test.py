@@ -36,7 +36,7 @@ _KNOWS = {
 
 @dataclass(frozen=True)
 class Check:
-    """A measured value beside the known one.
+    """A measured value and the known one.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def entropies() -> Iterator[Check]:
             rng = np.random.default_rng(0)
             groups = np.stack([known.draw(rng, MEMBERS, DIMENSIONS) for _ in range(GROUPS)])
             values = entropy.entropy(groups, method)
-            # Twice the standard error of the mean is granted on top, as in `reliability`.
+            # Twice the standard error of the mean is added to the tolerance, as in `reliability`.
             slack = 2.0 * float(values.std(ddof=1)) / math.sqrt(GROUPS)
             yield Check(
                 f"entropy, {method}, {known.title}",
@@ -139,7 +139,7 @@ def centers() -> Iterator[Check]:
         "collapse index of the center", 1.0, coo.collapse_index(middle, middle, truths), 1e-9
     )
     yield Check(
-        "collapse index of the truth", 0.0, coo.collapse_index(truths, middle, truths), 1e-9
+        "collapse index of the ground truth", 0.0, coo.collapse_index(truths, middle, truths), 1e-9
     )
 
 

@@ -62,10 +62,10 @@ def train(
     ] = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     devices: Annotated[
-        int, typer.Option(min=1, help="Processes that share each batch, a device each.")
+        int, typer.Option(min=1, help="Processes that share each batch, one device each.")
     ] = 1,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Throw away a run of another configuration.")
+        bool, typer.Option("--overwrite", help="Replace a run of another configuration.")
     ] = False,
     dry: Annotated[
         bool,
@@ -90,7 +90,7 @@ def train(
         from cooanalysis.training import train as training
         from cooanalysis.training.directory import is_child
 
-        # Of several processes, the first one speaks.
+        # Of several processes, only the first one prints.
         quiet, as_json = quiet or is_child(), as_json and not is_child()
 
         asked = read_config(config, overrides or [])

@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Crop:
-    """One place, as every model shows it.
+    """One place in the outputs of all models.
 
     Attributes
     ----------
@@ -47,20 +47,20 @@ class ComparisonRecord:
     summary
         Headline numbers, verdicts in words, configuration, provenance.
     totals
-        A row a model and measure; see :func:`cooanalysis.comparison.statistics.totals`.
+        One row per model and measure; see :func:`cooanalysis.comparison.statistics.totals`.
     models
-        A row a model and image: the metrics, and ``psnr_y`` and so on, by name.
+        One row per model and image: the metrics, and ``psnr_y`` and so on, by name.
     patches
-        A row a model and query patch.
+        One row per model and query patch.
     strata
-        A row a model, entropy quantile and measure.
+        One row per model, entropy quantile and measure.
     spectra
-        A row a model and frequency: mean radial power of the luma (levels squared), and its ratio
-        to that of the truth with its interval.
+        One row per model and frequency: mean radial power of the luma (8-bit values squared), and
+        its ratio to that of the ground truth with its interval.
     maps
-        A row a model and patch of the densely measured images.
+        One row per model and patch of the densely measured images.
     crops
-        The most over-smoothed places, as every model shows them.
+        The most over-smoothed places in the outputs of all models.
     images
         HR images behind the maps: name to (height, width, channels) uint8.
     explored
@@ -89,7 +89,7 @@ class ComparisonRecord:
         return self.summary.fingerprint
 
     def table(self) -> pd.DataFrame:
-        """A row a model, a column a measure: the numbers of the totals."""
+        """The values of the totals: one row per model, one column per measure."""
         wide = self.totals.pivot(index="model", columns="measure", values="value")
         order = [measure.name for measure in self.summary.measures]
         return wide.loc[self.names, order]
@@ -98,7 +98,7 @@ class ComparisonRecord:
 def judged(baseline: str, kinds: Mapping[str, str]) -> list[str]:
     """Models whose over-smoothing decides where crops are cut.
 
-    The baseline does, unless it is the truth, which gives nothing up; then all others together.
+    The baseline does, unless it is the ground truth, which loses nothing; then all others together.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ def _explored(
     groups: QueryGroups, maps: Sequence[QueryGroups], sources: Sequence[Source],
     images: ImageMeasures,
 ) -> Explored:  # fmt: skip
-    """Patches that a reader can point at, with the answers of the models."""
+    """Patches that a reader can point at, with the outputs of the models."""
     parts = [MeasuredGroups(g.queries, g.members, g.measures) for g in (groups, *maps)]
     stores = {
         source.name: partial(with_outputs, groups.store, images.outputs[source.name])
@@ -175,7 +175,7 @@ def _explored(
 
 
 def _map_groups(groups: QueryGroups, n: int) -> list[QueryGroups]:
-    """Groups of all patches of the images where the center loses most of the truth."""
+    """Groups of all patches of the images where the center loses most of the ground truth."""
     contrast = groups.queries.std.astype(np.float64) ** 2
     loss = groups.measures["center_error"].astype(np.float64) ** 2 * contrast
     n_images = len(groups.store.names)
@@ -252,7 +252,7 @@ def _map_table(
 
 
 def _spectra(sources: Sequence[Source], images: ImageMeasures, seed: int) -> pd.DataFrame:
-    """Radial power, and over that of the truth: mean over images, ratio of sums over images."""
+    """Radial power (mean over images), and its ratio to the ground truth's (ratio of sums)."""
     frames = []
     bootstrap = ImageBootstrap(np.arange(images.spectra.shape[1]), seed=seed)
     truth = images.spectra[-1]

@@ -41,7 +41,7 @@ class MeasureInfo(Record, frozen=True, kw_only=True):
     unit: Annotated[str, Meta(description="Unit; empty for none.")]
     direction: Annotated[
         Literal["lower", "higher", "one"],
-        Meta(description="Which value is better: lower, higher, or as near to 1 as can be."),
+        Meta(description="Which value is better: lower, higher, or as near to 1 as possible."),
     ]
     digits: Annotated[Count, Meta(description="Decimals in tables.")]
 

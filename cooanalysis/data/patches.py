@@ -32,7 +32,7 @@ DETAIL_UNITS_PER_LEVEL = 64
 """Fixed-point resolution of the stored detail: 1/64 gray level (rounding error 0.0045 RMS)."""
 
 PEAK = 255.0
-"""Gray levels per unit: measures work in units where 1.0 is the peak of 8 bits."""
+"""8-bit values per unit: measures work in units where 1.0 is the peak of 8 bits."""
 
 STD_FLOOR = 2.0 / PEAK
 """Smallest standard deviation that an LR patch is divided by, so that noise is not amplified."""
@@ -147,7 +147,7 @@ class PatchStore:
     lr, hr
         8-bit values, uint8, channels last, images one after the other.
     detail
-        HR minus bicubic, int16 in 1/``DETAIL_UNITS_PER_LEVEL`` gray levels.
+        HR minus bicubic, int16 in 1/``DETAIL_UNITS_PER_LEVEL`` 8-bit values.
     mapped
         The files that the arrays are mapped from; None where they are in memory.
     """
@@ -274,7 +274,7 @@ class PatchStore:
         return self._hr_sized(self.hr, number)
 
     def detail_image(self, number: int) -> NDArray[np.int16]:
-        """Detail as (height, width, channels) int16 in 1/``DETAIL_UNITS_PER_LEVEL`` gray levels."""
+        """Detail as (h, w, channels) int16 in 1/``DETAIL_UNITS_PER_LEVEL`` 8-bit values."""
         return self._hr_sized(self.detail, number)
 
     def _hr_sized(self, flat: NDArray[Any], number: int) -> NDArray[Any]:

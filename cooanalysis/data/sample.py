@@ -17,7 +17,7 @@ __all__ = ["SAMPLE_FILES", "sample_pairs"]
 #: Package, folder below it, and files. Left out of scikit-image's folder:
 #:
 #: * drawings, masks and synthetic images (horse, logo, phantom, chessboard, color);
-#: * text and page: scans of print, whose two gray levels would be outliers in every statistic;
+#: * text and page: scans of print, whose two gray values would be outliers in every statistic;
 #: * motorcycle_right: nearly the same image as motorcycle_left, so that an image would find its
 #:   own patches in the reference set;
 #: * clock_motion and cell: blurred throughout, and thus not high-resolution images in a useful

@@ -105,7 +105,7 @@ def new_figure(fig: Figure | None, width: float, height: float) -> Figure:
 
 
 def laid_out(fig: Figure) -> Figure:
-    """Place everything once and for all: layout takes longer than drawing.
+    """Fix the layout: computing it takes longer than drawing.
 
     A figure that was passed in keeps the layout of its owner.
     """

@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML page: no network, pictures inside."""
+"""The report as one self-contained HTML page: no network, images embedded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def render_report(result: AnalysisRecord, figures: Mapping[str, bytes] | None = 
     Returns
     -------
     str
-        One page that needs nothing else. Text that comes from files (names, reasons) is
+        One self-contained page. Text that comes from files (names, reasons) is
         escaped.
     """
     if figures is None:

@@ -138,8 +138,8 @@ def ceiling_caption(summary: AnalysisSummary, gaps: Mapping[str, Number] | None 
             "images differ. "
         )
     return (
-        f"Where many HR patches share one LR patch, even the best guess has an error. Its size "
-        f"follows from the entropy, and with it the highest PSNR that any method can reach which "
+        f"Where many HR patches share one LR patch, even the best estimate has an error. Its size "
+        f"follows from the entropy, and with it the highest PSNR that any method can reach that "
         f"sees only {patch(summary)} LR pixels. It is an estimate with this reference set, in "
         "which the members of a group resemble the query's LR patch without being equal to it; a "
         "denser reference set, or a method that sees a larger neighborhood, can lie above it. "

@@ -44,7 +44,7 @@ def tiles(summary: AnalysisSummary) -> list[Tile]:
     entropy, ceiling = summary.entropy[leading], summary.psnr_ceiling_db
     add(
         "Entropy against center distance", summary.spearman_entropy_center_distance, 3, "",
-        "rank correlation; 1 = the center strays strictly with entropy",
+        "rank correlation; 1 = center distance strictly rises with entropy",
     )  # fmt: skip
     add(
         "Detail kept by the center", summary.detail_energy, 1, " %",

@@ -36,7 +36,7 @@ def render_report(comparison: ComparisonRecord, figures: Mapping[str, bytes]) ->
     Returns
     -------
     str
-        One page that needs nothing else. Text that comes from files or from the names of models is
+        One self-contained page. Text that comes from files or from the names of models is
         escaped, and the page's security policy allows no script but its own.
     """
     summary = comparison.summary
@@ -97,7 +97,7 @@ def card(comparison: ComparisonRecord) -> str:
             for key, value in values.items()
         )
         rows.append(f'<tr style="background:none">{cells}</tr>')
-    told = "".join(
+    verdicts = "".join(
         f"<li><b>{escape(model.name)}</b>: {escape(' '.join(model.verdict))}</li>"
         for model in summary.models
     )
@@ -109,7 +109,7 @@ def card(comparison: ComparisonRecord) -> str:
         '<table style="font-size:inherit;border-collapse:collapse;border:0;margin:0">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         '<div style="opacity:.75;margin-top:4px">± half of the 95 % interval</div>'
-        f'<ul style="margin:6px 0 0 1.2em;padding:0">{told}</ul>'
+        f'<ul style="margin:6px 0 0 1.2em;padding:0">{verdicts}</ul>'
         f"{details(warnings(summary))}</div>"
     )
 
@@ -152,12 +152,12 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
     bars = " Bars are 95 % intervals over images."
     return {
         "perception_distortion": (
-            "Each mark is a model: fidelity to the ground truth across, likeness to it up. No "
+            "Each mark is a model: fidelity to the ground truth across, perceptual quality up. No "
             "model can have the best of both (the perception-distortion tradeoff, Blau and "
             f"Michaeli, CVPR 2018).{_only(arrows, comparison)}{bars}"
         ),
         "collapse_manifold": (
-            "Across: the collapse index, 0 where a model keeps as far from the center of the group "
+            "Across: the collapse index, 0 where a model stays as far from the center of the group "
             "as the ground truth does, 1 where it outputs the center. It falls when detail "
             "returns, but noise lowers it too. So, up: how far the outputs are from clean patches, "
             f"1 where they are as near as the ground truth ({lead}; within {CLEAN_TOLERANCE:g} of "
@@ -172,11 +172,11 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
         "power_spectra": (
             "Power of the outputs over that of the ground truth at each frequency; 1 is the ground "
             f"truth. Right of the dashed line (the LR Nyquist frequency, {0.5 / summary.scale:.3g} "
-            "cycles per HR pixel) the LR image says nothing, and a model must invent. Bands are "
-            "95 % intervals over images."
+            "cycles per HR pixel) the LR image holds no information, and a model must "
+            "invent it. Bands are 95 % intervals over images."
         ),
         "crops": (
-            f"Chosen by rule and not by taste: the patches at which {_together(deciding)} most of "
+            f"Chosen by a rule, not by hand: the patches at which {_together(deciding)} most of "
             "the ground truth's squared distance from the center, at most one per image."
         ),
         "maps": (
@@ -236,7 +236,7 @@ def _plain_table(frame: Any) -> dict[str, Any]:
 
 
 def _pictures(comparison: ComparisonRecord) -> list[dict[str, Any]]:
-    """The crops as the script takes them."""
+    """The crops in the form that the script reads."""
     return [
         {
             "image": without_surrogates(crop.image),
@@ -244,7 +244,7 @@ def _pictures(comparison: ComparisonRecord) -> list[dict[str, Any]]:
             "top": crop.top,
             "width": crop.pictures["hr"].shape[1],
             "height": crop.pictures["hr"].shape[0],
-            # Pairs, for an object of JavaScript would put names that are numbers first.
+            # Pairs, because a JavaScript object would put names that are numbers first.
             "pictures": [[name, data_url(picture)] for name, picture in crop.pictures.items()],
         }
         for crop in comparison.crops
@@ -263,7 +263,7 @@ def _explorer_data(comparison: ComparisonRecord) -> dict[str, Any] | None:
 
 
 def _shown_first(names: list[str]) -> tuple[str, str]:
-    """What the view shows at first: a model and the same one trained with DECLoss, or a model and
+    """What the view shows first: a model and the same one trained with DECLoss, or a model and
     the ground truth."""
     for name in names:
         if f"{name}-decloss" in names:

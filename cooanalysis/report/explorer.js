@@ -1,4 +1,4 @@
-// Point at a patch: its group, its center, its truth, and where it lies. No libraries, no network.
+// Point at a patch: its group, its center, its ground truth, and where it lies. No libraries, no network.
 "use strict";
 (() => {
   const holder = document.getElementById("explorer-data");
@@ -89,7 +89,7 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", member ? `member ${number}` : name);
     caption.textContent = member ? (number === 1 ? "members" : "") : name;
-    figure.className = member ? "member" : "answer";
+    figure.className = member ? "member" : "output";
     figure.append(canvas, caption);
     strip.append(figure);
     return canvas;
@@ -140,7 +140,7 @@
     const place = images[points.image[i]];
     get("chosen").textContent = `${place.name}, HR pixel (${data.scale * points.x[i]}, `
       + `${data.scale * points.y[i]}): entropy ${say(points.entropy[i])} nats per dimension; members lie `
-      + `${say(points.distance[i])} from their center; in all dimensions the truth lies `
+      + `${say(points.distance[i])} from their center; in all dimensions the ground truth lies `
       + `${say(points.center_error[i])} from it (RMS, in units of the LR contrast).`;
     show(points.image[i]);
   };

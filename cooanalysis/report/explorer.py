@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHEET_WIDTH = 4096
-"""Pixels of a sheet of pictures at most; browsers draw no larger ones everywhere."""
+"""Maximum width of an image sheet, pixels; some browsers cannot draw larger ones."""
 
 Image = NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ class Explorer:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the page, which needs nothing else."""
+        """Write the self-contained page."""
         target = Path(path)
         target.write_text(self.page, encoding="utf-8")
         return target
@@ -52,11 +52,11 @@ def explorer_page(explored: Explored | None, title: str, data: dict[str, Any] | 
     Raises
     ------
     CooError
-        If the run keeps no pictures of patches.
+        If the run has no images of patches.
     """
     if explored is None or data is None:
         raise CooError(
-            "this run keeps no pictures of patches (it is of an older version); make it again with "
+            "this run has no images of patches (an older version wrote it); make it again with "
             "--overwrite"
         )
     script = Script.read("explorer.js")
@@ -69,7 +69,7 @@ def explorer_page(explored: Explored | None, title: str, data: dict[str, Any] | 
 def models_shown(explored: Explored | None) -> str:
     """The end of a sentence: what else is shown of a patch."""
     names = [] if explored is None else list(explored.pictures)[3:]
-    return f", and the answers of {', '.join(names)}" if names else ""
+    return f", and the outputs of {', '.join(names)}" if names else ""
 
 
 def explorer_data(
@@ -80,7 +80,7 @@ def explorer_data(
     Parameters
     ----------
     explored
-        Patches with pictures; None gives None.
+        Patches with images; None gives None.
     maps
         One row per patch of the densely measured images: ``image``, ``y``, ``x``, ``entropy``.
     scale
@@ -117,7 +117,7 @@ def explorer_data(
             "members": explored.members.shape[1],
             "names": [
                 *(f"member {i + 1}" for i in range(explored.members.shape[1])),
-                *explored.pictures,
+                *("ground truth" if name == "truth" else name for name in explored.pictures),
             ],
         },
         "lr": {
@@ -152,7 +152,7 @@ def _map(name: str, rows: pd.DataFrame, scale: int, patch_width: int) -> dict[st
 
 
 def _stretch(tiles: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Black and white of each patch: one stretch for all its pictures, so that they compare."""
+    """Black and white of each patch: the same for all its images, so that they can be compared."""
     flat = tiles.reshape(len(tiles), -1)
     low, high = np.quantile(flat, [0.01, 0.99], axis=1)
     return low, np.maximum(high, low + 8.0)
@@ -166,7 +166,7 @@ def _stretched(tiles: Image, low: NDArray[np.float64], high: NDArray[np.float64]
 
 
 def _sheet(tiles: Image) -> Image:
-    """(n, s, s, channels) pictures as one, row by row."""
+    """(n, s, s, channels) images as one, row by row."""
     n, side, _, channels = tiles.shape
     columns = min(n, max(1, SHEET_WIDTH // side))
     rows = math.ceil(n / columns)

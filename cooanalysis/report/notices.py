@@ -1,4 +1,4 @@
-"""Every code of a notice: what it means, and the sentence that is made of it where it is shown."""
+"""Every code of a notice: what it means, and the sentence shown for it."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ _ALL = (
     NoticeKind(
         "recall_below_target",
         ("index", "recall", "target"),
-        "An approximate index finds fewer of the exact neighbors than was asked for.",
+        "An approximate index finds fewer of the exact neighbors than requested.",
         "Groups hold some patches that are not the nearest, so entropies are slightly high.",
         "Use `--index exact` or `--index ivf`.",
         lambda facts: (
@@ -222,7 +222,7 @@ _ALL = (
     NoticeKind(
         "fewer_queries",
         ("n_queries", "wanted"),
-        "The images hold fewer distinct query patches than were asked for; all of them are used.",
+        "The images hold fewer distinct query patches than requested; all of them are used.",
         "The width of intervals.",
         "Add images, or ask for fewer queries.",
         lambda facts: (
@@ -235,7 +235,7 @@ _ALL = (
         ("space", "reason"),
         "A feature space needs a package or weights that are missing. `reason` quotes what the "
         "feature space says is missing.",
-        "There are no manifold distances in this space.",
+        "The manifold distances in this space are missing.",
         "Install what is missing, or leave the space out of `--features`.",
         lambda facts: f"Feature space {facts['space']} was left out: {facts['reason']}",
     ),
@@ -243,7 +243,7 @@ _ALL = (
         "two_sample_test_left_out",
         ("n_images",),
         "The two-sample test needs at least two images.",
-        "There is no two-sample AUC.",
+        "The two-sample AUC is missing.",
         "Add images.",
         lambda facts: (
             "The two-sample test needs at least two images and was left out: the query patches "

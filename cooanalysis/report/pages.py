@@ -47,14 +47,14 @@ def environment() -> Environment:
 
 
 def without_surrogates(text: str) -> str:
-    """Names of files may hold bytes that are no text; they must not stop a report."""
+    """Names of files may hold bytes that are not text; they must not stop a report."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def data_url(picture: NDArray[np.uint8], kind: str = "png") -> str:
-    """A picture, (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) uint8, as a ``data:`` address."""
+def data_url(image: NDArray[np.uint8], kind: str = "png") -> str:
+    """An image, (h, w), (h, w, 1), (h, w, 3) or (h, w, 4) uint8, as a ``data:`` address."""
     buffer = io.BytesIO()
-    flat = picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
+    flat = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     options = {"optimize": True} if kind == "png" else {"quality": 80}
     Image.fromarray(flat).save(buffer, format=kind, **options)
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -34,7 +34,7 @@ def patch(summary: AnalysisSummary) -> str:
 
 
 def question(summary: AnalysisSummary) -> str:
-    """Say in one sentence what was asked of which data."""
+    """State in one sentence the question and the data."""
     data, reference, config = summary.dataset, summary.reference, summary.config
     whose = (
         "from the other images of the same set ("
@@ -65,7 +65,7 @@ def relationship(summary: AnalysisSummary) -> str:
     number = Number.of(summary.spearman_entropy_center_distance)
     shown = f"rank correlation {number.text(3)}"
     if number.value is None:
-        return "Whether the center strays with rising entropy could not be measured."
+        return "Whether the center moves away with rising entropy could not be measured."
     if number.low is None:
         return f"Entropy and center distance: {shown}, without an interval, so nothing is claimed."
     if number.above(STRONG):
@@ -119,7 +119,7 @@ def detail(summary: AnalysisSummary) -> str:
 
 
 def manifold(summary: AnalysisSummary) -> str:
-    """Say how far centers lie from the clean patches, in a space that can tell."""
+    """Say how far centers lie from the clean patches, in a space that detects blur."""
     space = summary.leading_space
     if space is None:
         return (

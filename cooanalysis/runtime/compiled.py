@@ -48,7 +48,7 @@ class _Once(event.Listener):
 
 @contextmanager
 def announced(say: Callable[[str], None]) -> Iterator[None]:
-    """Say so, once, when a function is compiled within the block rather than loaded from a cache.
+    """Report once when a function is compiled within the block rather than loaded from a cache.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Named extension points: what the package ships, what users add, what other packages bring."""
+"""Named extension points: what the package ships, what users add, what other packages announce."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     There are three kinds of entries: *built-in* ones, those that other packages *announce* by
     entry points, and those that are *registered* while the process runs. Listing names imports
-    nothing; what a name stands for is loaded when it is asked for. A registered entry hides an
+    nothing; what a name stands for is loaded on first use. A registered entry hides an
     announced or built-in one of the same name (only with ``replace=True``), and a built-in one
     hides an announced one, so that installing a package never changes what a name means.
 

@@ -267,7 +267,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def _in_child(work: Any) -> int:
-    """Exit status of some work in a process of its own, whose output nobody sees."""
+    """Exit status of a function in a process of its own, whose output is discarded."""
     child = os.fork()
     if child == 0:
         code = 70

@@ -196,7 +196,7 @@ def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) ->
     assert "leaks_excluded" in codes(clean) and "leaks_included" not in codes(clean)
 
     leaky = coo.analyze(photos, reference=reference, **SMALL, exclude_leaks=False)
-    # The truth among the members: the shell around it is closer than it honestly is.
+    # The ground truth among the members: the shell around it would seem closer than it is.
     mine = clean.groups["image"] == stolen.stem
     assert (
         leaky.groups.loc[mine, "manifold_subbands_clean"].mean()

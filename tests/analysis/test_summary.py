@@ -218,7 +218,7 @@ def test_manifold_ratios(measured: Measured) -> None:
             assert row.value == pytest.approx(ratio, rel=1e-5)
     check = clean[~half].mean() / clean[half].mean()
     assert found.clean_ratio.value == pytest.approx(check, rel=1e-5)
-    # As narrow as two means of 300 deserve: which half a patch fell into is no uncertainty.
+    # As narrow as for two means of 300: the random split of the patches adds no uncertainty.
     width = found.clean_ratio.ci_high - found.clean_ratio.ci_low
     assert width == pytest.approx(2 * 1.96 * clean.std() / clean.mean() * math.sqrt(4 / N), rel=0.3)
 

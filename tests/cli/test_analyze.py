@@ -1,4 +1,4 @@
-"""The installed command, as a stranger types it."""
+"""The installed command, as a user types it."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_a_killed_worker_costs_time_not_results(
     # Another seed of nothing that matters here: workers start afresh for another plan.
     config = coo.AnalysisConfig(dataset=str(photos), **OPTIONS, memory=4.0)
     found = run_analysis(Plan.make(config), progress=recorder, workers=four)
-    assert recorder.function is None, "nobody was killed"
+    assert recorder.function is None, "no worker was killed"
     assert_same(found, alone)
 
 

@@ -147,7 +147,7 @@ def test_notes_and_errors_of_a_model_pass(tmp_path: Path) -> None:
 
     class Failing(Counting):
         def output(self, pair: LoadedPair, note: Note) -> Image:
-            raise ModelError("model 'failing' answers 'baby' with NaN")
+            raise ModelError("model 'failing' outputs NaN for 'baby'")
 
     with pytest.raises(ModelError, match="'failing'"):
         ask(OutputCache(tmp_path), Failing(key="f" * 64), pair())
@@ -190,13 +190,13 @@ def test_a_damaged_file_is_computed_again(damage: Any, tmp_path: Path) -> None:
     path.write_bytes(damage(path))
     assert np.array_equal(ask(cache, source, pair()), first)
     assert (source.asked, cache.reused) == (2, 0)
-    assert files(tmp_path) == [path] and path.read_bytes() == whole, "it is mended"
+    assert files(tmp_path) == [path] and path.read_bytes() == whole, "it is repaired"
     ask(cache, source, pair())
     assert (source.asked, cache.reused) == (2, 1)
 
 
 class Interrupted(BaseException):
-    """Stands for Ctrl-C, which is no Exception either."""
+    """Stands for Ctrl-C, which is not an Exception either."""
 
 
 @pytest.mark.parametrize(

@@ -145,12 +145,12 @@ def test_a_damaged_safetensors_names_the_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", [[[1], [2, 3]], torch.zeros(3, requires_grad=True)])
-def test_a_function_that_answers_with_no_array(output: object) -> None:
+def test_a_function_that_does_not_output_an_array(output: object) -> None:
     with pytest.raises(ModelError, match="mine"):
         Function("mine", lambda lr: output, 4).output(pair(), print)
 
 
-def test_the_home_of_nobody() -> None:
+def test_the_home_of_an_unknown_user() -> None:
     with pytest.raises(CooError):
         open_source("m", "~nobody-of-this-name/a.pth", [], scale=4)
 
@@ -176,7 +176,7 @@ def test_brackets_after_a_line_break_of_latex() -> None:
     assert "\\midrule\n[ours]" not in text and "\\\\\n*best" not in text
 
 
-def test_no_interval_is_no_proof_of_equal_detail() -> None:
+def test_a_missing_interval_does_not_prove_equal_detail() -> None:
     row = {"model": "a", "value": 0.3, "ci_low": np.nan, "ci_high": np.nan}
     frame = pd.DataFrame([row | {"measure": name} for name in ("detail_energy", "collapse_index")])
     assert "As much detail" not in verdict("a", frame, [], baseline="a", lead="x")[0]

@@ -1,4 +1,4 @@
-"""Collapse, spread and residual entropy against answers that are known."""
+"""Collapse, spread and residual entropy against known values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bicubic(groups: QueryGroups) -> list[np.ndarray]:
     ]
 
 
-def test_the_truth_does_not_collapse(groups: QueryGroups) -> None:
+def test_the_ground_truth_does_not_collapse(groups: QueryGroups) -> None:
     terms = collapse_terms(groups, with_outputs(groups.store, truths(groups)))
     assert np.array_equal(terms["model_center"], terms["truth_center"])
     assert not terms["model_truth"].any()
@@ -44,7 +44,7 @@ def test_the_truth_does_not_collapse(groups: QueryGroups) -> None:
 
 def test_bicubic_has_next_to_no_detail(groups: QueryGroups) -> None:
     terms = collapse_terms(groups, with_outputs(groups.store, bicubic(groups)))
-    # What is left is the rounding to whole levels.
+    # What is left is the rounding to 8-bit values.
     assert terms["model_energy"].sum() < 0.01 * terms["truth_energy"].sum()
     assert 1 - terms["model_center"].sum() / terms["truth_center"].sum() > 0.8
 
@@ -59,7 +59,7 @@ def test_a_mixture_lies_between(groups: QueryGroups) -> None:
     assert ratio == pytest.approx(0.25, abs=0.02)
 
 
-def test_spread_of_the_truth_is_that_of_the_groups(groups: QueryGroups) -> None:
+def test_spread_of_the_ground_truth_is_that_of_the_groups(groups: QueryGroups) -> None:
     spread = group_spread(groups, with_outputs(groups.store, truths(groups)))
     assert spread == pytest.approx(groups.measures["center_rms"].astype(float) ** 2, rel=1e-5)
     assert group_spread(groups, with_outputs(groups.store, bicubic(groups))).sum() < (
@@ -87,7 +87,7 @@ def test_color_outputs_are_turned_into_luma(groups: QueryGroups) -> None:
     gray = truths(groups)
     color = [np.repeat(np.full_like(image, 128), 3, axis=2) for image in gray]
     store = with_outputs(groups.store, color)
-    # BT.601: level 128 of RGB is 16 + 219 * 128 / 255 = 126 of luma.
+    # BT.601: the value 128 of RGB is 16 + 219 * 128 / 255 = 126 of luma.
     assert set(np.unique(store.hr)) == {126}
 
 

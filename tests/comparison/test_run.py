@@ -39,15 +39,15 @@ def _one_thread() -> None:
 
 
 def noisy(name: str, sigma: float) -> Callable[[Image], Image]:
-    """A shipped model whose answers get white noise of so many levels."""
+    """A shipped model whose outputs get white noise of this standard deviation, 8-bit values."""
     network = load_weights(shipped()[name])
 
-    def answer(lr: Image) -> Image:
+    def output(lr: Image) -> Image:
         output = upscale(network, lr, scale=4)
         noise = np.random.default_rng(int(lr.sum())).standard_normal(output.shape[:2])
         return np.rint(np.clip(output + sigma * noise[:, :, None], 0, 255)).astype(np.uint8)
 
-    return answer
+    return output
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_every_table_has_every_model(comparison: coo.Comparison) -> None:
     summary_text(comparison.summary)  # numbers that are not finite would raise
 
 
-def test_crops_are_where_the_baseline_gives_up_most(comparison: coo.Comparison) -> None:
+def test_crops_are_where_the_baseline_loses_most(comparison: coo.Comparison) -> None:
     table = comparison.patches
     own = table[table["model"] == comparison.summary.baseline]
     score = (own["truth_center"] - own["model_center"]) * own["lr_std"].astype(float) ** 2
@@ -94,7 +94,7 @@ def test_crops_are_where_the_baseline_gives_up_most(comparison: coo.Comparison) 
             assert corner <= scale * place and scale * (place + width) <= corner + 96
 
 
-def test_the_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
+def test_the_ground_truth_as_baseline_leaves_the_choice_to_the_others() -> None:
     kinds = {"hr": "hr", "bicubic": "bicubic", "a": "checkpoint", "b": "function"}
     assert judged("a", kinds) == ["a"]
     assert judged("bicubic", kinds) == ["bicubic"]
@@ -108,7 +108,9 @@ def test_an_unreliable_ceiling_is_warned_of(comparison: coo.Comparison) -> None:
     assert warned == (not ceiling.reliable)
 
 
-def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.Comparison) -> None:
+def test_the_ground_truth_and_the_interpolation_are_where_they_belong(
+    comparison: coo.Comparison,
+) -> None:
     assert value(comparison, "hr", "psnr_y") == np.inf
     assert value(comparison, "hr", "collapse_index") == pytest.approx(0.0, abs=1e-9)
     for name in ("detail_energy", "manifold_sparsity", "manifold_subbands"):
@@ -122,7 +124,9 @@ def test_the_truth_and_the_interpolation_are_where_they_belong(comparison: coo.C
     assert np.allclose(ratio, 1.0)
 
 
-def test_declosses_twin_lies_between_its_twin_and_the_truth(comparison: coo.Comparison) -> None:
+def test_a_decloss_model_lies_between_its_matched_model_and_the_ground_truth(
+    comparison: coo.Comparison,
+) -> None:
     for measure in ("collapse_index", "manifold_sparsity"):
         found = [value(comparison, name, measure) for name in ("L1 + DECLoss", "L1", "bicubic")]
         assert found == sorted(found)
@@ -187,7 +191,7 @@ def test_mistakes_show_before_any_work(tmp_path: Path) -> None:
     fails(ConfigError, "strata must be", ["bicubic"], strata=0)
 
 
-def test_a_model_that_answers_with_nan_is_named() -> None:
+def test_a_model_that_outputs_nan_is_named() -> None:
     class Broken(torch.nn.Module):
         def forward(self, x: Any) -> Any:
             return torch.full((1, 3, 4 * x.shape[2], 4 * x.shape[3]), float("nan"))

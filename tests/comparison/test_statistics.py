@@ -1,4 +1,4 @@
-"""Totals, tests and strata against answers that are known; what chance alone may do."""
+"""Totals, tests and strata against known values; what chance alone may do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scores(**models: ArrayLike) -> pd.DataFrame:
-    """A row a model and image."""
+    """One row per model and image."""
     table = pd.DataFrame({name: np.asarray(values, np.float64) for name, values in models.items()})
     table["image"] = [f"{i:03}" for i in range(len(table))]
     return table.melt("image", var_name="model", value_name="score")
@@ -169,9 +169,9 @@ def test_a_seed_gives_the_same_numbers_again() -> None:
 
 def test_a_model_does_not_differ_from_itself() -> None:
     values = np.random.default_rng(0).normal(30, 3, 20)
-    twin = of_images(a=values, b=values).loc["b"]
-    assert twin["difference"] == twin["difference_low"] == twin["difference_high"] == 0.0
-    assert twin["p"] == twin["p_adjusted"] == 1.0
+    same = of_images(a=values, b=values).loc["b"]
+    assert same["difference"] == same["difference_low"] == same["difference_high"] == 0.0
+    assert same["p"] == same["p_adjusted"] == 1.0
 
 
 def test_the_baseline_has_no_difference() -> None:
@@ -234,7 +234,7 @@ def test_all_measures_are_adjusted_together() -> None:
 
 
 @pytest.mark.parametrize("baseline", ["a", "truth"])
-def test_the_infinite_psnr_of_the_truth(baseline: str) -> None:
+def test_the_infinite_psnr_of_the_ground_truth(baseline: str) -> None:
     values = np.random.default_rng(0).normal(30, 3, 20)
     found = of_images(baseline, a=values, b=values + 1, truth=np.full(20, np.inf))
     assert found.loc["truth", "value"] == np.inf
@@ -320,7 +320,7 @@ def test_areas_of_known_scores() -> None:
     chance = np.random.default_rng(0).random(200)
     found = auc(
         {
-            "told apart": LabeledScores(labels + 0.1 * chance, labels, image),
+            "separated": LabeledScores(labels + 0.1 * chance, labels, image),
             "mistaken": LabeledScores(-labels.astype(float), labels, image),
             "alike": LabeledScores(chance, labels, image),
             "tied": LabeledScores(np.zeros(200), labels, image),
@@ -328,7 +328,7 @@ def test_areas_of_known_scores() -> None:
         seed=0,
     )
     assert {name: area.value for name, area in found.items() if name != "alike"} == {
-        "told apart": 1.0, "mistaken": 0.0, "tied": 0.5,
+        "separated": 1.0, "mistaken": 0.0, "tied": 0.5,
     }  # fmt: skip
     assert found["alike"].ci_low < 0.5 < found["alike"].ci_high
 

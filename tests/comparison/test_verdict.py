@@ -111,7 +111,7 @@ def test_words_wait_for_the_interval() -> None:
     assert words(values, width=0.15)[0].startswith("As much detail as the ground truth")
 
 
-def test_a_clean_model_and_the_truth() -> None:
+def test_a_clean_model_and_the_ground_truth() -> None:
     assert words(CLEAN)[0] == (
         "Neither over-smooth nor noisy: collapse index 0.05 (0.03 to 0.07), detail energy 1.00 "
         "(0.98 to 1.02) of the ground truth's, manifold ratio 1.01 (0.99 to 1.03)."
@@ -210,7 +210,7 @@ def test_on_either_side_of_one_nothing_is_said(before: float, after: float) -> N
     assert found == "No measure differs from base beyond chance."
 
 
-def test_from_the_truth_every_way_is_worse() -> None:
+def test_every_difference_from_the_ground_truth_is_worse() -> None:
     for energy in (0.8, 1.2):
         found = words(SMOOTH | {"detail_energy": energy}, SMOOTH | {"detail_energy": 1.0})[1]
         assert found == "Compared with base: worse in detail energy."

@@ -97,7 +97,9 @@ def test_gathers_keep_to_the_budget(
 
 @pytest.mark.parametrize("array", ARRAYS)
 @pytest.mark.parametrize("how", ["flip", "truncate", "remove"])
-def test_damage_is_noticed_and_mended(images: Path, tmp_path: Path, array: str, how: str) -> None:
+def test_damage_is_detected_and_repaired(
+    images: Path, tmp_path: Path, array: str, how: str
+) -> None:
     dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
     open_decoded(dataset, color="y", width=5, folder=cache)
     (file,) = cache.glob(f"*/{array}.bin")
@@ -128,7 +130,7 @@ def test_contents_can_be_checked_image_by_image(images: Path, tmp_path: Path, ar
         part.verify([0])
 
 
-def test_a_broken_manifest_is_mended(images: Path, tmp_path: Path) -> None:
+def test_a_broken_manifest_is_repaired(images: Path, tmp_path: Path) -> None:
     dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
     open_decoded(dataset, color="y", width=5, folder=cache)
     (file,) = cache.glob("*/decoded.json")
@@ -146,8 +148,8 @@ def test_another_image_is_another_store(images: Path, tmp_path: Path) -> None:
     assert (store.hr_image(0) == 22).all()  # luma of gray 7
 
 
-def test_unusable_images_are_told_at_every_opening(images: Path, tmp_path: Path) -> None:
-    (images / "1.png").write_bytes(b"not a picture")
+def test_unusable_images_are_reported_at_every_opening(images: Path, tmp_path: Path) -> None:
+    (images / "1.png").write_bytes(b"not an image")
     dataset, cache = resolve(str(images), scale=4), tmp_path / "cache"
     for _ in range(2):
         store, skipped = open_decoded(dataset, color="y", width=5, folder=cache)

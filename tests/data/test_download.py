@@ -1,4 +1,4 @@
-"""Downloads against a server on this machine, and archives that mean harm."""
+"""Downloads against a server on this machine, and malicious archives."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_interrupt_keeps_the_part(
     assert server.requests[-1] == (206, "bytes=1000-")
 
 
-def test_a_file_that_changed_meanwhile_is_begun_anew(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_started_again(server: Server, tmp_path: Path) -> None:
     server.cut_after = [4 * BLOCK, 0]
     with pytest.raises(DownloadError):
         get(server, tmp_path)
@@ -158,7 +158,7 @@ def test_a_part_that_is_already_whole(server: Server, tmp_path: Path) -> None:
     assert server.requests == [(416, f"bytes={len(CONTENT)}-")]
 
 
-def test_a_part_longer_than_the_file_is_begun_anew(server: Server, tmp_path: Path) -> None:
+def test_a_part_longer_than_the_file_is_started_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "data.bin.part").write_bytes(CONTENT + b"more")
     assert get(server, tmp_path) == CONTENT
     assert [status for status, _ in server.requests] == [416, 200]

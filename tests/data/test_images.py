@@ -204,7 +204,7 @@ def test_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, this is text", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_an_image(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r"broken\.png"):

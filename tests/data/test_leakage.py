@@ -1,4 +1,4 @@
-"""Leakage: copies and shared regions are found, pictures that merely look alike are not."""
+"""Leakage: copies and shared regions are found, images that merely look alike are not."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ COPIES: dict[str, Callable[[Picture], Picture]] = {
 def test_copies_are_found_and_nothing_else(
     kind: str, pictures: dict[str, Picture], originals: PatchStore
 ) -> None:
-    """Every sample picture finds its copy, and none of the thirteen others."""
+    """Every sample image finds its copy, and none of the thirteen others."""
     copies = store_of({n: np.ascontiguousarray(COPIES[kind](p)) for n, p in pictures.items()})
     leaks = duplicate_images(copies, originals)
     assert [(leak.query, leak.reference) for leak in leaks] == [(i, i) for i in range(14)]
@@ -105,7 +105,7 @@ def test_exact_copies_have_similarity_one(originals: PatchStore) -> None:
 
 
 def test_copies_are_found_across_color_and_scale(pictures: dict[str, Picture]) -> None:
-    """A gray copy at another size of patch grid is the same picture still."""
+    """A gray copy at another size of patch grid is still the same image."""
     color = pictures["chelsea"]
     gray = np.repeat(rgb_to_y(color).astype(np.uint8)[:, :, None], 3, axis=2)
     leaks = duplicate_images(store_of({"a": color}), store_of({"b": gray}, scale=2))
@@ -191,7 +191,9 @@ def test_photographs_share_nothing(pictures: dict[str, Picture]) -> None:
     assert shared(second, first, 1500) == []
 
 
-def test_a_handful_of_matches_is_no_leak(pictures: dict[str, Picture], queries: PatchStore) -> None:
+def test_a_handful_of_matches_is_not_a_leak(
+    pictures: dict[str, Picture], queries: PatchStore
+) -> None:
     """Fewer than five matching patches may be chance, whatever their share."""
     coins = store_of({"coins": pictures["coins"]})
     patches = coins.sample(2000, np.random.default_rng(0))
@@ -203,7 +205,7 @@ def test_a_handful_of_matches_is_no_leak(pictures: dict[str, Picture], queries: 
 
 
 def test_flat_patches_count_neither_for_nor_against(pictures: dict[str, Picture]) -> None:
-    """Smooth patches agree with smooth patches of any picture."""
+    """Smooth patches agree with smooth patches of any image."""
     coins = store_of({"coins": pictures["coins"]})
     patches = coins.sample(500, np.random.default_rng(0))
     flat = np.full(500, 1 / 255, np.float32)

@@ -84,13 +84,13 @@ def test_an_lr_image_of_the_wrong_size_is_refused(hr: Path, tmp_path: Path) -> N
         load_pair(pair_of(hr, lr), scale=4, color="y")
 
 
-def test_an_lr_image_of_another_picture_is_refused(hr: Path, tmp_path: Path) -> None:
+def test_an_lr_image_of_another_image_is_refused(hr: Path, tmp_path: Path) -> None:
     lr = save(tmp_path / "lr.png", downsample(picture(50, 61, seed=9), 4))
     with pytest.raises(ImageError, match=r"different scenes \(correlation"):
         load_pair(pair_of(hr, lr), scale=4, color="y")
 
 
-def test_flat_pictures_are_not_compared(tmp_path: Path) -> None:
+def test_flat_images_are_not_compared(tmp_path: Path) -> None:
     hr = save(tmp_path / "hr.png", np.full((16, 16, 3), 90, np.uint8))
     lr = save(tmp_path / "lr.png", np.full((4, 4, 3), 90, np.uint8))
     assert load_pair(pair_of(hr, lr), scale=4, color="y").lr_source == "dataset"

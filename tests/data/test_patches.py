@@ -124,7 +124,7 @@ def test_features_do_not_depend_on_a_patchs_brightness(
 
 def test_nearly_flat_patches_are_divided_by_the_floor() -> None:
     lr = np.full((3, 6, 1), 100, np.uint8)
-    lr[0, 3] = 101  # noise of one level must not become contrast 1
+    lr[0, 3] = 101  # noise of one 8-bit value must not become contrast 1
     pair = LoadedPair(
         "flat", np.zeros((6, 12, 1), np.uint8), lr, np.zeros((6, 12, 1), np.float32), "made"
     )

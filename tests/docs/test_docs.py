@@ -38,7 +38,7 @@ def _anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_links_lead_somewhere(page: Path) -> None:
-    # Code and references to the API, [name][cooanalysis.x], are no links to files.
+    # Code and references to the API, [name][cooanalysis.x], are not links to files.
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith(EXTERNAL):

@@ -255,7 +255,7 @@ def test_a_model_is_called_nearer_only_where_it_is_in_every_row() -> None:
     assert coo_picture._nearer(frame, ["ragan"]) == ""
 
 
-def test_shares_are_told_apart_only_beyond_their_intervals() -> None:
+def test_shares_are_distinguished_only_beyond_their_intervals() -> None:
     def ends(scale: int, first: float, last: float, half: float) -> list[dict[str, float]]:
         return [{"scale": scale, "value": v, "ci_low": v - half, "ci_high": v + half}
                 for v in (first, last)]  # fmt: skip

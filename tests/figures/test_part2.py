@@ -1,4 +1,4 @@
-"""Spectra, crops and the validation of estimators: known answers, and files made twice alike."""
+"""Spectra, crops and the validation of estimators: known values, and reproducible files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_power_spectra(inputs: Inputs, tmp_path: Path) -> None:
 # -- crops ----------------------------------------------------------------------------------
 
 
-def test_measures_of_a_crop_have_known_answers() -> None:
+def test_measures_of_a_crop_have_known_values() -> None:
     rng = np.random.default_rng(0)
     bicubic = np.full((16, 16, 3), 100, np.uint8)
     truth = bicubic + rng.integers(0, 40, (16, 16, 1)).astype(np.uint8)
@@ -131,9 +131,9 @@ def test_scatter_falls_with_the_size_of_the_group() -> None:
     assert (scatter[1] < 0.5 * scatter[0]).all()
 
 
-def test_trust_is_that_of_the_tool() -> None:
-    assert estimator_validation._trusted({"bias": TOLERANCE, "scatter": 0.0}, TOLERANCE)
-    assert not estimator_validation._trusted({"bias": -0.03, "scatter": 0.0}, TOLERANCE)
+def test_reliability_is_that_of_the_tool() -> None:
+    assert estimator_validation._reliable({"bias": TOLERANCE, "scatter": 0.0}, TOLERANCE)
+    assert not estimator_validation._reliable({"bias": -0.03, "scatter": 0.0}, TOLERANCE)
 
 
 def test_estimator_validation(

@@ -47,7 +47,7 @@ def _twice(module: Any, inputs: Inputs, out: Path) -> set[str]:
 # -- what was published ---------------------------------------------------------------------
 
 
-def test_published_weights_are_told_apart_and_belong_to_finished_trainings() -> None:
+def test_published_weights_are_distinguished_and_belong_to_finished_trainings() -> None:
     origin = measured.provenance()
     trained = measured.models().query("variant != 'bicubic'")
     assert len(origin) == len(trained)
@@ -138,7 +138,7 @@ def test_the_ablation_is_the_published_one(inputs: Inputs, tmp_path: Path) -> No
     frame, (text, bold) = found.frames["models"], found.tables["models"]
     published = measured.models().query("experiment == 'ablation'")
     assert sorted(frame["psnr_y"]) == sorted(published["psnr_y"])
-    # The strongest loss is the farthest from the truth in PSNR, and L1 alone the nearest.
+    # The strongest loss is the farthest from the ground truth in PSNR, and L1 alone the nearest.
     assert (0, "PSNR-Y [dB]") in bold
     assert text.loc[0, "temperature"] == "–"
 
@@ -189,7 +189,7 @@ def test_the_benchmark_measures_what_is_there_and_names_what_is_not(
 
 @NEEDS_MODELS
 @pytest.mark.usefixtures("fidelity_alone")
-def test_the_benchmark_is_the_metric_of_the_answer(inputs: Inputs) -> None:
+def test_the_benchmark_is_the_metric_of_the_output(inputs: Inputs) -> None:
     found = benchmark_table.data(inputs)
     from cooanalysis.data import LoadedPair, iter_pairs, resolve
 

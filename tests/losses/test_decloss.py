@@ -76,7 +76,7 @@ def test_gradient_is_right() -> None:
     assert torch.autograd.gradcheck(lambda x: loss(x, hr), (sr,), eps=1e-6, atol=1e-6)
 
 
-def test_no_gradient_reaches_the_truth() -> None:
+def test_no_gradient_reaches_the_ground_truth() -> None:
     hr = photo(64).requires_grad_()
     sr = blurred(hr.detach()).requires_grad_()
     DECLoss()(sr, hr).backward()
@@ -85,7 +85,7 @@ def test_no_gradient_reaches_the_truth() -> None:
     assert float(sr.grad.abs().sum()) > 0
 
 
-def test_truth_beats_the_center_of_potential_hr_images() -> None:
+def test_ground_truth_beats_the_center_of_potential_hr_images() -> None:
     """Potential HR images of one LR image: one texture in every phase; their mean is flat."""
     torch.manual_seed(0)
     x = torch.arange(64.0)
@@ -98,14 +98,14 @@ def test_truth_beats_the_center_of_potential_hr_images() -> None:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 0.6])
-def test_truth_beats_smoother_answers_on_a_photograph(strength: float) -> None:
+def test_ground_truth_beats_smoother_outputs_on_a_photograph(strength: float) -> None:
     hr = photo()
     sr = blurred(hr) + strength * (hr - blurred(hr))
     loss = DECLoss().eval()
     assert float(loss(hr, hr)) < float(loss(sr, hr))
 
 
-def test_step_against_the_gradient_adds_detail_to_a_smooth_answer() -> None:
+def test_step_against_the_gradient_adds_detail_to_a_smooth_output() -> None:
     hr = photo()
     smooth = blurred(hr)
     sr = (smooth + 0.2 * (hr - smooth)).requires_grad_()

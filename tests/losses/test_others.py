@@ -113,7 +113,7 @@ def test_wrong_specifications_are_named(spec: dict[str, object], message: str) -
         build(spec)
 
 
-def test_every_registered_loss_is_zero_or_least_at_the_truth() -> None:
+def test_every_registered_loss_is_zero_or_least_at_the_ground_truth() -> None:
     torch.manual_seed(0)
     hr = torch.rand(1, 3, 32, 32)
     worse = 0.5 * hr + 0.25

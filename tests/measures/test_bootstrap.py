@@ -1,4 +1,4 @@
-"""The bootstrap over images: values against numpy, scipy and scikit-learn, honest intervals."""
+"""The bootstrap over images: values against numpy, scipy and scikit-learn, and coverage."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def test_missing_values_leave_their_patch_out() -> None:
 # -- Intervals -------------------------------------------------------------------------------
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """300 known worlds. Drawing patches instead of images would miss the truth half the time."""
+def test_intervals_cover_the_true_value_as_often_as_they_say() -> None:
+    """300 known worlds. Drawing patches instead of images would miss the value half the time."""
     by_image, by_patch = 0, 0
     for seed in range(300):
         values = clustered(seed)
@@ -148,7 +148,7 @@ def test_image_numbers_may_have_gaps() -> None:
     assert ImageBootstrap(IMAGE * 1000 + 7).mean(values) == ImageBootstrap(IMAGE).mean(values)
 
 
-def test_one_seed_one_answer_and_the_same_resamples_for_every_statistic() -> None:
+def test_one_seed_gives_one_result_and_the_same_resamples_for_every_statistic() -> None:
     values = clustered(0)
     bootstrap = ImageBootstrap(IMAGE, seed=4)
     assert bootstrap.mean(values) == ImageBootstrap(IMAGE, seed=4).mean(values)

@@ -114,9 +114,9 @@ def test_order_of_members_does_not_matter(members: np.ndarray, random: object) -
 
 @given(groups, st.floats(-5, 5))
 def test_center_minimizes_the_squared_error(members: np.ndarray, offset: float) -> None:
-    """Huygens: any other answer costs exactly its squared distance to the center."""
-    answer = center(members) + offset
-    error = ((members - answer[:, None]) ** 2).mean(axis=(1, 2))
+    """Huygens: any other estimate costs exactly its squared distance to the center."""
+    estimate = center(members) + offset
+    error = ((members - estimate[:, None]) ** 2).mean(axis=(1, 2))
     np.testing.assert_allclose(error, center_rms_distance(members) ** 2 + offset**2, atol=1e-8)
 
 
@@ -152,14 +152,14 @@ def test_no_detail_at_all_is_not_a_number() -> None:
 def test_collapse_index_between_center_and_truth(
     rng: np.random.Generator, step: float, index: float
 ) -> None:
-    """A model that goes ``step`` of the way from the center to the truth: 1 - step²."""
+    """A model that goes ``step`` of the way from the center to the ground truth: 1 - step²."""
     truths, centers = rng.normal(size=(2, 50, 16))
     outputs = centers + step * (truths - centers)
     assert collapse_index(outputs, centers, truths) == pytest.approx(index, abs=1e-12)
 
 
 def test_collapse_index_of_a_perfect_sampler_is_zero_not_one(rng: np.random.Generator) -> None:
-    """As varied as the truth but not the truth itself: what a GAN aims at has not collapsed."""
+    """As varied as the ground truth but not equal to it: the goal of a GAN has not collapsed."""
     centers, truths, outputs = np.zeros((20000, 4)), *rng.normal(size=(2, 20000, 4))
     assert collapse_index(outputs, centers, truths) == pytest.approx(0.0, abs=0.03)
 

@@ -55,7 +55,7 @@ def test_psnr_of_known_errors() -> None:
     assert psnr(black + np.uint8(51), black, border=0, color="rgb") == pytest.approx(
         20 * np.log10(5)
     )
-    # 255 gray levels are 219 levels of luma.
+    # 255 gray values are 219 luma values.
     white = np.full_like(black, 255)
     assert psnr(white, black, border=2) == pytest.approx(20 * np.log10(255 / 219))
     one = black.copy()
@@ -162,7 +162,7 @@ def test_psnr_agrees_with_scikit_image() -> None:
     ],
 )
 @pytest.mark.parametrize("name", FIDELITY)
-def test_what_is_no_pair_is_refused(name: str, sr: Any, hr: Any, message: str) -> None:
+def test_what_is_not_a_pair_is_refused(name: str, sr: Any, hr: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         METRICS[name](sr, hr, border=2)
 
@@ -474,7 +474,7 @@ def test_without_pyiqa() -> None:
 
 # --- power spectrum -----------------------------------------------------------------------------
 
-LUMA = 219.0 / 255.0  # a level of gray in levels of luma
+LUMA = 219.0 / 255.0  # one 8-bit gray value in luma values
 
 
 def test_white_noise_has_its_variance_at_every_frequency() -> None:

@@ -60,7 +60,7 @@ def silent(notice: Notice) -> None:
     del notice
 
 
-def answer(source: Source, pair: LoadedPair) -> Image:
+def output_of(source: Source, pair: LoadedPair) -> Image:
     return source.output(pair, silent)
 
 
@@ -114,8 +114,8 @@ def test_what_is_given_comes_out_in_its_order(given_models: list[tuple[str, str]
 
 def test_the_baselines_need_no_file(pair: LoadedPair) -> None:
     truth = open_source("hr", "hr", [], scale=SCALE)
-    assert np.array_equal(answer(truth, pair), pair.hr)
-    bicubic = answer(open_source("bicubic", "bicubic", [], scale=SCALE), pair)
+    assert np.array_equal(output_of(truth, pair), pair.hr)
+    bicubic = output_of(open_source("bicubic", "bicubic", [], scale=SCALE), pair)
     assert bicubic.dtype == np.uint8 and bicubic.shape == pair.hr.shape
     inside = (pair.upsampled > 0) & (pair.upsampled < 255)
     assert np.abs(bicubic - pair.upsampled)[inside].max() <= 0.5
@@ -146,13 +146,13 @@ def test_a_model_that_is_nowhere_says_what_there_is(tmp_path: Path) -> None:
 # --- checkpoints --------------------------------------------------------------------------------
 
 
-def own(path: Path, scale: int = SCALE, bias: float = 0.0, told: int | None = None) -> Path:
-    """A tiny EDSR, as coo-train writes it; ``told`` is the number of features that it claims."""
+def own(path: Path, scale: int = SCALE, bias: float = 0.0, claimed: int | None = None) -> Path:
+    """A tiny EDSR, as coo-train writes it; ``claimed`` is the number of features that it claims."""
     torch.manual_seed(0)
     network = models.build("edsr", scale=scale, features=4, blocks=1, direct=True)
     with torch.no_grad():
         next(network.parameters()).add_(bias)
-    options = {"features": told or 4, "blocks": 1, "direct": True}
+    options = {"features": claimed or 4, "blocks": 1, "direct": True}
     models.save_weights(path, network, name="edsr", scale=scale, options=options)
     return path
 
@@ -178,7 +178,7 @@ def test_our_own_weights(tmp_path: Path, pair: LoadedPair) -> None:
     source = open_source("ours", path, [], scale=SCALE)
     assert (source.name, source.kind) == ("ours", "checkpoint")
     assert "edsr" in source.detail and "weights.safetensors" in source.detail
-    output = answer(source, pair)
+    output = output_of(source, pair)
     batch = torch.from_numpy(pair.lr).permute(2, 0, 1)[None] / 255.0
     with torch.no_grad():
         wanted = models.load_weights(path)(batch)[0].permute(1, 2, 0).numpy() * 255
@@ -217,9 +217,9 @@ def test_the_key_follows_the_content_and_not_the_name(tmp_path: Path) -> None:
 def test_other_architectures(file: str, key: str | None, tmp_path: Path, pair: LoadedPair) -> None:
     source = open_source("theirs", compact(tmp_path / file, key=key), [], scale=SCALE)
     assert "Compact" in source.detail and file in source.detail
-    output = answer(source, pair)
+    output = output_of(source, pair)
     assert output.shape == pair.hr.shape and output.dtype == np.uint8
-    # With weights near zero, this architecture answers with each pixel repeated.
+    # With weights near zero, this architecture outputs each pixel repeated.
     repeated = pair.lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     assert np.corrcoef(output.ravel(), repeated.ravel())[0, 1] > 0.9
 
@@ -263,7 +263,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(
     assert not made.exists()
     for words in ("model 'stranger'", str(path), "could run code", "is refused"):
         assert words in str(caught.value)
-    # The file is no harmless one: who loads it without care runs its code.
+    # The file is harmful: loading it without precautions runs its code.
     if layout == "plain pickle":
         pickle.loads(path.read_bytes())
     else:
@@ -304,7 +304,7 @@ def test_our_own_weights_damaged_or_mislabeled(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ModelError, match="ours.safetensors is not a safetensors file, or is dam"):
         open_source("m", path, [], scale=SCALE)
-    own(path, told=8)
+    own(path, claimed=8)
     with pytest.raises(ModelError, match="ours.safetensors does not fit the network 'edsr'"):
         open_source("m", path, [], scale=SCALE)
 
@@ -350,12 +350,12 @@ def test_networks_that_do_not_upscale_color_images(tmp_path: Path) -> None:
         load_network("m", restorer, scale=SCALE)
 
 
-def test_a_network_that_answers_with_nan(tmp_path: Path, pair: LoadedPair) -> None:
+def test_a_network_that_outputs_nan(tmp_path: Path, pair: LoadedPair) -> None:
     source = open_source(
         "broken", own(tmp_path / "nan.safetensors", bias=float("nan")), [], scale=SCALE
     )
     with pytest.raises(ModelError, match="model 'broken' outputs NaN.*baby"):
-        answer(source, pair)
+        output_of(source, pair)
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,10 +375,10 @@ def nearest(lr: Image) -> Image:
 def test_a_function_and_a_module(pair: LoadedPair) -> None:
     source = open_source("mine", nearest, [], scale=SCALE)
     assert (source.kind, source.detail, source.key) == ("callable", "nearest", None)
-    assert np.array_equal(answer(source, pair), nearest(pair.lr))
+    assert np.array_equal(output_of(source, pair), nearest(pair.lr))
     module = torch.nn.Upsample(scale_factor=SCALE, mode="nearest")
     assert np.array_equal(
-        answer(open_source("net", module, [], scale=SCALE), pair), nearest(pair.lr)
+        output_of(open_source("net", module, [], scale=SCALE), pair), nearest(pair.lr)
     )
 
 
@@ -390,7 +390,7 @@ def test_a_function_cannot_spoil_the_image(pair: LoadedPair) -> None:
         lr[:] = 0
         return output
 
-    answer(open_source("greedy", greedy, [], scale=SCALE), pair)
+    output_of(open_source("greedy", greedy, [], scale=SCALE), pair)
     assert np.array_equal(pair.lr, before)
 
 
@@ -408,18 +408,18 @@ def test_a_function_cannot_spoil_the_image(pair: LoadedPair) -> None:
     ],
     ids=["size", "gray", "channels first", "floats", "int16", "nan", "nothing", "text"],
 )
-def test_a_function_that_answers_otherwise(
+def test_a_function_with_a_wrong_output(
     function: Callable[[Image], Any], got: str, pair: LoadedPair
 ) -> None:
     with pytest.raises(ModelError, match=rf"'mine' returns {got}.* for 'baby'") as caught:
-        answer(open_source("mine", function, [], scale=SCALE), pair)
+        output_of(open_source("mine", function, [], scale=SCALE), pair)
     assert "must return uint8 of shape (24, 28, 3)" in str(caught.value)
 
 
-def test_a_module_that_answers_with_another_size(pair: LoadedPair) -> None:
+def test_a_module_with_an_output_of_another_size(pair: LoadedPair) -> None:
     source = open_source("net", torch.nn.Upsample(scale_factor=2), [], scale=SCALE)
     with pytest.raises(ModelError, match="model 'net' is not an x4 model.*baby"):
-        answer(source, pair)
+        output_of(source, pair)
 
 
 # --- folders ------------------------------------------------------------------------------------
@@ -519,10 +519,10 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
         source, pair = opened(folder, tmp_path / "data")
         assert isinstance(source, Folder) and source.kind == "folder"
         assert str(folder) in source.detail
-        assert np.array_equal(answer(source, pair), output[:24, :28])
+        assert np.array_equal(output_of(source, pair), output[:24, :28])
     saved(tmp_path / "gray", picture(24, 28)[:, :, 0])
     source, pair = opened(tmp_path / "gray", tmp_path / "data")
-    assert np.array_equal(answer(source, pair), np.repeat(picture(24, 28)[:, :, :1], 3, axis=2))
+    assert np.array_equal(output_of(source, pair), np.repeat(picture(24, 28)[:, :, :1], 3, axis=2))
 
 
 @pytest.mark.parametrize("shape", [(12, 14), (24, 24), (28, 24), (48, 56), (20, 28)])
@@ -531,7 +531,7 @@ def test_images_of_the_wrong_size(shape: tuple[int, int], tmp_path: Path) -> Non
     path = saved(tmp_path / "sr", picture(*shape))
     source, pair = opened(tmp_path / "sr", tmp_path / "data")
     with pytest.raises(ModelError) as caught:
-        answer(source, pair)
+        output_of(source, pair)
     height, width = shape
     assert str(caught.value) == (
         f"model 'm': {path} is {width}x{height} pixels, but the ground truth 'baby' is 28x24; are "
@@ -540,14 +540,14 @@ def test_images_of_the_wrong_size(shape: tuple[int, int], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "truncated"])
-def test_files_that_are_no_images(damage: str, tmp_path: Path) -> None:
+def test_files_that_are_not_images(damage: str, tmp_path: Path) -> None:
     saved(tmp_path / "data", picture())
     path = saved(tmp_path / "sr", picture())
     whole = path.read_bytes()
     path.write_bytes({"empty": b"", "text": b"<html>", "truncated": whole[:200]}[damage])
     source, pair = opened(tmp_path / "sr", tmp_path / "data")
     with pytest.raises(CooError) as caught:
-        answer(source, pair)
+        output_of(source, pair)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -58,7 +58,7 @@ def nearest(batch: Tensor) -> Tensor:
 
 
 class Pooled(nn.Module):
-    """Sees the whole image: an exposure by the mean level."""
+    """Sees the whole image: exposure by the mean intensity."""
 
     def forward(self, batch: Tensor) -> Tensor:
         return nearest(batch) * (0.5 + 0.5 * batch.mean((2, 3), keepdim=True))
@@ -83,7 +83,7 @@ class Watched(nn.Module):
 
 @pytest.mark.parametrize("shape", [(60, 75), (33, 120), (90, 40), (75, 75)])
 @pytest.mark.parametrize(("tile", "overlap"), [(32, "auto"), (40, 3), (33, 8), (75, 5), (24, 10)])
-def test_tiles_give_the_answer_for_the_whole_image(
+def test_tiles_give_the_output_for_the_whole_image(
     shape: tuple[int, int], tile: int, overlap: Any
 ) -> None:
     model, lr = network(3), photo(*shape)
@@ -196,8 +196,8 @@ def test_windows_and_strides_fall_where_they_fall_on_the_whole_image() -> None:
 @pytest.mark.parametrize("multiple", [1, 4, 16])
 def test_tiny_and_odd_images(shape: tuple[int, int], multiple: int) -> None:
     watched, lr = Watched(network(scale=4)), photo(*shape)
-    answer = upscale(watched, lr, scale=4, pad_multiple=multiple)
-    assert answer.shape == (4 * shape[0], 4 * shape[1], 3) and answer.dtype == np.uint8
+    output = upscale(watched, lr, scale=4, pad_multiple=multiple)
+    assert output.shape == (4 * shape[0], 4 * shape[1], 3) and output.dtype == np.uint8
     assert all(side % multiple == 0 for side in watched.sides[0])
 
 
@@ -209,9 +209,9 @@ def test_padding_is_symmetric_and_cut_again() -> None:
         return nearest(batch)
 
     lr = photo(5, 6)
-    answer = upscale(model, lr, scale=SCALE, pad_multiple=4)
+    output = upscale(model, lr, scale=SCALE, pad_multiple=4)
     np.testing.assert_array_equal(seen[0], np.pad(lr, ((0, 3), (0, 2), (0, 0)), mode="symmetric"))
-    np.testing.assert_array_equal(answer, lr.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(output, lr.repeat(2, 0).repeat(2, 1))
 
 
 def test_gray_and_floating_point_images() -> None:
@@ -225,7 +225,7 @@ def test_gray_and_floating_point_images() -> None:
     )
 
 
-def test_levels_are_clipped_and_halves_go_to_even() -> None:
+def test_values_are_clipped_and_halves_go_to_even() -> None:
     values = torch.tensor([-0.5, 0.0, 0.5, 1.5, 2.5, 254.5, 255.0, 300.0]) / 255.0
     batch = values.view(1, 1, 1, -1).expand(1, 3, 1, -1)
     assert torch_to_uint8(batch)[0, :, 0].tolist() == [0, 0, 0, 2, 2, 254, 255, 255]
@@ -239,14 +239,14 @@ def test_levels_are_clipped_and_halves_go_to_even() -> None:
 
 
 @pytest.mark.parametrize("tile", [None, 32])
-def test_the_same_call_gives_the_same_answer(tile: int | None) -> None:
+def test_the_same_call_gives_the_same_output(tile: int | None) -> None:
     model, lr = network(4), photo()
     first = upscale(model, lr, scale=SCALE, tile=tile)
     np.testing.assert_array_equal(first, upscale(model, lr, scale=SCALE, tile=tile))
     np.testing.assert_array_equal(first, upscale(model, lr.copy(), scale=SCALE, tile=tile))
 
 
-def test_a_module_answers_in_evaluation_mode_and_is_left_as_it_was() -> None:
+def test_a_module_runs_in_evaluation_mode_and_is_left_as_it_was() -> None:
     model = nn.Sequential(network(), nn.BatchNorm2d(3), nn.Dropout(0.5)).train()
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -274,8 +274,8 @@ def test_memory_is_bounded_on_a_4k_image() -> None:
     watched = Watched(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)))
     budget = 32 * 2**20
     with memory.LiveBytes() as live:
-        answer = upscale(watched, lr, scale=1, memory_budget=budget, overlap=0)
-    assert answer.shape == (2160, 3840, 3)
+        output = upscale(watched, lr, scale=1, memory_budget=budget, overlap=0)
+    assert output.shape == (2160, 3840, 3)
     largest = max(height * width for height, width in watched.sides)
     # Input, its 4 hidden and 3 final values, and copies: between 28 and 60 bytes a pixel.
     assert budget / 120 < largest < budget / 28
@@ -300,7 +300,7 @@ def test_live_bytes_are_those_of_tensors_alive_at_one_time() -> None:
         first = torch.zeros(1000)
         second = first + 1  # 8000 bytes alive
         del first
-        third = second.view(10, 100)  # a view is no memory
+        third = second.view(10, 100)  # a view takes no memory
         fourth = third * 2  # 8000 again
         del second, third, fourth
         torch.zeros(1500)
@@ -341,11 +341,11 @@ def test_half_precision_falls_back_when_values_overflow() -> None:
     for model, kept in ((network(), True), (Large(), False)):
         notes: list[Notice] = []
         run = Runner(model, torch.device("cpu"), True, SCALE, "net", "baby", notes.append)
-        answer = run(photo())
+        output = run(photo())
         wanted = upscale(model, photo(), scale=SCALE, output="float")
-        np.testing.assert_allclose(answer, wanted, atol=5e-3)
+        np.testing.assert_allclose(output, wanted, atol=5e-3)
         assert run.half is kept
-        assert (answer != wanted).any() == kept
+        assert (output != wanted).any() == kept
         failed = Notice("half_precision_failed", {"model": "net", "image": "baby"})
         assert notes == ([] if kept else [failed])
         run(photo())
@@ -374,18 +374,18 @@ def test_a_model_of_another_scale_is_refused_by_name(tile: int | None) -> None:
         (lambda batch: nearest(batch)[0], r"\(3, 120, 150\)"),
     ],
 )
-def test_answers_that_are_no_image_are_refused(model: Callable[[Any], Any], got: str) -> None:
+def test_outputs_that_are_not_images_are_refused(model: Callable[[Any], Any], got: str) -> None:
     with pytest.raises(ModelError, match=f"is not an x2 model: it outputs {got} where"):
         upscale(model, photo(), scale=SCALE)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("tile", [None, 32])
-def test_answers_that_are_not_finite_are_refused_by_name(bad: float, tile: int | None) -> None:
+def test_outputs_that_are_not_finite_are_refused_by_name(bad: float, tile: int | None) -> None:
     def model(batch: Tensor) -> Tensor:
-        answer = nearest(batch)
-        answer[0, 0, 0, 0] = bad
-        return answer
+        output = nearest(batch)
+        output[0, 0, 0, 0] = bad
+        return output
 
     with pytest.raises(ModelError, match="gan outputs NaN or infinite values for baby"):
         upscale(model, photo(), scale=SCALE, tile=tile, overlap=4, name="gan", image="baby")
@@ -407,7 +407,7 @@ def test_a_model_that_fails_is_named_with_the_piece() -> None:
         (np.full((4, 4, 3), np.nan), r"must be in \[0, 1\]"),
     ],
 )
-def test_what_is_no_image_is_refused(lr: Any, message: str) -> None:
+def test_what_is_not_an_image_is_refused(lr: Any, message: str) -> None:
     with pytest.raises(ImageError, match=message):
         upscale(nearest, lr, scale=SCALE)
 

@@ -105,7 +105,7 @@ def test_runs_are_skipped_only_where_nothing_is_lost(n: int, k: int) -> None:
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("k", [1, 40, 700])
 def test_torch_settles_ties_as_the_compiled_loop_does(device: str, k: int) -> None:
-    """Few levels, as faint patches have: thousands are equally near but for rounding."""
+    """Few distinct values, as in faint patches: thousands are equally near but for rounding."""
     from cooanalysis.neighbors import vectors
 
     rng = np.random.default_rng(k)

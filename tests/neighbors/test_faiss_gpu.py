@@ -36,7 +36,7 @@ pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'
 
 @pytest.fixture(params=[1, 3])
 def pretended_gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Indices stay on the CPU where they would be copied to so many GPUs."""
+    """Indices stay on the CPU where they would be copied to that many GPUs."""
     import faiss
 
     count: int = request.param

@@ -102,13 +102,13 @@ def picture(page: Any, label: str) -> str:
 
 def test_pointing_at_a_dot_shows_its_group(page: Any, report: Path) -> None:
     wait_for_explorer(page, report)
-    before = page.inner_text("#chosen"), picture(page, "truth")
+    before = page.inner_text("#chosen"), picture(page, "ground truth")
     dots = page.locator("#plot .dot")
     assert dots.count() > 100
     dots.nth(5).hover(force=True)
-    first = page.inner_text("#chosen"), picture(page, "truth")
+    first = page.inner_text("#chosen"), picture(page, "ground truth")
     dots.nth(60).hover(force=True)
-    second = page.inner_text("#chosen"), picture(page, "truth")
+    second = page.inner_text("#chosen"), picture(page, "ground truth")
     assert len({before, first, second}) >= 2
     assert first[0] != second[0] and first[1] != second[1]
     for label in ("LR patch", "member 1", "member 8", "center", "bicubic"):
@@ -201,14 +201,14 @@ def test_the_table_sorts_by_number(page: Any, comparison: Path) -> None:
     head.focus()
     page.keyboard.press("Enter")
     assert order() == up[::-1]
-    assert order()[0] == "hr"  # PSNR of the truth is infinite
+    assert order()[0] == "hr"  # PSNR of the ground truth is infinite
 
 
 def test_the_comparisons_explorer_shows_the_models(page: Any, comparison: Path) -> None:
     wait_for_explorer(page, comparison)
     captions = page.locator("#pictures figcaption").all_inner_texts()
     assert "plain" in captions and HOSTILE in captions
-    shown = {picture(page, name) for name in ("plain", HOSTILE, "truth", "center")}
+    shown = {picture(page, name) for name in ("plain", HOSTILE, "ground truth", "center")}
     assert len(shown) == 4
 
 

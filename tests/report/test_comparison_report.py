@@ -175,7 +175,7 @@ def test_only_the_pages_own_script_may_run(page: str) -> None:
     assert "default-src 'none'" in policy
 
 
-def test_the_page_holds_all_pictures_and_verdicts(comparison: coo.Comparison, page: str) -> None:
+def test_the_page_holds_all_images_and_verdicts(comparison: coo.Comparison, page: str) -> None:
     start = page.index('id="crops-data">') + len('id="crops-data">')
     data = json.loads(page[start : page.index("</script>", start)])
     assert [place["image"] for place in data] == [crop.image for crop in comparison.crops]
@@ -191,7 +191,7 @@ def test_the_page_holds_all_pictures_and_verdicts(comparison: coo.Comparison, pa
         assert sentence.replace(HOSTILE, "")[:40].replace(">", "'") in plain
 
 
-def test_a_page_without_pictures_says_so(comparison: coo.Comparison) -> None:
+def test_a_page_without_images_says_so(comparison: coo.Comparison) -> None:
     page = render_report(without(comparison), {})
     assert "no places were cut out" in page
     assert page.count("Not available:") >= 6

@@ -1,4 +1,4 @@
-"""Patches that a report lets its reader point at: the right pictures of the right places."""
+"""Patches that a report lets its reader point at: the right images of the right places."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decoded(url: str) -> Image:
     return np.asarray(Pillow.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
 
 
-def test_pictures_are_those_of_their_places(result: coo.Result) -> None:
+def test_images_are_those_of_their_places(result: coo.Result) -> None:
     found = result.explored
     assert found is not None
     name, whole = next(iter(result.images.items()))
@@ -83,7 +83,7 @@ def test_what_is_written_is_read_back(result: coo.Result, tmp_path: Path) -> Non
     assert list(found.pictures) == list(again.pictures)
 
 
-def test_sheets_hold_every_picture(result: coo.Result) -> None:
+def test_sheets_hold_every_image(result: coo.Result) -> None:
     found = result.explored
     assert found is not None
     data = explorer_data(
@@ -99,7 +99,7 @@ def test_sheets_hold_every_picture(result: coo.Result) -> None:
         spot = row * len(names) + names.index(part)
         top, left = side * (spot // columns), side * (spot % columns)
         tile = sheet[top : top + side, left : left + side].reshape(side, side, -1)
-        # Stretched alike: the order of the levels stays.
+        # Stretched alike: the order of the 8-bit values stays.
         plain = found.pictures[part][row].astype(int)
         order = np.argsort(plain.ravel(), kind="stable")
         assert np.all(np.diff(tile.astype(int).ravel()[order]) >= 0)
@@ -109,7 +109,7 @@ def test_sheets_hold_every_picture(result: coo.Result) -> None:
 
 def test_older_runs_have_none(result: coo.Result, tmp_path: Path) -> None:
     bare = dataclasses.replace(result, explored=None)
-    with pytest.raises(CooError, match="keeps no pictures"):
+    with pytest.raises(CooError, match="has no images of patches"):
         bare.explore()
     bare.save(tmp_path / "run")
     assert coo.load(tmp_path / "run").explored is None
@@ -132,10 +132,10 @@ def test_large_patches_do_not_make_large_reports(monkeypatch: pytest.MonkeyPatch
 
 
 def test_models_keep_their_names_whatever_they_are() -> None:
-    def answer(lr: Image) -> Image:
+    def output(lr: Image) -> Image:
         return np.rint(np.clip(upsample(lr, 4), 0, 255)).astype(np.uint8)
 
-    models = {"truth": answer, "mine": answer, "hr": "hr"}
+    models = {"truth": output, "mine": output, "hr": "hr"}
     found = coo.compare("sample", models, crops=1, metrics=["psnr_y"], features=("sparsity",),
                         cache=False, **SMALL)  # fmt: skip
     assert found.explored is not None

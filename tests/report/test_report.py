@@ -122,7 +122,7 @@ class TestPage:
     def test_tells_what_it_must(self, result: Result) -> None:
         text = render_report(result, {})
         for part in (
-            "Fake images", "Before you trust", "pixel distances call blur clean", "no weights",
+            "Fake images", "Before you use", "pixel distances call blur clean", "no weights",
             "broken.png", "not an image", "ours, not the paper", "arXiv:2201.01034",
             "recall@128", "patch_width", "beyond the tolerance", "5×5",
         ):  # fmt: skip

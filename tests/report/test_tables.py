@@ -31,7 +31,7 @@ NOTHING = float("nan")
 # Name, title, unit, direction and digits; then the value of each model.
 PSNR = (("psnr_y", "PSNR-Y", "dB", "higher", 2), (30.0, 29.0, 28.0, np.inf))
 LPIPS = (("lpips", "LPIPS", "", "lower", 4), (0.3, 0.2, 0.4, 0.0))
-ENERGY = (("energy", "detail energy", "truth = 1", "one", 3), (0.7, 1.6, 0.01, 1.0))
+ENERGY = (("energy", "detail energy", "ground truth = 1", "one", 3), (0.7, 1.6, 0.01, 1.0))
 MODELS = ("L1", "GAN", "bicubic", "hr")
 
 
@@ -71,16 +71,19 @@ def compared(
 
 def test_cells_hold_value_and_half_of_the_interval() -> None:
     shown, _ = headline(compared(PSNR, LPIPS, ENERGY))
-    assert list(shown) == ["model", "PSNR-Y [dB]", "LPIPS", "detail energy [truth = 1]"]
+    assert list(shown) == ["model", "PSNR-Y [dB]", "LPIPS", "detail energy [ground truth = 1]"]
     assert shown["model"].tolist() == list(MODELS)
     assert shown["PSNR-Y [dB]"].tolist() == ["30.00 ± 0.10", "29.00 ± 0.10", "28.00 ± 0.10", "∞"]
     assert shown["LPIPS"].tolist()[:2] == ["0.3000 ± 0.1000", "0.2000 ± 0.1000"]
-    assert shown["detail energy [truth = 1]"].tolist()[2:] == ["0.010 ± 0.100", "1.000 ± 0.100"]
+    assert shown["detail energy [ground truth = 1]"].tolist()[2:] == [
+        "0.010 ± 0.100",
+        "1.000 ± 0.100",
+    ]
 
 
 def test_the_best_is_best_in_its_own_direction() -> None:
-    """And neither the truth nor plain interpolation takes part."""
-    energy = "detail energy [truth = 1]"
+    """And neither the ground truth nor plain interpolation takes part."""
+    energy = "detail energy [ground truth = 1]"
     assert headline(compared(PSNR, LPIPS, ENERGY))[1] == {
         (0, "PSNR-Y [dB]"), (1, "LPIPS"), (0, energy),
     }  # fmt: skip
@@ -124,7 +127,7 @@ def test_models_keep_their_order() -> None:
 def test_differences() -> None:
     found = differences(compared(PSNR, LPIPS))
     assert found.to_dict("list") == {
-        # The truth's PSNR is infinite, and has no difference.
+        # The ground truth's PSNR is infinite, and has no difference.
         "model": ["GAN", "GAN", "bicubic", "bicubic", "hr"],
         "measure": ["PSNR-Y", "LPIPS", "PSNR-Y", "LPIPS", "LPIPS"],
         "difference": ["-1.00", "-0.1000", "-2.00", "+0.1000", "-0.3000"],

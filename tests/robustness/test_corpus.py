@@ -91,7 +91,7 @@ NOBODY = 65534
 def test_without_permission(
     mode: int, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything, so that the case is tried by a child that is nobody."""
+    """Root may read everything, so the case is run by a child process of the user nobody."""
     monkeypatch.setenv("COO_CACHE_HOME", str(tmp_path / "cache"))
     images = tmp_path / "above" / "images"
     images.mkdir(parents=True)

@@ -112,7 +112,7 @@ def small_disk(tmp_path: Path) -> Iterator[Any]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can mount")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk(command: str, images: Path, small_disk: Any) -> None:
-    """Too small for anything, for the checkpoints, for the result: one line, nothing half done."""
+    """Too small for anything, for the checkpoints, for the result: one line, no partial results."""
     for kib in (8,) if command == "train" else (8, 60, 300):
         out = small_disk(kib) / "run"
         done = run(command, kills.arguments(command, images, out))
@@ -150,7 +150,7 @@ def test_nowhere_to_print(images: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_two_runs_on_one_directory(command: str, images: Path, tmp_path: Path) -> None:
-    """Twice at once: one does the work, the others say so or find it done."""
+    """Concurrent runs: one does the work, the others report that or find it done."""
     out = tmp_path / "run"
     words = kills.arguments(command, images, out)
     running = [

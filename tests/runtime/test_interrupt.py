@@ -1,4 +1,4 @@
-"""Ctrl-C that arrives while Numba compiles, loads or caches a function; signals held back."""
+"""Ctrl-C that arrives while Numba compiles, loads or caches a function; deferred signals."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_what_is_registered_is_checked() -> None:
         numbers().register("six", "6")  # type: ignore[arg-type]
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+def test_an_unknown_name_suggests_the_nearest_one() -> None:
     with pytest.raises(ConfigError) as caught:
         numbers().find("pie")
     assert str(caught.value) == ("unknown number 'pie'; did you mean 'pi'? known ones: pi, broken")

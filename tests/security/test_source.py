@@ -77,7 +77,7 @@ def test_the_scan_finds(line: str) -> None:
 
 
 def test_templates_escape_by_themselves() -> None:
-    """Jinja leaves everything as it is unless it is told otherwise."""
+    """Jinja does not escape unless it is configured to."""
     for path in (ROOT / "cooanalysis").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Environment"):

@@ -1,4 +1,4 @@
-"""Files of strangers: what would run code is refused, and nothing of it runs."""
+"""Untrusted files: what would run code is refused, and nothing of it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``coo-train`` as a stranger types it: exit codes, one line an error, several processes."""
+"""``coo-train`` on the command line: exit codes, one line per error, several processes."""
 
 from __future__ import annotations
 

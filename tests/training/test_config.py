@@ -173,7 +173,7 @@ def test_an_unknown_key_suggests_the_closest(override: str, words: list[str]) ->
         ("iterations: ???\n", "iterations"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_named(text: str, words: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_configuration_is_named(text: str, words: str, tmp_path: Path) -> None:
     path = write(tmp_path, "odd.yaml", text)
     with pytest.raises(ConfigError, match=words):
         read_config([path])
@@ -252,7 +252,7 @@ FULL = {
 def test_plain_values_and_back(tmp_path: Path) -> None:
     config = TrainConfig.from_dict(FULL)
     assert config.as_dict() == FULL
-    # Every key is written, so that a directory still says all when a default changes.
+    # Every key is written, so that a directory stays complete when a default changes.
     assert set(FULL) == {f.name for f in dataclasses.fields(TrainConfig)}
     assert TrainConfig.from_dict(config.as_dict()) == config
     # JSON is YAML: what a summary records can be given to --config.

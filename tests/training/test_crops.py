@@ -40,7 +40,7 @@ def make(seed: int = 0, *, scale: int = 2, crop: int = 4, augment: bool = True, 
 def test_a_crop_depends_on_seed_and_number_alone(seed: int, number: int) -> None:
     crops, again = make(seed), make(seed, n=3)
     first = crops[number]
-    # Neither what was asked before nor anybody's random state matters.
+    # Neither earlier calls nor the global random state matter.
     crops[number + 1], np.random.seed(number % 2**32), torch.manual_seed(number)  # noqa: NPY002
     for a, b, c in zip(first, crops[number], again[number], strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)

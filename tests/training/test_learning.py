@@ -85,7 +85,7 @@ class StopAt:
         self.steps = steps
 
     def start(self, stage: str, total: int) -> None:
-        self.seen = -1  # the first call says how far an earlier sitting came
+        self.seen = -1  # the first call reports how far an earlier run came
 
     def advance(self, steps: int = 1) -> None:
         import signal
@@ -258,7 +258,7 @@ def test_a_directory_left_at_its_very_start_is_used(
     assert not list(out.glob(".*.tmp"))
 
 
-def test_a_path_that_is_no_directory_is_refused(photos: Path, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_directory_is_refused(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(RunDirectoryError, match="cannot write"):

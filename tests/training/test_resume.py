@@ -39,7 +39,7 @@ def undisturbed(
 def run(
     values: dict[str, Any], out: Path, *, crash_at: int | str = 0, kill_after: float = 60.0
 ) -> int:
-    """Exit code of a training process that is killed after so many seconds."""
+    """Exit code of a training process that is killed after that many seconds."""
     process = context().Process(target=train_here, args=(values, str(out), crash_at))
     process.start()
     process.join(kill_after)

@@ -10,7 +10,7 @@ from different sides:
                           for Gaussian groups of any covariance; an upper bound for all others.
 ``kozachenko-leonenko``   Nearest-neighbor distances after whitening, calibrated on Gaussian
                           groups of the same ``n`` and ``d``. Sees any shape in a few dimensions;
-                          in many (d > 8) it hardly tells a box or clusters from a Gaussian.
+                          in many (d > 8) it hardly distinguishes a box or clusters from a Gaussian.
 ``copula``                Spacing entropies of the coordinates plus a Gaussian copula. Sees the
                           shape of every coordinate, and only linear-like dependence.
 ========================  =====================================================================
@@ -18,7 +18,7 @@ from different sides:
 All entropies are in **nats per dimension**: the joint entropy divided by ``d``. All functions
 are pure functions of arrays. To add an estimator, write a file with its
 :class:`Estimator` and one line in :data:`ESTIMATORS`, or see :func:`register_estimator`;
-:func:`reliability` says how far an estimator may be trusted at the sizes of a given run.
+:func:`reliability` measures how reliable an estimator is at the sizes of a given run.
 
 A group that lies in a hyperplane (a constant coordinate, or coordinates that are linearly
 dependent) has no density, and its entropy is ``-inf`` by every estimator. A direction counts as

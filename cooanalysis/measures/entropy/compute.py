@@ -1,4 +1,4 @@
-"""The one entrance: the entropy of groups by any estimator."""
+"""The entropy of groups by any estimator."""
 
 from __future__ import annotations
 

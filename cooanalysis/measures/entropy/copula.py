@@ -161,7 +161,7 @@ def _spacing_entropy(ordered: Doubles) -> Doubles:
 
 
 def _expected_log_spacing(n: int) -> float:
-    """What the logarithm of a spacing of n uniform points is on average."""
+    """Mean logarithm of a spacing of n uniform points."""
     index = np.arange(n)
     gaps = np.minimum(index + _SPACING, n - 1) - np.maximum(index - _SPACING, 0)
     return float(np.mean(digamma(gaps)) - digamma(n + 1))

@@ -1,4 +1,4 @@
-"""Whether to trust an estimator: what it says of groups of known entropy."""
+"""Reliability of an estimator, measured on groups of known entropy."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def reliability(
     seed
         Of the simulation.
     tolerance
-        Largest bias to be trusted, in nats per dimension. Two standard errors of the measured
-        bias are granted on top.
+        Largest bias that counts as reliable, in nats per dimension. Two standard errors of the
+        measured bias are added to it.
     null
         Which groups, a name in :data:`NULLS`: independent coordinates of that distribution,
         mixed by the square root of the covariance.
@@ -108,7 +108,7 @@ def reliability(
     Returns
     -------
     Reliability
-        Not trusted, with the reason, also where n is too small for d to estimate anything.
+        Unreliable, with the reason, also where n is too small for d to estimate anything.
 
     Raises
     ------

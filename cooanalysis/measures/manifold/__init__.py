@@ -1,4 +1,4 @@
-"""How far patches lie from the manifold of clean HR patches, calibrated so that it can be read.
+"""Calibrated distances of patches from the manifold of clean HR patches.
 
 The obvious measure, the pixel distance to the nearest clean patch, says that blur is clean:
 smooth patches lie near everything. So a distance is taken in a stated *feature space*, and

@@ -33,9 +33,9 @@ class FeatureSpace:
         Otherwise they are only rotated to their leading principal axes.
     max_dim
         Number of leading principal axes that are kept; distances in hundreds of dimensions
-        cost much and say nothing more.
+        cost more and add no information.
     warning
-        What a reader must know before trusting distances in this space, or None.
+        What a reader must know before using distances in this space, or None.
     missing
         Returns why the space cannot be used here (weights or packages missing), or None.
     """

@@ -36,7 +36,7 @@ def two_sample_auc(
     n_folds: int = 5,
     seed: int = 0,
 ) -> TwoSampleTest:
-    """Can a classifier tell two samples of feature vectors apart?
+    """Can a classifier distinguish two samples of feature vectors?
 
     Gradient boosting with cross-validation in which all patches of an image stay in the
     same fold, so that it cannot recognize images (Lopez-Paz & Oquab, "Revisiting classifier

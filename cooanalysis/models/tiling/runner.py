@@ -23,7 +23,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 class InferenceWarning(NoticeWarning):
-    """The output is not quite what was asked for, or took longer; its notice says why."""
+    """The output differs from the requested one or took longer; its notice explains why."""
 
 
 @dataclass
@@ -88,8 +88,8 @@ def ready(model: Model, device: str | torch.device) -> Iterator[torch.device]:
     if not isinstance(model, nn.Module):
         yield torch.device(getattr(model, "device", "cpu") if device == "auto" else device)
         return
-    held = next(iter(model.parameters()), None)
-    home = torch.device("cpu") if held is None else held.device
+    first = next(iter(model.parameters()), None)
+    home = torch.device("cpu") if first is None else first.device
     where = torch.device(device) if device != "auto" else home
     if device == "auto" and home.type == "cpu" and torch.cuda.is_available():
         where = torch.device("cuda")
@@ -107,5 +107,5 @@ def ready(model: Model, device: str | torch.device) -> Iterator[torch.device]:
 
 
 def warn(notice: Notice) -> None:
-    """Where notices go unless somebody asks for them."""
+    """Where notices go by default."""
     warnings.warn(InferenceWarning(notice), stacklevel=3)

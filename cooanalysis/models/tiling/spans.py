@@ -35,7 +35,7 @@ def plan_tiles(
     Parameters
     ----------
     run
-        The model, which tells its reach where ``overlap`` is ``"auto"``.
+        The model, whose reach is measured where ``overlap`` is ``"auto"``.
     pixels
         (h, w, 3).
     side

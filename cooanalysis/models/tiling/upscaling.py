@@ -53,7 +53,7 @@ def upscale(
         ``"auto"``: measured, see :func:`reach`; tiles of a model that reaches too far are blended.
     device
         ``"auto"``: where the module is, but a GPU if it is on the CPU and there is one. A callable
-        that is not a module tells by its attribute ``device`` and otherwise gets CPU tensors.
+        that is not a module states it in its attribute ``device`` and otherwise gets CPU tensors.
     half
         16-bit floating point where torch's autocast finds it safe, on a CUDA GPU only; ``"auto"``:
         wherever there is one. Falls back to 32 bits when NaN or infinite values appear.

@@ -61,7 +61,7 @@ def missing(result: AnalysisRecord) -> str | None:
     if _shown(result):
         return None
     if result.summary.config.map_images == 0:
-        return "No entropy maps were asked for (map_images is 0)."
+        return "No entropy maps were requested (map_images is 0)."
     return "No image has enough groups for an entropy map."
 
 

@@ -68,7 +68,7 @@ def missing(result: AnalysisRecord) -> str | None:
 
 
 def gray_range(example: ExampleGroup) -> tuple[float, float]:
-    """Black and white of a row: one stretch for all its images, so that they compare."""
+    """Black and white of a row: the same for all its images, so that they can be compared."""
     everything = np.concatenate([example.truth.ravel(), example.members.ravel()])
     low, high = np.quantile(everything, [0.01, 0.99])
     return float(low), float(max(high, low + 8.0))

@@ -36,7 +36,7 @@ def draw(result: AnalysisRecord, fig: Figure | None = None) -> Figure:
     """Draw distances to the clean patches, relative to those of held-out clean patches.
 
     Left all patches by feature space, right by entropy quartile. Feature spaces with a warning are
-    hatched and gray: their numbers do not mean what they seem to mean.
+    hatched and gray: their numbers are unreliable.
     """
     spaces = result.summary.manifold
     measured = {name: s for name, s in spaces.items() if s.missing is None}
@@ -64,7 +64,7 @@ def draw(result: AnalysisRecord, fig: Figure | None = None) -> Figure:
 
 def missing(result: AnalysisRecord) -> str | None:
     """Why there is nothing to show, or None."""
-    return None if result.summary.manifold else "No feature space was asked for."
+    return None if result.summary.manifold else "No feature space was requested."
 
 
 def _overall(ax: Axes, spaces: Mapping[str, SpaceSummary]) -> None:

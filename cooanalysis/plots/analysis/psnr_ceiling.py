@@ -63,7 +63,7 @@ def missing(result: AnalysisRecord) -> str | None:
 
 
 def _rows(result: AnalysisRecord) -> list[tuple[str, Interval, Look]]:
-    """Label, estimate and look, from top to bottom."""
+    """Label, estimate and style, from top to bottom."""
     summary = result.summary
     width, ceiling = summary.config.patch_width, summary.psnr_ceiling_db
     doubt = "" if ceiling.reliable else " (unreliable)"

@@ -33,7 +33,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     ax.text(0.985, 0.02, "over-smooth →", ha="right", va="bottom", **look)
     ax.text(0.012, 0.985, "unlike clean images: noise, artifacts, blur →", ha="left", va="top",
             rotation=90, **look)  # fmt: skip
-    ax.set_xlabel("collapse index     (0: as far from the center as the ground truth, 1: in it)")
+    ax.set_xlabel("collapse index     (0: as far from the center as the ground truth, 1: at it)")
     ax.set_ylabel(f"{title_of(comparison, lead)}     (1: as clean images)")
     label_points(ax, points)
     return fig

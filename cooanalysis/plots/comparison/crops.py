@@ -1,4 +1,4 @@
-"""The most over-smoothed places as every model shows them, one row each."""
+"""The most over-smoothed places in the output of every model, one row each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEFT, TOP = 24, 40
 
 
 def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
-    """Draw the most over-smoothed places as every model shows them, one row each.
+    """Draw the most over-smoothed places in the output of every model, one row each.
 
     Pixels are enlarged by a whole number, without interpolation.
     """

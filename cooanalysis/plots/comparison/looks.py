@@ -88,7 +88,7 @@ def totals_of(comparison: ComparisonRecord, measure: str) -> dict[str, Interval]
 
 
 def title_of(comparison: ComparisonRecord, measure: str) -> str:
-    """How a measure is called in figures."""
+    """What a measure is called in figures."""
     return next(m.title for m in comparison.summary.measures if m.name == measure)
 
 

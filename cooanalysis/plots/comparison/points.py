@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Point = tuple[str, float, float, str]
-"""What is written beside a point, where the point lies, and the color of the text."""
+"""The text beside a point, the position of the point, and the color of the text."""
 
 
 def draw_points(comparison: ComparisonRecord, ax: Axes, across: str, up: str) -> list[Point]:

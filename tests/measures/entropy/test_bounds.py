@@ -35,7 +35,7 @@ def test_entropy_power_of_a_gaussian_is_its_variance() -> None:
 
 
 def test_floors_of_a_gaussian_in_closed_form() -> None:
-    """For independent Gaussians the marginal floor is the error of the best answer."""
+    """For independent Gaussians the marginal floor is the error of the best estimate."""
     variance = np.array([9.0, 4.0, 1.0])
     h = GAUSSIAN_UNIT_ENTROPY + 0.5 * np.log(variance)
     marginal = marginal_mmse_floor(h, patch_dim=10)
@@ -60,7 +60,7 @@ def test_marginal_floor_is_the_tighter_one(d: int, seed: int) -> None:
     assert tight <= np.trace(cov) / (2 * d) * (1 + 1e-9)
 
 
-def test_floor_is_below_the_error_of_the_best_answer_for_other_distributions() -> None:
+def test_floor_is_below_the_error_of_the_best_estimate_for_other_distributions() -> None:
     groups, _ = clusters(256, 3)
     floor = marginal_mmse_floor(marginal_entropies(groups), patch_dim=3)
     best = groups.var(axis=1).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Whether an estimator is trusted at the sizes of a run."""
+"""Whether an estimator is reliable at the sizes of a run."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_reliability_of_a_singular_covariance() -> None:
         (np.full((3, 3), np.nan), "finite"),
     ],
 )
-def test_reliability_refuses_what_is_no_covariance(matrix: np.ndarray, match: str) -> None:
+def test_reliability_refuses_what_is_not_a_covariance(matrix: np.ndarray, match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         reliability("gaussian", 64, 3, covariance=matrix)
 
