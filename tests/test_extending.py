@@ -97,16 +97,16 @@ def test_an_estimator_a_feature_space_and_a_data_set_are_analyzed_by_name(tmp_pa
     result = coo.analyze("three", out=tmp_path / "run", **options)
     groups = result.groups
     assert np.isfinite(groups["entropy_box"]).all()
-    assert result.summary["entropy"]["box"]["mean"]["value"] == pytest.approx(
+    assert result.summary.entropy["box"].mean.value == pytest.approx(
         float(groups["entropy_box"].mean())
     )
-    assert result.summary["manifold"]["moments"]["center_ratio"]["value"] > 0
+    assert result.summary.manifold["moments"].center_ratio.value > 0
     assert groups["image"].nunique() == 3
     assert "bounding box" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     # The run can be read where the estimator is not installed.
     for registry in REGISTRIES:
         registry.unregister("box")
-    assert "box" in coo.load(tmp_path / "run").summary["entropy"]
+    assert "box" in coo.load(tmp_path / "run").summary.entropy
 
 
 def test_results_of_another_function_of_the_same_name_are_not_reused(tmp_path: Path) -> None:

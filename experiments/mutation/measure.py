@@ -301,10 +301,11 @@ def write(rows: list[dict[str, str]], n_all: int, options: Any, seconds: float) 
     lines = [
         "# Mutation run",
         "",
-        f"`python -m experiments.mutation.measure --sample {options.sample} --seed {options.seed} "
-        f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible mistakes "
-        f"in plots, reports and statistics, {len(rows)} were made. Tests noticed {counts['killed']}, did not notice "
-        f"{counts['survived']}, and never ran {counts['not run']} of the changed lines.",
+        "`python -m experiments.mutation.measure "
+        f"--sample {options.sample} --seed {options.seed} "
+        f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible "
+        f"mistakes in plots, reports and statistics, {len(rows)} were made. Tests noticed "
+        f"{counts['killed']}, did not notice {counts['survived']}, and never ran {counts['not run']} of the changed lines.",
         "",
         "| place | change | |",
         "|---|---|---|",

@@ -156,7 +156,7 @@ def test_one_bad_file_does_not_spoil_a_run(photos: Path, tmp_path: Path) -> None
     except OSError:  # this file system takes UTF-8 only
         expected = {"broken", "tiny"}
     result = coo.analyze(folder, **SMALL, out=tmp_path / "run")
-    skipped = {item.name: item["reason"] for item in result.summary.skipped}
+    skipped = {item.name: item.reason for item in result.summary.skipped}
     assert set(skipped) == expected
     assert "too small" in skipped["tiny"]
     assert Notice("images_skipped", {"n_files": len(expected)}) in result.summary.warnings
@@ -169,10 +169,10 @@ def test_few_images_are_warned_of_wherever_a_result_is_shown(photos: Path, tmp_p
         (tmp_path / path.name).symlink_to(path)
     found = coo.analyze(tmp_path, **SMALL | {"queries": 5000, "map_images": 0})
     facts = {"n_images": 2, "needed": 5, "compared": False}
-    assert {"code": "few_images", "facts": facts} in found.summary["warnings"]
+    assert Notice("few_images", facts) in found.summary.warnings
     assert "only 2 images" in found._repr_html_()
-    fewer = {"n_queries": found.summary["n_queries"], "wanted": 5000}
-    assert {"code": "fewer_queries", "facts": fewer} in found.summary["warnings"]
+    fewer = {"n_queries": found.summary.n_queries, "wanted": 5000}
+    assert Notice("fewer_queries", fewer) in found.summary.warnings
 
 
 def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_leaked_images_are_excluded_and_said_so(photos: Path, tmp_path: Path) ->
     clean = coo.analyze(photos, reference=reference, **SMALL)
     leakage = clean.summary.leakage
     assert leakage.excluded
-    found = {(pair["query"], pair.reference) for pair in leakage.pairs}
+    found = {(pair.query, pair.reference) for pair in leakage.pairs}
     assert (stolen.stem, "copy") in found
     assert any(reference_name == "crop" for _, reference_name in found)
     assert "leaks_excluded" in codes(clean) and "leaks_included" not in codes(clean)

@@ -97,9 +97,7 @@ class TestRegistered:
 
     def test_a_taken_name_is_refused(self) -> None:
         for name in ("contrast_histogram", "detail_energy"):
-            with pytest.raises(
-                ConfigError, match=f"already a figure of an analysis named '{name}'"
-            ):
+            with pytest.raises(ConfigError, match=f"figure of an analysis '{name}' exists already"):
                 register_figure(name, contrast)
 
     def test_replaces_where_asked(self, result: Result) -> None:

@@ -22,6 +22,7 @@ import cooanalysis as coo
 from cooanalysis.data import sample_pairs, upsample
 from cooanalysis.plots import COMPARISON_FIGURES, save_figures, unavailable
 from cooanalysis.report.comparison import captions, card, render_report
+from cooanalysis.runtime.notices import Notice
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 Image = NDArray[np.uint8]
@@ -227,7 +228,7 @@ def test_few_images_are_warned_of_wherever_a_comparison_is_shown(tmp_path: Path)
         manifold_reference=400, map_images=0, crops=1, features=("sparsity",), cache=False,
     )  # fmt: skip
     facts = {"n_images": 2, "needed": 5, "compared": True}
-    assert {"code": "few_images", "facts": facts} in found.summary["warnings"]
+    assert Notice("few_images", facts) in found.summary.warnings
     for text in (render_report(found, {}), card(found)):
         assert "only 2 images" in text and "Tests over that few images say little." in text
         assert "compared: True" not in text

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import cooanalysis
 from cooanalysis.analysis.checks import failed_checks
+from cooanalysis.analysis.summary_record import AnalysisSummary, Interval
 from cooanalysis.cli.common import notices_as_lines
 from cooanalysis.report.notices import (
     KINDS,
@@ -25,6 +27,7 @@ from cooanalysis.report.notices import (
 )
 from cooanalysis.runtime.notices import Notice, NoticeWarning
 from tests.helpers import ROOT
+from tests.helpers.fake_result import fake_result
 
 PACKAGE = Path(cooanalysis.__file__).parent
 PAGE = ROOT / "docs" / "warnings.md"
@@ -99,10 +102,8 @@ def reported() -> Iterator[tuple[str, str, ast.expr | None]]:
 
 def test_every_code_is_a_literal_that_this_test_can_see() -> None:
     others = [place for place, call in calls() if not isinstance(call.args[0], ast.Constant)]
-    # One reads what a summary holds, the other adds the name of the model to a notice.
-    assert {place.partition(":")[0] for place in others} == {
-        "report/notices.py", "models/sources.py",
-    }  # fmt: skip
+    # It adds the name of the model to a notice.
+    assert {place.partition(":")[0] for place in others} == {"models/sources.py"}
 
 
 def test_every_code_has_a_kind_and_every_kind_is_used() -> None:
@@ -146,25 +147,29 @@ def test_sentences_that_depend_on_their_facts() -> None:
     assert "counting stars" in text("out_of_memory_smaller_batches", step="counting stars")
 
 
+def warned(*found: Notice) -> AnalysisSummary:
+    """A summary with these notices."""
+    return replace(fake_result().summary, warnings=found)
+
+
 def test_what_another_version_wrote_is_shown_and_never_an_error() -> None:
-    newer = {"code": "sun_spots", "facts": {"n": 3, "where": "north"}}
-    other_facts = {"code": "images_skipped", "facts": {"count": "many"}}
-    strange = {"code": "images_skipped", "facts": None}
-    older = "only 3 images: intervals are too narrow"
-    summary = {"warnings": [older, newer, other_facts, strange]}
-    assert warnings(summary) == [
+    older = Notice("legacy", {"text": "only 3 images: intervals are too narrow"})
+    newer = Notice("sun_spots", {"n": 3, "where": "north"})
+    other_facts = Notice("images_skipped", {"count": "many"})
+    none = Notice("images_skipped")
+    assert warnings(warned(older, newer, other_facts, none)) == [
         "images_skipped (count: many)",
         "images_skipped",
         "Only 3 images: intervals are too narrow",
         "sun_spots (n: 3, where: north)",
     ]
     assert sentence(Notice("text", {"text": "as it is"})) == "As it is"
-    assert warnings({}) == [] and warnings({"warnings": None}) == []
+    assert warnings(warned()) == []
 
 
 def test_the_most_important_come_first() -> None:
     codes = ["sun_spots", "images_skipped", "legacy", "few_images"]
-    found = notices({"warnings": [{"code": code, "facts": {}} for code in codes]})
+    found = notices(warned(*map(Notice, codes)))
     assert [notice.code for notice in found] == [
         "few_images", "images_skipped", "sun_spots", "legacy",
     ]  # fmt: skip
@@ -188,17 +193,18 @@ def test_the_page_holds_the_table_of_codes() -> None:
 # -- checks of the measures -----------------------------------------------------------------------
 
 
-def estimate(value: float, low: float | None, high: float | None) -> dict[str, float | None]:
-    return {"value": value, "ci_low": low, "ci_high": high}
+def estimate(value: float, low: float | None, high: float | None) -> Interval:
+    return Interval(value=value, ci_low=low, ci_high=high)
 
 
 def checked(**changes: Any) -> list[str]:
-    space = {"title": "subbands", "warning": None, "clean_ratio": estimate(1.05, 0.95, 1.15)}
-    summary = {
-        "manifold": {"subbands": space | changes, "deep": {"title": "deep", "missing": "torch"}},
-        "two_sample_auc": {"space": "subbands"},
-    }
-    return [notice.code for notice in failed_checks(summary)]
+    """Codes of the checks where one feature space is as given, and another is missing."""
+    summary = fake_result(spaces=("subbands",), missing_spaces=("deep",)).summary
+    spaces = dict(summary.manifold)
+    spaces["subbands"] = replace(spaces["subbands"], **{"warning": None} | changes)
+    fine = replace(summary.two_sample_auc, clean_null=estimate(0.5, 0.45, 0.55))
+    found = failed_checks(replace(summary, manifold=spaces, two_sample_auc=fine))
+    return [notice.code for notice in found]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +228,9 @@ def test_the_clean_check(interval: tuple[float | None, float | None], off: bool)
 def test_the_check_of_the_classifier(
     interval: tuple[float | None, float | None], off: bool
 ) -> None:
-    auc = {"space": "subbands", "clean_null": estimate(0.5, *interval)}
-    found = failed_checks({"manifold": {}, "two_sample_auc": auc})
+    summary = fake_result().summary
+    auc = replace(summary.two_sample_auc, clean_null=estimate(0.5, *interval))
+    found = failed_checks(replace(summary, manifold={}, two_sample_auc=auc))
     facts = {"value": 0.5, "ci_low": interval[0], "ci_high": interval[1]}
     assert found == ([Notice("classifier_check_off", facts)] if off else [])
     assert all(set(notice.facts) == set(KINDS[notice.code].facts) for notice in found)
