@@ -305,7 +305,8 @@ def write(rows: list[dict[str, str]], n_all: int, options: Any, seconds: float) 
         f"--sample {options.sample} --seed {options.seed} "
         f"--minutes {options.minutes:g}` ({seconds / 60:.0f} minutes): of {n_all} possible "
         f"mistakes in plots, reports and statistics, {len(rows)} were made. Tests noticed "
-        f"{counts['killed']}, did not notice {counts['survived']}, and never ran {counts['not run']} of the changed lines.",
+        f"{counts['killed']}, did not notice {counts['survived']}, and never ran "
+        f"{counts['not run']} of the changed lines.",
         "",
         "| place | change | |",
         "|---|---|---|",
