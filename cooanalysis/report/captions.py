@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cooanalysis.analysis.summary_record import AnalysisSummary
+from cooanalysis.measures.entropy.registry import estimator_title
 from cooanalysis.report.numbers import Number
 from cooanalysis.report.verdict import (
     STRONG,
     ceiling,
     detail,
-    estimator_title,
     manifold,
     patch,
     relationship,

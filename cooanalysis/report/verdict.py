@@ -15,17 +15,6 @@ from cooanalysis.report.reasons import ceiling_reason
 STRONG = 0.5
 """A rank correlation whose whole interval lies above this is called a relationship that holds."""
 
-_TITLES = {
-    "gaussian": "Gaussian fit",
-    "kozachenko-leonenko": "Kozachenko–Leonenko",
-    "copula": "Gaussian copula",
-}
-
-
-def estimator_title(name: str) -> str:
-    """Name of an estimator as printed."""
-    return _TITLES.get(name, name)
-
 
 def patch(summary: AnalysisSummary) -> str:
     """Size of an LR patch, such as ``5×5``."""
