@@ -15,7 +15,6 @@ import typer
 
 from cooanalysis._version import __version__
 from cooanalysis.errors import CooError, RunDirectoryError
-from cooanalysis.runtime.notices import NoticeWarning
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -69,6 +68,8 @@ def notices_as_lines(name: str, *, quiet: bool = False) -> Iterator[None]:
     quiet
         Show none of them.
     """
+    from cooanalysis.runtime.notices import NoticeWarning
+
     with warnings.catch_warnings():
         others = warnings.showwarning
 

@@ -23,7 +23,8 @@ def completer(about: Option, *, several: bool) -> Complete | None:
     several
         Whether it takes several names, separated by commas.
     """
-    if not about.choices and not about.values:
+    # A registry is not asked whether it is empty: that would look for other packages.
+    if about.choices == () and not about.values:
         return None
 
     def complete(incomplete: str) -> list[str]:
