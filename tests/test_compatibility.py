@@ -101,7 +101,7 @@ def test_what_is_not_a_version_is_refused(version: object, tmp_path: Path) -> No
         read_plain_summary(write_version(tmp_path, version))
 
 
-OLD = Path(__file__).parent / "data_old"
+OLD = ROOT / "experiments" / "robustness" / "old_runs"
 """Runs of version 1, cut down; their summaries are whole."""
 
 

@@ -204,7 +204,7 @@ def overrides_seeds() -> list[bytes]:
 # --- run directories ----------------------------------------------------------------------------
 
 
-OLD_RUNS = Path(__file__).parents[1] / "data_old"
+OLD_RUNS = Path(__file__).parent / "old_runs"
 
 
 def summary(data: bytes) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-OLD_RUN = Path(__file__).parents[1] / "data_old" / "analysis"
+OLD_RUN = Path(__file__).parent / "old_runs" / "analysis"
 """A run whose summary is whole."""
 
 

@@ -186,7 +186,9 @@ def test_mistakes_show_before_any_work(tmp_path: Path) -> None:
     fails(ConfigError, "at least one model", {})
     fails(ConfigError, "baseline must be one of the models", ["bicubic"], baseline="x")
     fails(ConfigError, "no file or folder nowhere", ["nowhere"])
-    fails(ConfigError, "metric must be", ["bicubic"], metrics=["psnr"])
+    fails(
+        ConfigError, "unknown metric 'psnr'; did you mean 'psnr_y'", ["bicubic"], metrics=["psnr"]
+    )
     fails(ModelError, "is a x4 model; x2", ["edsr-small-x4-l1"], scale=2)
     fails(ConfigError, "strata must be", ["bicubic"], strata=0)
 

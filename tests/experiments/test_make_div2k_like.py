@@ -10,6 +10,7 @@ from PIL import Image
 
 from cooanalysis.data import iter_pairs, resolve
 from cooanalysis.data.loading import LoadedPair
+from cooanalysis.runtime.notices import NoticeWarning
 from experiments.benchmarks import make_div2k_like
 
 
@@ -28,7 +29,7 @@ def test_the_set_is_found_by_its_name_and_made_once(photographs: Path, tmp_path:
     make_div2k_like.main(photographs, root, images=1, seed=0)
     files = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert sorted(path.name for path in files) == ["0001.png", "0001x4.png"]
-    with pytest.warns(UserWarning, match="holds 1 of the 800"):
+    with pytest.warns(NoticeWarning, match=r"dataset_incomplete.*1.*800"):
         dataset = resolve("div2k", scale=4, data_root=tmp_path, download=False)
     (pair,) = iter_pairs(dataset, color="y")
     assert isinstance(pair, LoadedPair)

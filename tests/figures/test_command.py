@@ -105,5 +105,5 @@ def test_two_runs_write_the_same_bytes(modules: dict[str, Any], tmp_path: Path) 
 def test_nothing_to_draw_is_a_failure(modules: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(typer.Exit):
         _run(tmp_path, "power_spectra")
-    with pytest.raises(typer.BadParameter, match="no such_figure"):
+    with pytest.raises(typer.BadParameter, match="unknown figure such_figure"):
         _run(tmp_path, "such_figure")

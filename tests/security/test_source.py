@@ -58,9 +58,15 @@ def findings(tree: ast.AST) -> Iterator[str]:
             yield f"{node.lineno}: {name}(verify=False)"
 
 
+OWN_CODE = {"experiments/mutation/measure.py": "compile()"}
+"""What compiles this repository's own modules, after changing them on purpose."""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_runs_what_it_reads(path: Path) -> None:
-    assert not list(findings(ast.parse(path.read_text(encoding="utf-8"))))
+    found = findings(ast.parse(path.read_text(encoding="utf-8")))
+    allowed = OWN_CODE.get(path.relative_to(ROOT).as_posix())
+    assert not [line for line in found if line.partition(": ")[2] != allowed]
 
 
 @pytest.mark.parametrize(
