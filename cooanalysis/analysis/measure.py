@@ -165,7 +165,7 @@ def estimator_reliability(
                 covariance=covariance,
                 seed=run.config.seed,
             )
-        if not out[method].trusted:
+        if not out[method].reliable:
             run.note(_unreliable(out[method]))
     return out
 

@@ -193,7 +193,7 @@ def _entropy(measured: Measured, name: str, bootstrap: ImageBootstrap) -> Entrop
         reliability=EstimatorReliability(
             bias=finite(reliability.bias),
             standard_deviation=finite(reliability.standard_deviation),
-            reliable=reliability.trusted,
+            reliable=reliability.reliable,
             reason=reliability.code,
             n=reliability.n,
             d=reliability.d,

@@ -37,7 +37,7 @@ class Reliability:
         Mean error, nats per dimension; NaN where there is no estimate.
     standard_deviation
         Scatter of the estimate of a single group, nats per dimension.
-    trusted
+    reliable
         Whether the bias is within the tolerance.
     reason
         Why, in one sentence.
@@ -50,7 +50,7 @@ class Reliability:
     d: int
     bias: float
     standard_deviation: float
-    trusted: bool
+    reliable: bool
     reason: str
     code: ReliabilityCode
 
@@ -143,13 +143,13 @@ def reliability(
     truth = unit + float(np.linalg.slogdet(root)[1]) / d
     bias = float(values.mean()) - truth
     deviation = float(values.std(ddof=1))
-    trusted = abs(bias) <= tolerance + 2.0 * deviation / math.sqrt(n_trials)
+    reliable = abs(bias) <= tolerance + 2.0 * deviation / math.sqrt(n_trials)
     reason = (
         f"bias {bias:+.4f} nats per dimension on {n_trials} {null} groups of n = {n}, d = {d}, "
-        f"{'within' if trusted else 'beyond'} the tolerance of {tolerance:g}"
+        f"{'within' if reliable else 'beyond'} the tolerance of {tolerance:g}"
     )
-    code: ReliabilityCode = "bias_within_tolerance" if trusted else "bias_beyond_tolerance"
-    return Reliability(method, n, d, bias, deviation, trusted, reason, code)
+    code: ReliabilityCode = "bias_within_tolerance" if reliable else "bias_beyond_tolerance"
+    return Reliability(method, n, d, bias, deviation, reliable, reason, code)
 
 
 def _root(covariance: ArrayLike, d: int) -> Doubles | None:

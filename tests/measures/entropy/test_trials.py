@@ -18,7 +18,7 @@ def test_reliability_at_the_usual_sizes(method: str) -> None:
         covariance("anisotropic", 24) ** 0.5 @ ar1(24, 0.3) @ covariance("anisotropic", 24) ** 0.5
     )
     result = reliability(method, 128, 24, covariance=shape)
-    assert result.trusted, result.reason
+    assert result.reliable, result.reason
     assert (result.method, result.n, result.d) == (method, 128, 24)
     assert abs(result.bias) < 0.02
     assert 0.005 < result.standard_deviation < 0.03
@@ -27,22 +27,22 @@ def test_reliability_at_the_usual_sizes(method: str) -> None:
 
 
 def test_reliability_sees_the_bias_of_other_shapes() -> None:
-    assert reliability("copula", 128, 24, null="uniform").trusted
+    assert reliability("copula", 128, 24, null="uniform").reliable
     boxes = reliability("kozachenko-leonenko", 128, 24, null="uniform")
-    assert not boxes.trusted and boxes.bias > 0.15
+    assert not boxes.reliable and boxes.bias > 0.15
     assert "beyond" in boxes.reason
 
 
 def test_reliability_sees_the_bias_of_an_option() -> None:
     shape = covariance("ar1-0.9", 24)
-    assert not reliability("gaussian", 128, 24, covariance=shape, shrinkage="oas").trusted
-    assert not reliability("kozachenko-leonenko", 128, 24, n_trials=50, calibrate=False).trusted
+    assert not reliability("gaussian", 128, 24, covariance=shape, shrinkage="oas").reliable
+    assert not reliability("kozachenko-leonenko", 128, 24, n_trials=50, calibrate=False).reliable
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_reliability_without_enough_data(method: str) -> None:
     result = reliability(method, 24, 32)
-    assert not result.trusted
+    assert not result.reliable
     assert math.isnan(result.bias)
     assert "n = 24" in result.reason and "d = 32" in result.reason
 
@@ -50,7 +50,7 @@ def test_reliability_without_enough_data(method: str) -> None:
 def test_reliability_of_a_singular_covariance() -> None:
     for singular in (np.ones((3, 3)), np.diag([1.0, 0.0, 1.0])):
         result = reliability("gaussian", 64, 3, covariance=singular)
-        assert not result.trusted and "hyperplane" in result.reason
+        assert not result.reliable and "hyperplane" in result.reason
 
 
 @pytest.mark.parametrize(
