@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cooanalysis.analysis.record import AnalysisRecord
 from cooanalysis.analysis.summary import entropy_column
 from cooanalysis.analysis.summary_record import EntropySummary
-from cooanalysis.measures.entropy import ESTIMATORS, entropy_power
+from cooanalysis.measures.entropy import entropy_power, estimator_title
 from cooanalysis.plots.numbers import interval_text
 from cooanalysis.plots.plot import Plot
 from cooanalysis.plots.style import (
@@ -127,7 +127,7 @@ def _panel(ax: Axes, name: str, x: Floats, y: Floats, entry: EntropySummary) -> 
             middle, median, yerr=spread, color=color, lw=width, elinewidth=width, marker="o",
             ms=3.0 + width / 2, capsize=0, zorder=5,
         )  # fmt: skip
-    ax.set_title(ESTIMATORS[name].title if name in ESTIMATORS else name)
+    ax.set_title(estimator_title(name))
     note = f"Spearman\n{interval_text(entry.spearman_center_distance, '.3f')}"
     if not entry.reliability.reliable:
         note += "\nvalues unreliable"
