@@ -82,9 +82,9 @@ def test_any_bytes_are_handled(name: str) -> None:
 @pytest.mark.needs("atheris")
 def test_the_coverage_guided_fuzzer_runs(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "experiments/robustness/fuzz.py", "--seconds", "3", "--only",
+        [sys.executable, "-m", "experiments.robustness.fuzz", "--seconds", "3", "--only",
          "configuration", "--out", tmp_path],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
