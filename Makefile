@@ -64,7 +64,7 @@ test-lowest:
 	experiments/robustness/lowest.sh $(LOWEST)
 
 notebooks: $(VENV)/.installed-models $(VENV)/.installed-notebook
-	$(BIN)/python -m pytest -m notebooks tests/docs/test_notebooks.py
+	$(BIN)/python -m pytest -n 2 -m notebooks tests/docs/test_notebooks.py
 
 # The site in site/, with figures made from the embedded images. MkDocs 1 is meant: what a version 2
 # may bring is announced at each build otherwise.
