@@ -82,20 +82,7 @@ class Cluster:
         k: int,
         excluded: NDArray[np.bool_] | None,
     ) -> Neighbors:
-        """The ``k`` nearest reference patches of some query patches.
-
-        Parameters
-        ----------
-        shards
-            The reference patches.
-        patches
-            The query patches.
-        k
-            Neighbors per query.
-        excluded
-            See :func:`cooanalysis.neighbors.search_excluding`; None searches exactly, without
-            indices and without exclusion.
-        """
+        """See :meth:`cooanalysis.analysis.workers.Workers.search`."""
         if excluded is None:
             parts = [
                 self._submit(number, tasks.search_exactly, shard, patches, k)

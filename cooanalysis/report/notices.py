@@ -364,7 +364,7 @@ def warnings(summary: AnalysisSummary | ComparisonSummary) -> list[str]:
 
 
 def details(texts: Iterable[str]) -> str:
-    """Sentences as a folded HTML list, for the cards of notebooks; nothing without sentences."""
+    """Sentences as a folded HTML list for notebook cards; empty if there are no sentences."""
     items = [f"<li>{escape(text)}</li>" for text in texts]
     if not items:
         return ""
