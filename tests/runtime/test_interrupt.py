@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
 
 from cooanalysis.runtime.compiled import announced, njit
 from cooanalysis.runtime.interrupt import Deferral, stop_signals
@@ -33,17 +34,26 @@ def press_ctrl_c() -> None:
 
 
 class AtFirst(event.Listener):  # type: ignore[misc]
-    """Calls a function at the first start, or end, of an event."""
+    """Calls a function at the first start, or end, of an event that belongs to compiling.
+
+    LLVM's lock is also taken when code that other tests compiled is garbage-collected, where
+    Python ignores every exception.
+    """
 
     def __init__(self, call: Callable[[], None], *, at_end: bool = False) -> None:
         self.calls, self.at_end = [call], at_end
 
     def on_start(self, event: event.Event) -> None:
-        if not self.at_end and self.calls:
-            self.calls.pop()()
+        if not self.at_end:
+            self._call(event)
 
     def on_end(self, event: event.Event) -> None:
-        if self.at_end and self.calls:
+        if self.at_end:
+            self._call(event)
+
+    def _call(self, event: event.Event) -> None:
+        compiling = event.kind != "numba:llvm_lock" or global_compiler_lock.is_locked()
+        if compiling and self.calls:
             self.calls.pop()()
 
 
