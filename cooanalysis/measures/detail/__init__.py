@@ -1,0 +1,33 @@
+"""A model's detail, taken apart: what it knows, shows and makes up."""
+
+from __future__ import annotations
+
+from cooanalysis.measures.detail.apart import TakenApart, take_apart
+from cooanalysis.measures.detail.known import Known, known_detail
+from cooanalysis.measures.detail.parts import (
+    SUMS,
+    ErrorBudget,
+    closed_form,
+    collapse_index,
+    detail_energy,
+    error_budget,
+    explained,
+    gain,
+    invented,
+)
+
+__all__ = [
+    "SUMS",
+    "ErrorBudget",
+    "Known",
+    "TakenApart",
+    "closed_form",
+    "collapse_index",
+    "detail_energy",
+    "error_budget",
+    "explained",
+    "gain",
+    "invented",
+    "known_detail",
+    "take_apart",
+]
