@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cooanalysis.measures.detail.apart import TakenApart, take_apart
-from cooanalysis.measures.detail.known import Known, known_detail
+from cooanalysis.measures.detail.known import KnownDetail
 from cooanalysis.measures.detail.parts import (
     SUMS,
     ErrorBudget,
@@ -19,7 +19,7 @@ from cooanalysis.measures.detail.parts import (
 __all__ = [
     "SUMS",
     "ErrorBudget",
-    "Known",
+    "KnownDetail",
     "TakenApart",
     "closed_form",
     "collapse_index",
@@ -28,6 +28,5 @@ __all__ = [
     "explained",
     "gain",
     "invented",
-    "known_detail",
     "take_apart",
 ]

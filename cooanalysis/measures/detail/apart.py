@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.measures.detail import parts
-from cooanalysis.measures.detail.known import Known, known_detail
+from cooanalysis.measures.detail.known import KnownDetail
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -150,14 +150,19 @@ def take_apart(
     planes = [_planes(images, "details") for images in (truth, *versions)]
     small = _planes(lr, "LR images")
     _check(planes, small, scale, ["truth", "output", "anchor"])
-    subsets = [(0,)] if anchor is None else [(0, 1), (0,)]
-    found = known_detail(
+    channels = {len(image) for image in small}
+    if len(channels) > 1:
+        raise ConfigError("all images must have the same number of channels")
+    fitted = KnownDetail.fit(
         [p for image in planes[0] for p in image],
         [[p for image in version for p in image] for version in planes[1:]],
         [p for image in small for p in image],
-        subsets=subsets, scale=scale, seed=seed, groups=[len(image) for image in small],
+        subsets=[(0,)] if anchor is None else [(0, 1), (0,)],
+        scale=scale, seed=seed, channels=channels.pop(),
     )  # fmt: skip
-    known, alone = _as_given(found[0], output), _as_given(found[-1], output)
+    estimates = [fitted.images(number) for number in range(len(fitted.lr))]
+    known = _as_given([images[0] for images in estimates], output)
+    alone = _as_given([images[-1] for images in estimates], output)
     inside = np.s_[scale:-scale, scale:-scale]
     table, pixels = [], []
     for images in zip(truth, output, known, alone, strict=True):
@@ -167,7 +172,7 @@ def take_apart(
     columns = np.array(table).T
     return TakenApart(
         dict(zip(parts.SUMS, columns, strict=True)), np.array(pixels, np.float64), known, alone,
-        found[0].strength, found[-1].strength, anchor is not None,
+        fitted.strengths[0], fitted.strengths[-1], anchor is not None,
     )  # fmt: skip
 
 
@@ -201,12 +206,12 @@ def _check(
                 )
 
 
-def _as_given(known: Known, like: Sequence[ArrayLike]) -> list[Image]:
+def _as_given(found: Sequence[Image], like: Sequence[ArrayLike]) -> list[Image]:
     """Planes put together again in the shape of the images."""
-    planes = iter(known.images)
-    found = []
+    planes = iter(found)
+    images = []
     for image in like:
         shape = np.shape(image)
         channels = [next(planes) for _ in range(1 if len(shape) == 2 else shape[2])]
-        found.append(channels[0] if len(shape) == 2 else np.stack(channels, axis=2))
-    return found
+        images.append(channels[0] if len(shape) == 2 else np.stack(channels, axis=2))
+    return images

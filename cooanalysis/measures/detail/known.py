@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cooanalysis.measures.detail.regression import (
     STRENGTHS,
@@ -32,81 +31,86 @@ LR_REACH = 3
 
 
 @dataclass(frozen=True)
-class Known:
-    """An estimate of what can be known.
+class KnownDetail:
+    """Estimates of conditional means of ground-truth detail, given other versions of it.
+
+    Build it with :meth:`fit`. Images are read when they are needed, so the sequences may compute
+    them on request.
 
     Attributes
     ----------
-    images
-        One (H, W) float32 image per input image, in the unit of the details.
-    strength
-        Ridge strength that cross-validation chose.
+    versions, lr, scale
+        As given to :meth:`fit`.
+    strengths
+        Ridge strength that cross-validation chose for each estimate.
     """
 
-    images: list[Image]
-    strength: float
+    versions: Sequence[Sequence[Image]]
+    lr: Sequence[Image]
+    scale: int
+    strengths: tuple[float, ...]
+    _views: list[View]
+    _weights: list[list[Floats]]
+    _regions: list[_Region]
 
+    @classmethod
+    def fit(
+        cls, truth: Sequence[Image], versions: Sequence[Sequence[Image]], lr: Sequence[Image], *,
+        subsets: Sequence[Sequence[int]], scale: int, seed: int = 0, channels: int = 1,
+    ) -> KnownDetail:  # fmt: skip
+        """Fit the estimates out of image.
 
-def known_detail(
-    truth: Sequence[Image], versions: Sequence[Sequence[Image]], lr: Sequence[Image], *,
-    subsets: Sequence[Sequence[int]], scale: int, seed: int = 0,
-    groups: Sequence[int] | None = None,
-) -> list[Known]:  # fmt: skip
-    """Estimate conditional means of ground-truth detail given other versions of it.
+        A ridge regression of each scale×scale block on the 3×3 blocks around it in the versions
+        and on 7×7 LR pixels. An image (a band of rows, if there is only one) has no part in its
+        own estimate. The strength is the one with the smallest error on images left out.
 
-    A ridge regression of each scale×scale block on the 3×3 blocks around it in the versions and on
-    7×7 LR pixels. An image (a band of rows, if there is only one) has no part in its own estimate.
-    The strength is the one with the smallest error on images left out.
+        Parameters
+        ----------
+        truth
+            (H, W) float32 ground-truth details, one per image (or channel of an image); every
+            height and width is ``scale`` times that of the LR image.
+        versions
+            Details of a model's outputs, of an anchor, and so on; each like ``truth``.
+        lr
+            (h, w) float32 LR images.
+        subsets
+            For each estimate the numbers of the versions that it sees, beside the LR image.
+        scale
+            Upscaling factor.
+        seed
+            Seed of the folds.
+        channels
+            This many consecutive entries are channels of the same image.
+        """
+        views = [View(scale, scale) for _ in versions] + [View(1, LR_REACH, center=True)]
+        regions = _regions([plane.shape[0] for plane in lr], channels, seed)
+        folds = _cross_moments(truth, versions, lr, views, scale, regions)
+        columns = columns_of(views)
+        weights: list[list[Floats]] = []
+        strengths = []
+        for subset in subsets:
+            chosen = [*subset, len(versions)]
+            inside = np.concatenate([columns[number] for number in chosen])
+            own, strength = _fit([f.only(inside) for f in folds], [views[i] for i in chosen], scale)
+            strengths.append(strength)
+            padded = np.zeros((len(own), len(folds[0].cross), scale**2))
+            padded[:, inside] = own
+            weights.append(list(padded))
+        return cls(versions, lr, scale, tuple(strengths), views, weights, regions)
 
-    Parameters
-    ----------
-    truth
-        (H, W) float32 ground-truth details, one per image; every height and width is ``scale``
-        times that of the LR image.
-    versions
-        Details of a model's outputs, of an anchor, and so on; each like ``truth``.
-    lr
-        (h, w) float32 LR images.
-    subsets
-        For each estimate the numbers of the versions that it sees, beside the LR image.
-    scale
-        Upscaling factor.
-    seed
-        Seed of the folds.
-    groups
-        Numbers of consecutive entries that are channels of the same image; 1 each unless given.
-
-    Returns
-    -------
-    list of Known
-        One per subset.
-    """
-    views = [View(scale, scale) for _ in versions] + [View(1, LR_REACH, center=True)]
-    image = np.repeat(np.arange(len(groups)), groups) if groups else np.arange(len(lr))
-    regions = _regions([plane.shape[0] for plane in lr], image, seed)
-    folds = _cross_moments(truth, versions, lr, views, scale, regions)
-    columns = columns_of(views)
-    weights: list[list[Floats]] = []
-    strengths = []
-    for subset in subsets:
-        chosen = [*subset, len(versions)]
-        inside = np.concatenate([columns[number] for number in chosen])
-        own, strength = _fit([f.only(inside) for f in folds], [views[i] for i in chosen], scale)
-        strengths.append(strength)
-        padded = np.zeros((len(own), len(folds[0].cross), scale**2))
-        padded[:, inside] = own
-        weights.append(list(padded))
-    found: list[list[list[Image]]] = [[[] for _ in lr] for _ in subsets]
-    for region in regions:
-        # Whole images are given, so that windows at the edge of a band are complete.
-        images = [version[region.image] for version in versions] + [lr[region.image]]
-        predicted = predict(images, views, [w[region.fold] for w in weights], scale)
-        for number, whole in enumerate(predicted):
-            found[number][region.image].append(whole[region.rows(scale)])
-    return [
-        Known([np.concatenate(pieces) for pieces in images], strength)
-        for images, strength in zip(found, strengths, strict=True)
-    ]
+    def images(self, number: int) -> list[Image]:
+        """(H, W) float32 estimates for one image, one for each of the subsets."""
+        images = [version[number] for version in self.versions] + [self.lr[number]]
+        pieces: list[list[Image]] = [[] for _ in self._weights]
+        for region in self._regions:
+            if region.image == number:
+                # The whole image is given, so that windows at the edge of a band are complete.
+                weights = [own[region.fold] for own in self._weights]
+                for own, whole in zip(
+                    pieces, predict(images, self._views, weights, self.scale), strict=True
+                ):
+                    own.append(whole[region.rows(self.scale)])
+        return [np.concatenate(own) for own in pieces]
 
 
 def _cross_moments(
@@ -152,9 +156,9 @@ class _Region:
         return slice(self.top * scale, self.bottom * scale)
 
 
-def _regions(heights: Sequence[int], image: NDArray[np.intp], seed: int) -> list[_Region]:
+def _regions(heights: Sequence[int], channels: int, seed: int) -> list[_Region]:
     """Whole images in folds of equal size; a single image is cut into bands."""
-    n_images = int(image[-1]) + 1
+    n_images = len(heights) // channels
     if n_images == 1:
         edges = np.linspace(0, heights[0], 1 + min(FOLDS, heights[0])).astype(int)
         return [
@@ -166,5 +170,6 @@ def _regions(heights: Sequence[int], image: NDArray[np.intp], seed: int) -> list
     order = np.random.default_rng(seed).permutation(n_images)
     fold[order] = np.arange(n_images) % min(FOLDS, n_images)
     return [
-        _Region(plane, 0, height, int(fold[image[plane]])) for plane, height in enumerate(heights)
+        _Region(plane, 0, height, int(fold[plane // channels]))
+        for plane, height in enumerate(heights)
     ]
