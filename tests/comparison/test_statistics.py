@@ -18,6 +18,8 @@ from cooanalysis.comparison.statistics import (  # noqa: E402
     auc,
     ceiling_db,
     measures,
+    ratio,
+    reach,
     strata,
     totals,
 )
@@ -26,8 +28,17 @@ from cooanalysis.metrics import METRICS  # noqa: E402
 
 Floats = NDArray[np.float64]
 
-SCORE = Measure("score", "score", "dB", "higher", "image", "score")
-SHARE = Measure("share", "share", "", "lower", "patch", "part", "whole")
+SCORE = ratio("score", "score", "dB", "higher", "image", "score")
+SHARE = ratio("share", "share", "", "lower", "patch", "part", "whole", bounds=(0.0, np.inf))
+
+
+def _remainder(sums: Floats) -> Floats:
+    part, whole, product = np.moveaxis(sums, -1, 0)
+    return np.asarray((part - product**2 / whole) / (whole + part))
+
+
+REMAINDER = Measure("remainder", "remainder", "", "lower", "patch", ("part", "whole", "product"),
+                    _remainder)  # fmt: skip
 NO_ROWS = pd.DataFrame({"model": [], "image": []})
 
 
@@ -90,7 +101,7 @@ def test_values_are_ratios_of_sums() -> None:
 
 
 def test_without_a_denominator_rows_are_counted() -> None:
-    wanted = Measure("rms", "RMS", "", "lower", "patch", "part", transform=np.sqrt)
+    wanted = ratio("rms", "RMS", "", "lower", "patch", "part", transform=np.sqrt)
     frame = patches()
     found = of_patches(frame, wanted)
     mean = frame.groupby("model")["part"].mean()
@@ -121,8 +132,7 @@ def test_the_measures_of_a_comparison() -> None:
     )  # fmt: skip
 
     def value(name: str) -> float:
-        top, bottom = found[name].sums(rows)
-        return float(found[name].transform(top.sum() / bottom.sum()))
+        return float(found[name].combine(found[name].values(rows).sum(axis=0)))
 
     assert value("collapse_index") == pytest.approx(0.75)
     assert value("center_distance") == pytest.approx(np.sqrt(2.0))
@@ -137,10 +147,12 @@ def test_the_measures_of_a_comparison() -> None:
 def test_a_unit_of_both_sums_cancels(factor: float, rows: list[tuple[float, float]]) -> None:
     frame = pd.DataFrame(rows, columns=["part", "whole"])
     bootstrap = ImageBootstrap(np.arange(len(frame)) % 6, n_resamples=20)
-    plain = bootstrap.ratio(*SHARE.sums(frame))
-    scaled = bootstrap.ratio(*SHARE.sums(frame * factor))
+    plain, scaled = (
+        bootstrap.of_sums(list(SHARE.values(rows).T), SHARE.combine, SHARE.bounds)
+        for rows in (frame, frame * factor)
+    )
     assert scaled.value == pytest.approx(plain.value, rel=1e-9)
-    assert scaled.ci_low == pytest.approx(plain.ci_low, rel=1e-9)
+    assert scaled.ci_low == pytest.approx(plain.ci_low, rel=1e-6, nan_ok=True)
     assert plain.value == pytest.approx(frame["part"].sum() / frame["whole"].sum())
 
 
@@ -226,7 +238,7 @@ def test_all_measures_are_adjusted_together() -> None:
     values = rng.normal(30, 3, 20)
     images = scores(a=values, b=values + rng.normal(0.4, 0.6, 20))
     images["other"] = images["score"] + rng.normal(0, 1, len(images))
-    other = Measure("other", "other", "", "higher", "image", "other")
+    other = ratio("other", "other", "", "higher", "image", "other")
     alone = totals([SCORE], images, NO_ROWS, baseline="a", seed=0)
     both = totals([SCORE, other], images, NO_ROWS, baseline="a", seed=0)
     assert both["p"].iloc[1] == alone["p"].iloc[1]
