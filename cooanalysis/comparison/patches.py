@@ -1,4 +1,4 @@
-"""Measures of every model for every query patch: collapse, manifold, error."""
+"""Measures of every model for every query patch: detail taken apart, distance to clean images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cooanalysis.analysis.load import square
 from cooanalysis.analysis.summary import LabeledScores
 from cooanalysis.comparison.groups import QueryGroups
-from cooanalysis.comparison.measures import collapse_terms
+from cooanalysis.comparison.detail import take_model_apart
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.data.patches import PatchStore
 from cooanalysis.measures.manifold import (
@@ -85,8 +85,9 @@ class CleanPatches:
 
 
 def measure_patches(
-    clean: CleanPatches, maps: Sequence[QueryGroups], name: str, outputs: Sequence[Image]
-) -> Arrays:
+    clean: CleanPatches, maps: Sequence[QueryGroups], name: str, outputs: Sequence[Image],
+    anchor: PatchStore | None = None,
+) -> Arrays:  # fmt: skip
     """All measures of one model's patches.
 
     Parameters
@@ -99,12 +100,15 @@ def measure_patches(
         Name of the model, for checkpoints.
     outputs
         Its outputs, see :func:`cooanalysis.comparison.with_outputs`.
+    anchor
+        Store of the anchor's outputs; None without one, and for the anchor itself.
 
     Returns
     -------
     dict
-        (q,) ``model_center``, … (see :func:`collapse_terms`), ``manifold_SPACE`` by space,
-        ``scores``, ``labels`` and ``score_image`` of the two-sample test, and ``map_I_TERM``.
+        What :func:`~cooanalysis.comparison.detail.take_model_apart` returns; (q,)
+        ``manifold_SPACE`` by space; ``scores``, ``labels`` and ``score_image`` of the two-sample
+        test.
     """
     groups = clean.groups
     run = groups.run
@@ -112,17 +116,13 @@ def measure_patches(
 
     def compute() -> Arrays:
         store = with_outputs(groups.store, outputs)
-        with run.clock.time("collapse"):
-            found: Arrays = dict(collapse_terms(groups, store))
+        with run.clock.time("detail"):
+            found = take_model_apart(groups, maps, store, anchor)
         with run.clock.time("manifold"):
             distances = clean.distances(store)
         found |= {f"manifold_{key}": values for key, values in distances.items()}
         with run.clock.time("two-sample test"):
             found |= _two_sample(groups, store)
-        with run.clock.time("maps"):
-            for number, dense in enumerate(maps):
-                terms = collapse_terms(dense, store)
-                found |= {f"map_{number}_{key}": values for key, values in terms.items()}
         return found
 
     return run.checkpoints.load_or_compute(f"patches-{digest}", compute)

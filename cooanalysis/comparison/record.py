@@ -59,6 +59,8 @@ class ComparisonRecord:
         its ratio to that of the ground truth with its interval.
     maps
         One row per model and patch of the densely measured images.
+    bands
+        One row per model, frequency band and detail measure; None in runs of older versions.
     crops
         The most over-smoothed places in the outputs of all models.
     images
@@ -77,6 +79,7 @@ class ComparisonRecord:
     crops: tuple[Crop, ...]
     images: dict[str, NDArray[np.uint8]]
     explored: Explored | None = None
+    bands: pd.DataFrame | None = None
 
     @property
     def names(self) -> list[str]:

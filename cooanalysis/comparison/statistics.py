@@ -24,6 +24,7 @@ from cooanalysis.measures.bootstrap import (
     quantile_bin,
     quotient,
 )
+from cooanalysis.measures.detail import parts
 from cooanalysis.measures.intervals import NOT_NEGATIVE, UNBOUNDED, Bounds, Combine
 from cooanalysis.measures.paired import (
     FLIPS,
@@ -36,7 +37,7 @@ from cooanalysis.metrics.decibels import decibels, mse_to_psnr
 from cooanalysis.metrics.metric import Metric
 
 Floats = NDArray[np.float64]
-Direction = Literal["lower", "higher", "one"]
+Direction = Literal["lower", "higher", "one", "none"]
 Level = Literal["image", "patch"]
 
 PERMUTATIONS = FLIPS
@@ -54,9 +55,10 @@ class Measure:
     name, title, unit
         Key, title in tables, unit (empty for none).
     direction
-        Which is better: lower, higher, or as close to 1 as possible.
+        Which is better: lower, higher, or as close to 1 as possible; ``none`` where a value alone
+        is neither good nor bad.
     level
-        ``image``: columns of ``models``; ``patch``: columns of ``patches``.
+        Where totals are summed: over rows of ``models`` (``image``) or of ``patches``.
     columns
         The k columns to sum. A row in which one of them is not finite is left out of all.
     combine
@@ -87,6 +89,10 @@ class Measure:
             axis=1,
         )
 
+    def found_in(self, rows: pd.DataFrame) -> bool:
+        """Whether a table has all columns of the measure."""
+        return all(name in rows or name == ROWS for name in self.columns)
+
     @property
     def label(self) -> str:
         """Title with unit."""
@@ -115,24 +121,94 @@ def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure
         ratio(m.name, m.title, m.unit, m.direction, "image", m.name, digits=m.digits)
         for m in metrics
     ]  # fmt: skip
+    found += _detail_measures()
     found += [
-        ratio("collapse_index", "collapse index", "", "lower", "patch", "model_center",
-              "truth_center", lambda value: 1.0 - value, bounds=(-np.inf, 1.0)),
-        ratio("detail_energy", "detail energy", "ground truth = 1", "one", "patch",
-              "model_energy", "truth_energy", bounds=NOT_NEGATIVE),
-        *(
-            ratio(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one",
-                  "patch", f"manifold_{name}", f"clean_{name}", bounds=NOT_NEGATIVE)
-            for name in features
-        ),
-        ratio("center_distance", "distance to the center", "contrast units", "higher", "patch",
-              "model_center", transform=np.sqrt, bounds=NOT_NEGATIVE),
-        ratio("truth_distance", "distance to the ground truth", "contrast units", "lower",
-              "patch", "model_truth", transform=np.sqrt, bounds=NOT_NEGATIVE),
-        ratio("below_ceiling", "PSNR below the ceiling", "dB", "lower", "patch",
-              "model_error", "mmse_floor", decibels, digits=2),
+        ratio(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one", "patch",
+              f"manifold_{name}", f"clean_{name}", bounds=NOT_NEGATIVE)
+        for name in features
     ]  # fmt: skip
     return found
+
+
+def _detail_measures() -> list[Measure]:
+    """What a model knows, shows and makes up, from the sums of its detail."""
+    known = ("truth_energy", "alone_energy", "alone_truth")
+    shown = ("known_energy", "known_output")
+    share = "share of detail"
+    unknown = "share of the unknown"
+    return [
+        Measure("explained", "explained", share, "higher", "image", known,
+                _from_sums(parts.explained), (-np.inf, 1.0)),
+        Measure("psnr_explained_db", "PSNR of the explained", "dB", "higher", "image",
+                (*known, "pixels"), _psnr_explained, digits=2),
+        Measure("gain", "gain", "as known = 1", "none", "image", shown, _from_sums(parts.gain),
+                digits=2),
+        Measure("invented", "invented", unknown, "none", "image", parts.INVENTED,
+                _from_sums(parts.invented), NOT_NEGATIVE),
+        Measure("invented_at_least", "invented at least", unknown, "none", "image",
+                parts.INVENTED_ALONE, _from_sums(parts.invented), NOT_NEGATIVE),
+        Measure("collapse_index", "collapse index", "", "none", "image", parts.INVENTED,
+                _from_sums(parts.collapse_index), (-np.inf, 1.0)),
+        Measure("detail_energy", "detail energy", "ground truth = 1", "none", "image",
+                ("truth_energy", "output_energy"), _from_sums(parts.detail_energy), NOT_NEGATIVE),
+    ]  # fmt: skip
+
+
+def _from_sums(function: Callable[..., Floats]) -> Combine:
+    return lambda sums: function(*np.moveaxis(sums, -1, 0))
+
+
+def _psnr_explained(sums: Floats) -> Floats:
+    *known, pixels = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(-decibels(parts.unknown_energy(*known) / pixels))
+
+
+def per_image(wanted: Sequence[Measure], images: pd.DataFrame) -> pd.DataFrame:
+    """The value of every measure that has its columns in ``images``, for each of its rows."""
+    found = {}
+    for measure in wanted:
+        if measure.name not in images and measure.found_in(images):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[measure.name] = measure.combine(measure.values(images))
+    return pd.DataFrame(found, index=images.index)
+
+
+def by_frequency(
+    wanted: Sequence[Measure], model: str, sums: Mapping[str, Floats], *, seed: int
+) -> pd.DataFrame:
+    """The detail measures of one model in each frequency band, with intervals over images.
+
+    Parameters
+    ----------
+    wanted
+        The measures; those whose columns are not in ``sums`` are left out.
+    model
+        Its name.
+    sums
+        (n_images, n_bands) by column; NaN for images without spectra.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per band and measure: ``model``, ``frequency`` (cycles per HR pixel, middle of the
+        band), ``measure``, ``value``, ``ci_low``, ``ci_high``.
+    """
+    first = next(iter(sums.values()))
+    bootstrap = ImageBootstrap(np.arange(len(first)), seed=seed)
+    rows = []
+    for band in range(first.shape[1]):
+        frame = pd.DataFrame({name: values[:, band] for name, values in sums.items()})
+        for measure in wanted:
+            if measure.found_in(frame):
+                estimate = _total(measure, measure.values(frame), bootstrap)
+                rows.append(
+                    {"model": model, "frequency": (band + 0.5) / (2 * first.shape[1]),
+                     "measure": measure.name, **estimate.as_dict()}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def totals(
@@ -198,7 +274,7 @@ def totals(
 def strata(
     wanted: Sequence[Measure], patches: pd.DataFrame, *, n_strata: int, seed: int
 ) -> pd.DataFrame:
-    """The patch measures in each entropy quantile.
+    """The measures that patches have, in each entropy quantile.
 
     Returns
     -------
@@ -217,7 +293,7 @@ def strata(
             numbers = np.unique(inside["image"], return_inverse=True)[1]
             bootstrap = ImageBootstrap(numbers, seed=seed)
             for measure in wanted:
-                if measure.level != "patch":
+                if not measure.found_in(inside):
                     continue
                 estimate = _total(measure, measure.values(inside), bootstrap)
                 rows.append(
@@ -251,7 +327,7 @@ def ceiling_db(patches: pd.DataFrame, seed: int) -> CheckedCeiling:
     bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)
     floors = patches["mmse_floor"].to_numpy(np.float64)
     unit = patches["lr_std"].to_numpy(np.float64) ** 2
-    error = patches["truth_center"].to_numpy(np.float64) * unit
+    error = patches["center_error"].to_numpy(np.float64) ** 2 * unit
     reliable, reason = ceiling_reliability(error, floors, bootstrap)
     found = bootstrap.mean(floors).transform(mse_to_psnr)
     return CheckedCeiling(**limits(found), reliable=reliable, reason=reason)

@@ -40,8 +40,11 @@ class MeasureInfo(Record, frozen=True, kw_only=True):
     title: Annotated[str, Meta(description="Title for people.")]
     unit: Annotated[str, Meta(description="Unit; empty for none.")]
     direction: Annotated[
-        Literal["lower", "higher", "one"],
-        Meta(description="Which value is better: lower, higher, or as near to 1 as possible."),
+        Literal["lower", "higher", "one", "none"],
+        Meta(
+            description="Which value is better: lower, higher, or as near to 1 as possible; none "
+            "where a value alone is neither good nor bad."
+        ),
     ]
     digits: Annotated[Count, Meta(description="Decimals in tables.")]
 
@@ -65,6 +68,38 @@ class MeasuredValue(Interval, frozen=True, kw_only=True):
     ]
 
 
+class AnchorSummary(Record, frozen=True, kw_only=True):
+    """The model whose outputs tell what can be known."""
+
+    name: Annotated[str, Meta(description="Name of the model or of the shipped weights.")]
+    chosen: Annotated[
+        Literal["given", "baseline", "model", "shipped"],
+        Meta(
+            description="Why it is the anchor: given as an option, the baseline, another model "
+            "that behaves like a conditional mean, or a network that comes with the package."
+        ),
+    ]
+    closed_form: Annotated[
+        float | None, Meta(description="Near 1 if it is a conditional mean, shown as it is.")
+    ]
+    detail_energy: Annotated[
+        float | None,
+        Meta(description="Its detail energy; of a conditional mean, the share it explains."),
+    ]
+
+
+class BudgetSummary(Record, frozen=True, kw_only=True):
+    """Where the squared error of a model comes from; mean squares, peak 1."""
+
+    unknown: Annotated[float, Meta(description="Known to none of the models.")]
+    known_to_others: Annotated[float, Meta(description="Known to another model only.")]
+    wrong_gain: Annotated[float, Meta(description="Known, but sharpened or damped.")]
+    made_up: Annotated[float, Meta(description="Made up.")]
+    remainder: Annotated[
+        float, Meta(description="What the parts leave of the error; 0 where they close exactly.")
+    ]
+
+
 class ModelSummary(Record, frozen=True, kw_only=True):
     """What was found about one model."""
 
@@ -76,6 +111,13 @@ class ModelSummary(Record, frozen=True, kw_only=True):
         Meta(description="What it does by itself, and against the baseline, in words."),
     ]
     measures: Annotated[dict[str, MeasuredValue], Meta(description="By name of the measure.")]
+    closed_form: Annotated[
+        float | None,
+        Meta(description="Collapse index if the gain were 1, from energies alone: a check."),
+    ] = None
+    budget: Annotated[
+        BudgetSummary | None, Meta(description="Where its squared error comes from.")
+    ] = None
     two_sample_auc: Annotated[
         Interval,
         Meta(description="Classifier two-sample test against clean patches; 0.5 = no difference."),
@@ -109,6 +151,14 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     ]
     n_queries: Annotated[Count, Meta(description="Query patches.")]
     baseline: Annotated[str, Meta(description="Model that the others are tested against.")]
+    anchor: Annotated[
+        AnchorSummary | None,
+        Meta(description="The model whose outputs tell what can be known; null without one."),
+    ] = None
+    top_share: Annotated[
+        float | None,
+        Meta(description="Share of the ground truth's detail energy in the top 1 % of patches."),
+    ] = None
     lead: Annotated[
         str, Meta(description="Manifold ratio that judges whether detail is like that of clean "
                               "images.")
