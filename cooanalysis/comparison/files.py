@@ -24,6 +24,7 @@ from cooanalysis.runtime.run_directory import (
 KIND: Final = "comparison"
 PICTURES_FILE = "pictures.npz"
 FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
+BOUND_FILE = "bound.parquet"
 
 
 def write_files(record: ComparisonRecord, folder: Path) -> None:
@@ -31,6 +32,8 @@ def write_files(record: ComparisonRecord, folder: Path) -> None:
     write_summary(folder, record.summary)
     for name in FRAMES:
         getattr(record, name).to_parquet(folder / f"{name}.parquet", index=False)
+    if record.bound is not None:
+        record.bound.to_parquet(folder / BOUND_FILE, index=False)
     write_arrays(folder / PICTURES_FILE, _pack_images(record), compress=True)
     if record.explored is not None:
         write_arrays(folder / EXPLORED_FILE, record.explored.pack(), compress=True)
@@ -51,6 +54,10 @@ def read_files(folder: Path) -> ComparisonRecord:
         for name in FRAMES:
             require_regular(folder / f"{name}.parquet")
         frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
+        bound = None
+        if (folder / BOUND_FILE).exists():  # not in runs of older versions
+            require_regular(folder / BOUND_FILE)
+            bound = pd.read_parquet(folder / BOUND_FILE)
         arrays = read_arrays(folder / PICTURES_FILE)
         images = {str(name): arrays[f"map_{i}"] for i, name in enumerate(arrays["map_names"])}
         crops = []
@@ -64,7 +71,9 @@ def read_files(folder: Path) -> ComparisonRecord:
         explored = load_explored(folder)
     except Exception as error:  # damaged files can raise almost anything
         raise damaged(folder, error, "comparison") from error
-    return ComparisonRecord(summary, **frames, crops=tuple(crops), images=images, explored=explored)
+    return ComparisonRecord(
+        summary, **frames, crops=tuple(crops), images=images, explored=explored, bound=bound
+    )
 
 
 def read_summary(folder: Path) -> ComparisonSummary:
