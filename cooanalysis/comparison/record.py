@@ -67,6 +67,9 @@ class ComparisonRecord:
         HR images behind the maps: name to (height, width, channels) uint8.
     explored
         Patches that the report lets its reader point at; None in runs of older versions.
+    bound
+        One row per model: its place in the perception-distortion plane, see
+        :func:`cooanalysis.comparison.bound.bound_table`; None in runs of older versions.
     """
 
     summary: ComparisonSummary
@@ -80,6 +83,7 @@ class ComparisonRecord:
     images: dict[str, NDArray[np.uint8]]
     explored: Explored | None = None
     bands: pd.DataFrame | None = None
+    bound: pd.DataFrame | None = None
 
     @property
     def names(self) -> list[str]:

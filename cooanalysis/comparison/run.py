@@ -19,6 +19,7 @@ from cooanalysis.analysis.record import Explored
 from cooanalysis.analysis.summary import skipped_files, validated
 from cooanalysis.analysis.summary_record import Interval, finite
 from cooanalysis.analysis.workers import Workers
+from cooanalysis.comparison.bound import bound_table
 from cooanalysis.comparison.cache import OutputCache
 from cooanalysis.comparison.config import CompareConfig
 from cooanalysis.comparison.crops import cut_crops, find_places, oversmoothing
@@ -81,10 +82,15 @@ def run_comparison(
     models = _model_table(run.queries.names, sources, metrics, images)
     patches = _patch_table(groups, clean, floors, found)
     with run.clock.time("statistics"):
-        progress.start("testing differences", 3)
+        progress.start("testing differences", 4)
         table = totals(wanted, models, patches, baseline=config.baseline, seed=seed)
         progress.advance()
         split = strata(wanted, patches, n_strata=config.strata, seed=seed)
+        progress.advance()
+        bound = bound_table(
+            {s.name: images.outputs[s.name] for s in sources if s.kind != "hr"},
+            [groups.store.hr_image(number) for number in range(len(groups.store.names))],
+        )
         progress.advance()
         areas = auc({name: scores_of(arrays) for name, arrays in found.items()}, seed)
         progress.advance()
@@ -157,6 +163,7 @@ def run_comparison(
         {groups.store.names[int(m.image[0])]: groups.store.hr_image(int(m.image[0])).copy()
          for m in maps},
         explored,
+        bound,
     )  # fmt: skip
 
 

@@ -1,0 +1,197 @@
+"""What the measures of a comparison are in a Gaussian field, exactly.
+
+All variables are jointly Gaussian, so every regression is a linear system of covariances: these are
+the values that estimates from images approach as the number of images grows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from cooanalysis.measures.worlds.gaussian_field import GaussianField
+from cooanalysis.measures.worlds.images import Floats, Output, square, window
+
+_SMALLEST = 1e-10
+"""Smallest eigenvalue of a correlation matrix, relative to the largest, that is not rounding."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Detail of an output, taken apart exactly.
+
+    With y the true detail of a block, s the output's, a the anchor's and x the LR image, and
+    ``c = E[y | s, a, x]`` on windows:
+
+    Attributes
+    ----------
+    gain
+        ``E<s, c> / E|c|²``.
+    invented
+        ``E|s - gain c|² / E|y - c|²``.
+    explained
+        ``1 - E|y - E[y | s, x]|² / E|y|²``, without the anchor.
+    known
+        ``1 - E|y - c|² / E|y|²``, with the anchor.
+    detail_energy
+        ``E|s|² / E|y|²``.
+    closed_form
+        ``(1 - E|s|² / E|y|²) / (1 - E<s, y> / E|y|²)``.
+    """
+
+    gain: float
+    invented: float
+    explained: float
+    known: float
+    detail_energy: float
+    closed_form: float
+
+    @property
+    def collapse_index(self) -> float:
+        """One minus what is invented."""
+        return 1.0 - self.invented
+
+
+def taken_apart(
+    world: GaussianField,
+    output: Output,
+    anchor: Output | None = None,
+    *,
+    margin: int | None = None,
+    lr_window: int = 7,
+) -> Exact:
+    """Take the detail of an output apart exactly, for a regression on windows.
+
+    A window of an output reaches into the neighboring blocks, which were made from other LR pixels:
+    for narrow contexts the regression then knows a little more than the output's own context, and
+    the gain of its conditional mean is a little below its nominal value.
+
+    Parameters
+    ----------
+    world
+        The Gaussian field.
+    output
+        The model.
+    anchor
+        Conditional mean of comparable knowledge; without it, c is the mean given s and x.
+    margin
+        HR pixels of output and anchor seen on each side of the block; one block by default.
+    lr_window
+        Side of the window of the LR image, pixels; odd.
+
+    Returns
+    -------
+    Exact
+        The values.
+    """
+    margin = world.scale if margin is None else margin
+    block = square(0, world.scale)
+    seen = square(-margin, world.scale + margin)
+    truth, shown = world.truth_detail, world.detail_of(output)
+    parts = [(shown, seen), (world.lr, window(lr_window))]
+    alone = _regression(world, parts)
+    if anchor is not None:
+        parts.append((world.detail_of(anchor), seen))
+    weights, energy_known = _regression(world, parts) if anchor is not None else alone
+    energy = float(np.trace(world.covariance(truth, block)))
+    energy_shown = float(np.trace(world.covariance(shown, block)))
+    common = float(np.trace(world.covariance(shown, block, truth, block)))
+    with_known = float(
+        sum(
+            np.sum(world.covariance(shown, block, field, at) * part)
+            for (field, at), part in zip(
+                parts, np.split(weights, np.cumsum([len(at) for _, at in parts])[:-1], axis=1),
+                strict=True,
+            )
+        )
+    )  # fmt: skip
+    gain = with_known / energy_known
+    return Exact(
+        gain=gain,
+        invented=(energy_shown - with_known**2 / energy_known) / (energy - energy_known),
+        explained=alone[1] / energy,
+        known=energy_known / energy,
+        detail_energy=energy_shown / energy,
+        closed_form=(energy - energy_shown) / (energy - common),
+    )
+
+
+def _regression(world: GaussianField, parts: list) -> tuple[Floats, float]:  # type: ignore[type-arg]
+    """Weights of the best linear estimate of a block's detail, and the energy of the estimate."""
+    block = square(0, world.scale)
+    inside = world.joint_covariance(parts)
+    cross = np.concatenate(
+        [world.covariance(field, at, world.truth_detail, block) for field, at in parts]
+    )
+    # Windows of outputs overlap in what they know, so the matrix may be singular.
+    unit = np.sqrt(np.diag(inside))
+    values, vectors = eigh(inside / unit[:, None] / unit)
+    kept = values > _SMALLEST * values[-1]
+    basis = vectors[:, kept] / np.sqrt(values[kept])
+    projected = basis.T @ (cross / unit[:, None])
+    return ((basis @ projected) / unit[:, None]).T, float(np.sum(projected**2))
+
+
+def squared_wasserstein(a: Floats, b: Floats) -> float:
+    """Squared 2-Wasserstein distance per dimension of centered Gaussians, from their covariances.
+
+    Parameters
+    ----------
+    a, b
+        Covariances, ``(d, d)``.
+
+    References
+    ----------
+    D. C. Dowson and B. V. Landau, "The Fréchet distance between multivariate normal distributions",
+    Journal of Multivariate Analysis 12, 1982.
+    """
+    values, vectors = eigh(a)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0.0)).sum()
+    return float(max(np.trace(a) + np.trace(b) - 2.0 * cross, 0.0)) / len(a)
+
+
+def plane(world: GaussianField, output: Output, patch: int) -> tuple[float, float]:
+    """Where a model lies in the perception-distortion plane, exactly.
+
+    Returns
+    -------
+    distortion, distance
+        Mean squared error per pixel, and the 2-Wasserstein distance of its patches from those of
+        the ground truth, root of the mean per pixel.
+    """
+    block = square(0, patch)
+    image = world.image_of(output)
+    truth = world.covariance(world.truth, block)
+    shown = world.covariance(image, block)
+    common = float(np.trace(world.covariance(image, block, world.truth, block)))
+    distortion = (float(np.trace(truth) + np.trace(shown)) - 2.0 * common) / len(block)
+    return distortion, squared_wasserstein(truth, shown) ** 0.5
+
+
+def least_distortion(world: GaussianField, context: int, patch: int, distance: float) -> float:
+    """Least mean squared error at a distance: ``D* + max(P* - P, 0)²``, per pixel.
+
+    It is a bound for patches of one block; a larger patch's blocks each see their own window, so
+    that its conditional mean given all of them is a little better.
+
+    Parameters
+    ----------
+    world
+        The Gaussian field.
+    context
+        What is known: the window of LR pixels.
+    patch
+        Side of the patches, HR pixels.
+    distance
+        2-Wasserstein distance from the ground truth's patches, root of the mean per pixel.
+
+    References
+    ----------
+    D. Freirich, T. Michaeli and R. Meir, "A theory of the distortion-perception tradeoff in
+    Wasserstein space", NeurIPS 2021, theorem 1.
+    """
+    error, mean_distance = plane(world, Output(context), patch)
+    return error + max(mean_distance - distance, 0.0) ** 2
