@@ -141,7 +141,7 @@ def _noise(image: Image, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).standard_normal(image.shape[:2])
 
 
-def _plus(image: Image, gray: NDArray[np.float64]) -> Image:
+def _plus(image: Image, gray: NDArray[np.floating]) -> Image:
     return to_8_bit(image + (gray if image.ndim == 2 else gray[:, :, None]))
 
 
