@@ -240,6 +240,14 @@ _ALL = (
         lambda facts: f"Feature space {facts['space']} was left out: {facts['reason']}",
     ),
     NoticeKind(
+        "critic_missing",
+        ("reason",),
+        "The learned critic needs torch.",
+        "The critic's two-sample test is missing; the one on features is still there.",
+        "Install torch.",
+        lambda facts: f"The learned critic was left out: {facts['reason']}",
+    ),
+    NoticeKind(
         "two_sample_test_left_out",
         ("n_images",),
         "The two-sample test needs at least two images.",

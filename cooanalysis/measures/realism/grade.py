@@ -1,0 +1,53 @@
+"""How far outputs are from the ground truth: a grade where the area under the curve saturates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap
+
+PROBABILITY_FLOOR = 1e-6
+"""Probabilities are kept this far from 0 and 1 before their log-odds are taken."""
+
+
+def separation(scores: ArrayLike, labels: ArrayLike, bootstrap: ImageBootstrap) -> Estimate:
+    """Distance d′ between the log-odds that a classifier gives to two samples.
+
+    The difference of the means over the root of the mean variance of the two samples (Green &
+    Swets, "Signal detection theory and psychophysics", 1966). An area under the curve of 0.99 and
+    one of 1.00 are hard to distinguish, but their log-odds are far apart. 0 where the samples
+    cannot be distinguished; for normal log-odds of equal variance, the area under the curve is
+    Φ(d′ / √2).
+
+    Parameters
+    ----------
+    scores
+        (n,) out-of-fold probabilities of belonging to the second sample; NaN is left out.
+    labels
+        (n,) 0 or 1.
+    bootstrap
+        Draws the images of these patches.
+
+    Returns
+    -------
+    Estimate
+        With a 95 % interval over images; NaN if there is nothing to estimate it from.
+    """
+    p = np.clip(np.asarray(scores, np.float64), PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
+    odds = np.log(p / (1.0 - p))
+    means, variances = [], []
+    for label in (0, 1):
+        own = np.where(np.asarray(labels) == label, odds, np.nan)
+        mean, square = (_means(bootstrap, values) for values in (own, own**2))
+        means.append(mean)
+        variances.append(np.maximum(square - mean**2, 0.0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distance = (means[1] - means[0]) / np.sqrt((variances[0] + variances[1]) / 2.0)
+    return bootstrap.interval(float(distance[0]), distance[1:])
+
+
+def _means(bootstrap: ImageBootstrap, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of all values, and of those of each resample."""
+    value, resamples = bootstrap.resampled_ratio(values, 1.0)
+    return np.concatenate([[value], resamples])
