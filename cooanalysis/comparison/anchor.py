@@ -49,7 +49,9 @@ class Anchor:
     closed_form
         Near 1 if it is a conditional mean, see :func:`cooanalysis.measures.detail.closed_form`.
     detail_energy
-        Detail energy of its outputs; that of a conditional mean is what it explains.
+        Detail energy of its outputs.
+    explained
+        Share of the detail that its output explains, at the gain that suits it best.
     """
 
     name: str
@@ -57,17 +59,17 @@ class Anchor:
     store: PatchStore
     closed_form: float
     detail_energy: float
+    explained: float
 
     @classmethod
-    def of(
-        cls, name: str, chosen: Chosen, truth: PatchStore, outputs: Sequence[Image]
-    ) -> Anchor:
+    def of(cls, name: str, chosen: Chosen, truth: PatchStore, outputs: Sequence[Image]) -> Anchor:
         """An anchor of the outputs of a model for the images of ``truth``."""
         store = with_outputs(truth, outputs)
         energy, own, product = _sums(truth, store)
         return cls(
             name, chosen, store, float(closed_form(energy, own, product)),
             float(detail_energy(energy, own)),
+            product**2 / (energy * own) if energy * own > 0.0 else 0.0,
         )  # fmt: skip
 
     @property
@@ -101,7 +103,7 @@ def find_anchor(
         if name == baseline:
             continue
         found = Anchor.of(name, "model", truth, outputs[name])
-        if found.is_mean and (best is None or found.detail_energy < best.detail_energy):
+        if found.is_mean and (best is None or found.explained < best.explained):
             best = found
     return best
 

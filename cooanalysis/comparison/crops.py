@@ -39,9 +39,7 @@ def oversmoothing(sums: Floats) -> Floats:
         (q,) in the unit of the sums.
     """
     column = dict(zip(SUMS, sums.T, strict=True))
-    shown = float(
-        np.nan_to_num(gain(column["known_energy"].sum(), column["known_output"].sum()))
-    )
+    shown = float(np.nan_to_num(gain(column["known_energy"].sum(), column["known_output"].sum())))
     unknown = column["truth_energy"] - 2.0 * column["known_truth"] + column["known_energy"]
     made_up = (
         column["output_energy"]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.load import square
 from cooanalysis.analysis.summary import LabeledScores
-from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.detail import take_model_apart
+from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.outputs import with_outputs
 from cooanalysis.data.patches import PEAK, Patches, PatchStore
 from cooanalysis.measures.manifold import (

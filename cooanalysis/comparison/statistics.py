@@ -310,18 +310,6 @@ def strata(
     return pd.DataFrame(rows)
 
 
-def auc(scores: Mapping[str, Any], seed: int) -> dict[str, Estimate]:
-    """Area under the curve of each model's two-sample test, with its interval."""
-    return {
-        name: (
-            ImageBootstrap(test.image, n_resamples=200, seed=seed).auc(test.scores, test.labels)
-            if len(test.scores)
-            else Estimate(float("nan"), float("nan"), float("nan"))
-        )
-        for name, test in scores.items()
-    }
-
-
 def ceiling_db(patches: pd.DataFrame, seed: int) -> CheckedCeiling:
     """PSNR ceiling of the patches (one model's rows), and whether it can be relied on."""
     bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)

@@ -84,8 +84,35 @@ class AnchorSummary(Record, frozen=True, kw_only=True):
     ]
     detail_energy: Annotated[
         float | None,
-        Meta(description="Its detail energy; of a conditional mean, the share it explains."),
+        Meta(description="Detail energy of its outputs, as a share of the ground truth's."),
     ]
+    explained: Annotated[
+        float | None, Meta(description="Share of the detail that it explains at its best gain.")
+    ]
+
+
+class RealismSummary(Record, frozen=True, kw_only=True):
+    """What the referees say: do the model's patches look like clean ones?"""
+
+    decision: Annotated[
+        Literal["like", "unlike", "undecided"],
+        Meta(description="Like clean images only if every referee says so."),
+    ]
+    votes: Annotated[
+        dict[str, Literal["like", "unlike", "undecided"]],
+        Meta(description="By referee: feature spaces and two-sample tests."),
+    ]
+    critic_auc: Annotated[
+        Interval | None,
+        Meta(
+            description="Two-sample test by a learned critic; 0.5 = no difference; null without "
+            "torch."
+        ),
+    ] = None
+    separation: Annotated[
+        dict[str, Interval],
+        Meta(description="By two-sample test: distance d' of the log-odds of the two samples."),
+    ] = {}
 
 
 class BudgetSummary(Record, frozen=True, kw_only=True):
@@ -122,6 +149,9 @@ class ModelSummary(Record, frozen=True, kw_only=True):
         Interval,
         Meta(description="Classifier two-sample test against clean patches; 0.5 = no difference."),
     ]
+    realism: Annotated[
+        RealismSummary | None, Meta(description="Whether its patches look like clean ones.")
+    ] = None
 
 
 class ComparisonSummary(Record, frozen=True, kw_only=True):
@@ -158,6 +188,20 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     top_share: Annotated[
         float | None,
         Meta(description="Share of the ground truth's detail energy in the top 1 % of patches."),
+    ] = None
+    domain_shift: Annotated[
+        dict[str, Interval],
+        Meta(
+            description="By feature space: distance of the queries' clean patches over that of "
+            "held-out reference patches; 1 = the same domain."
+        ),
+    ] = {}
+    smallest_adjusted_p: Annotated[
+        float | None,
+        Meta(description="Smallest adjusted p-value that a test over these images can reach."),
+    ] = None
+    images_needed: Annotated[
+        Count | None, Meta(description="Fewest images with which it can fall below 0.05.")
     ] = None
     lead: Annotated[
         str, Meta(description="Manifold ratio that judges whether detail is like that of clean "

@@ -24,7 +24,14 @@ from scipy.linalg import cho_factor, cho_solve
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
-from cooanalysis.measures.worlds.images import Floats, Images, Output, blocks, joined, square, window
+from cooanalysis.measures.worlds.images import (
+    Floats,
+    Images,
+    Output,
+    joined,
+    square,
+    window,
+)
 
 Complex = NDArray[np.complex128]
 
@@ -319,10 +326,7 @@ class GaussianField:
     def joint_covariance(self, parts: Sequence[tuple[Linear, NDArray[np.intp]]]) -> Floats:
         """Covariance matrix of the values of several fields, one after the other."""
         return np.block(
-            [
-                [self.covariance(field, at, other, to) for other, to in parts]
-                for field, at in parts
-            ]
+            [[self.covariance(field, at, other, to) for other, to in parts] for field, at in parts]
         )
 
     # -- How it is computed ----------------------------------------------------------------------

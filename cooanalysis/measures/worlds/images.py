@@ -45,8 +45,7 @@ class Images:
             One ``(H, W)`` array per image.
         """
         return [
-            output - upsampled
-            for output, upsampled in zip(outputs, self.upsampled, strict=True)
+            output - upsampled for output, upsampled in zip(outputs, self.upsampled, strict=True)
         ]
 
     def __len__(self) -> int:
