@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 Floats = NDArray[np.float64]
 Combine = Callable[[Floats], Any]
@@ -44,18 +44,23 @@ def draws(n: int, n_resamples: int, seed: int) -> Floats:
     return found
 
 
+def student(n: int) -> float:
+    """Quantile of Student's t with n - 1 degrees of freedom for a two-sided 95 % interval."""
+    return float(stdtrit(n - 1, 1.0 - LEVEL / 2.0))
+
+
 def expanded_level(n: int, power: float = 0.5) -> float:
     """Level to read from resamples for one side of a 95 % interval: below 0.025 for small ``n``.
 
     Quantiles of resamples are those of a normal distribution whose variance is too small by
     (n - 1) / n. Reading them at ``Phi(-(n / (n - 1))**power * t)``, t the quantile of Student's
     distribution, corrects for both at power 1/2 (Hesterberg, "What teachers should know about the
-    bootstrap", The American Statistician 2015, section 5.3).
+    bootstrap", The American Statistician 2015).
     """
     if n < 2:
         return MOST_EXTREME
-    reach = (n / (n - 1)) ** power * t.ppf(1.0 - LEVEL / 2.0, n - 1)
-    return max(float(norm.cdf(-reach)), MOST_EXTREME)
+    reach = (n / (n - 1)) ** power * student(n)
+    return max(float(ndtr(-reach)), MOST_EXTREME)
 
 
 def gradient(combine: Combine, sums: Floats, scale: Floats) -> Floats:
@@ -119,7 +124,7 @@ def interval(
             return _BLANK
         if error == 0.0:
             return value, value
-        least = float(t.ppf(1.0 - LEVEL / 2.0, n - 1))
+        least = student(n)
         below = above = least
         if n <= MANY:
             studentized = _studentized(used, combine, value, draws(n, n_resamples, seed))
@@ -151,9 +156,9 @@ def _studentized(table: Floats, combine: Combine, value: float, counts: Floats) 
 def _reach(studentized: Floats, n: int) -> tuple[float, float]:
     """Number of standard errors below and above the value."""
     tail, far = LEVEL / 2.0, expanded_level(n, power=1.0)
-    low, high, far_low, far_high = np.quantile(
-        studentized, [tail, 1.0 - tail, far, 1.0 - far], method="nearest"
-    )
+    ordered = np.sort(studentized)
+    places = np.array([tail, 1.0 - tail, far, 1.0 - far]) * (len(ordered) - 1)
+    low, high, far_low, far_high = ordered[np.rint(places).astype(np.intp)]
     # Resamples that come out too low by many standard errors say that the value may be too low.
     return (high, -far_low) if -low > high else (far_high, -low)
 

@@ -30,9 +30,12 @@ def swap_p(
     """Two-sided p-value of the difference of a measure of two models.
 
     Each flip exchanges the two models in some of the images, and the difference of the measure is
-    computed from the exchanged sums: a sign-flip test for means (Fisher 1935; Good, "Permutation,
-    Parametric and Bootstrap Tests of Hypotheses", 2005, chapter 3), and just as exact for measures
-    that are not linear, where the two models are exchangeable within each image.
+    computed from the exchanged sums: a sign-flip test for means (Good, "Permutation,
+    Parametric and Bootstrap Tests of Hypotheses", 2005), and just as exact for measures that are
+    not linear, where the two models are exchangeable within each image. Equal values of the measure
+    alone do not make them exchangeable: where the images of one vary far more, false alarms can
+    exceed the level (``python -m experiments.intervals.coverage`` has an example), so the interval
+    of the difference should agree before a difference is claimed.
 
     Parameters
     ----------
