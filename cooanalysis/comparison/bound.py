@@ -74,11 +74,14 @@ def bound_table(
     true = [truth[number] for number in kept]
     shown = {name: [images[number] for number in kept] for name, images in outputs.items()}
     errors = {name: squared_errors(images, true) for name, images in shown.items()}
+    best = ""
     if predictor is None:
         best = min(errors, key=lambda name: float(errors[name].sum()))
         images = shown[best]
+    elif len(predictor) == len(truth):
+        images = [predictor[number] for number in kept]
     else:
-        best, images = "", [predictor[number] for number in kept]
+        raise ImageError(f"{len(predictor)} images of the predictor for {len(truth)} images")
     bound = Bound.of(patch_sums(true), patch_sums(images), squared_errors(images, true))
     rows = []
     for name, sums in errors.items():

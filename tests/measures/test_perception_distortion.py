@@ -279,8 +279,8 @@ def exactly(world: GaussianField, output: Output) -> tuple[float, float]:
 def test_outputs_of_a_gaussian_field() -> None:
     """Mean, posterior sample and what lies between: D and D(P) within 0.05 dB of the exact ones."""
     world, context = GaussianField(size=96, scale=4), 5
-    rng = np.random.default_rng(3)
-    images = world.draw(200, rng)
+    rng = np.random.default_rng(1)
+    images = world.draw(120, rng)
     truth = patch_sums(images.truth)
     means = [world.conditional_mean(lr, context) for lr in images.lr]
     bound = Bound.of(truth, patch_sums(means), squared_errors(means, images.truth))
@@ -355,15 +355,15 @@ def test_a_single_image_has_no_interval() -> None:
     assert np.isnan([placed.excess.ci_low, placed.excess.ci_high]).all()
 
 
-@pytest.mark.parametrize("n", [8, 50])
+@pytest.mark.parametrize("n", [8, 30])
 def test_intervals_hold_the_excess_of_endless_images(n: int) -> None:
     """White worlds: P* = (√2 − 1) c, P = (√2 − √1.25) c, D* = c², D = 1.25 c² at contrast c."""
     lowest = 1.0 + (np.sqrt(1.25) - 1.0) ** 2
     exact = 10.0 * np.log10(1.25 / lowest)
-    found = [placed_noisy(n, seed).excess for seed in range(60)]
+    found = [placed_noisy(n, seed).excess for seed in range(40)]
     inside = np.mean([e.ci_low <= exact <= e.ci_high for e in found])
-    assert inside > 0.85  # 0.95 ± 0.028 expected
-    if n == 50:
+    assert inside > 0.84  # 0.95 ± 0.034 expected
+    if n == 30:
         widths = [e.ci_high - e.ci_low for e in found]
         spread = np.std([e.value for e in found])
         assert 2.0 < np.mean(widths) / spread < 6.5  # about 4 for a normal distribution

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.measures.perception_distortion import bound_curve
-from cooanalysis.metrics.decibels import mse_to_psnr
+from cooanalysis.metrics.decibels import decibels, mse_to_psnr
 from cooanalysis.plots.comparison.looks import looks_of, shown_name
 from cooanalysis.plots.comparison.points import Point, label_points
 from cooanalysis.plots.plot import Plot
@@ -78,13 +78,13 @@ def _draw_bound(ax: Axes, table: pd.DataFrame) -> None:
     first = table.iloc[0]
     top, right = ax.get_ylim()[1], ax.get_xlim()[1]
     distance, lowest = bound_curve(top / LEVELS, first["best_mse"], first["best_wasserstein"])
-    psnr = mse_to_psnr(lowest)
+    psnr = -decibels(lowest)
     up = LEVELS * distance
     ax.fill([*psnr, right, right], [*up, up[-1], up[0]], color=PALE, lw=0.0, zorder=0)
     ax.plot(psnr, up, color=BLACK, zorder=2)
     ax.set(xlim=(ax.get_xlim()[0], right), ylim=(0.0, top))
-    ax.annotate("bound", (psnr[0], 0.0), (4, 5), textcoords="offset points", fontsize=7.5,
-                color=GRAY)  # fmt: skip
+    ax.text(0.98, 0.03, "below the smallest possible error", transform=ax.transAxes, ha="right",
+            va="bottom", fontsize=7.0, color=GRAY)  # fmt: skip
 
 
 FIGURE = Plot(draw, "Distance to the perception–distortion bound", missing)
