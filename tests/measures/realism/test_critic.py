@@ -49,7 +49,7 @@ def test_the_ground_truth_itself_gives_one_half():
 
 @needs_torch
 def test_detail_of_another_place_is_found():
-    """Detail that is a function of the LR patch, moved to the next patch: only its place is wrong."""
+    """Detail that is a function of the LR patch, moved to the next patch: its place is wrong."""
     low = upsampled(texture(0))
     detail = low - gaussian_filter(low, (0, 2, 2, 0))
     truth, moved = low + detail, low + np.roll(detail, 1, axis=0)
