@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,15 @@ from scipy.linalg import cho_factor, cho_solve
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
-from cooanalysis.measures.worlds.images import Floats, Images, Output, blocks, joined, square, window
+from cooanalysis.measures.worlds.grid import (
+    Floats,
+    bicubic_weights,
+    cubic,
+    joined,
+    square,
+    window,
+)
+from cooanalysis.measures.worlds.images import Images, Output
 
 Complex = NDArray[np.complex128]
 
@@ -319,10 +327,7 @@ class GaussianField:
     def joint_covariance(self, parts: Sequence[tuple[Linear, NDArray[np.intp]]]) -> Floats:
         """Covariance matrix of the values of several fields, one after the other."""
         return np.block(
-            [
-                [self.covariance(field, at, other, to) for other, to in parts]
-                for field, at in parts
-            ]
+            [[self.covariance(field, at, other, to) for other, to in parts] for field, at in parts]
         )
 
     # -- How it is computed ----------------------------------------------------------------------
@@ -363,11 +368,8 @@ class GaussianField:
     @cached_property
     def _upsampling(self) -> Complex:
         """Transfer of the bicubic upsampling, ``(n, n, scale ** 2)``."""
-        phase = (np.arange(self.scale) - (self.scale - 1) / 2) / self.scale
-        taps = np.arange(-2, 3)
-        weights = cubic(taps - phase[:, None])
-        both = np.einsum("pi,qj->pqij", weights, weights)
-        return self._transfer(both.reshape(self.scale**2, -1), square(-2, 3))
+        weights = bicubic_weights(self.scale)
+        return self._transfer(weights.reshape(self.scale**2, -1), square(-2, 3))
 
     @cached_property
     def _pick_truth(self) -> Complex:
@@ -423,8 +425,17 @@ class GaussianField:
         full[..., -1] = transfer
         return full
 
+    @cached_property
+    def _means(self) -> dict[int, Complex]:
+        """Transfer of the conditional mean of each context that was asked for."""
+        return {}
+
     def _mean_transfer(self, context: int) -> Complex:
-        return _mean_transfer(self, context)
+        """Transfer of the conditional mean, ``(n, n, scale ** 2)``."""
+        if context not in self._means:
+            taps, _, filters = self._window(context)
+            self._means[context] = self._transfer(filters, taps)
+        return self._means[context]
 
     def _window(self, context: int) -> tuple[NDArray[np.intp], Floats, Floats]:
         """Taps, their covariance with the block, and the filters of the conditional mean."""
@@ -459,23 +470,3 @@ _WAVES = ((0.6, 0.12), (-0.12, 0.6))
 """Frequencies of the texture, cycles per LR pixel: above one half, so they alias."""
 _WAVE_WIDTH = 0.04
 """Spread of these frequencies, cycles per LR pixel."""
-
-
-@lru_cache(maxsize=32)
-def _mean_transfer(world: GaussianField, context: int) -> Complex:
-    taps, _, filters = world._window(context)
-    return world._transfer(filters, taps)
-
-
-def cubic(t: Floats) -> Floats:
-    """Keys' cubic convolution kernel with a = -0.5, at distances in samples.
-
-    References
-    ----------
-    R. G. Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on
-    Acoustics, Speech, and Signal Processing 29(6), 1981.
-    """
-    t = np.abs(t)
-    near = 1.5 * t**3 - 2.5 * t**2 + 1.0
-    far = -0.5 * t**3 + 2.5 * t**2 - 4.0 * t + 2.0
-    return np.where(t <= 1.0, near, np.where(t < 2.0, far, 0.0))
