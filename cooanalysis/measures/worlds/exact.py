@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from cooanalysis.errors import ConfigError
 from cooanalysis.measures.worlds.gaussian_field import GaussianField, Linear
 from cooanalysis.measures.worlds.grid import Floats, square, window
 from cooanalysis.measures.worlds.images import Output
@@ -228,10 +229,20 @@ def transport(world: GaussianField, context: int) -> Floats:
     numpy.ndarray
         ``(scale ** 2, scale ** 2)``.
 
+    Raises
+    ------
+    ConfigError
+        The window has fewer pixels than the block: the best output would need noise as well.
+
     References
     ----------
     Freirich et al. 2021, the optimal map of Gaussians, for covariances of full rank.
     """
+    if context < world.scale:
+        raise ConfigError(
+            f"the conditional mean of a block of {world.scale} x {world.scale} pixels has no full "
+            f"covariance for a context of {context}; use a wider one"
+        )
     truth = world.patch_covariance(world.scale)
     values, vectors = eigh(world.patch_covariance(world.scale, Output(context)))
     root = (vectors * np.sqrt(values)) @ vectors.T
