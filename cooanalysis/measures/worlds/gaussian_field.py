@@ -1,11 +1,11 @@
 """A Gaussian random field seen at low resolution: every answer in closed form.
 
 Images are drawn from a stationary Gaussian random field on a torus, with a power spectrum like that
-of natural images: a power law plus, if wanted, a little texture of two orientations whose frequency
-lies above the Nyquist frequency of the LR grid, so that a wider LR context knows more. The LR image
-is a linear function of it (a low-pass filter that wraps around, subsampling, weak white noise), so
-ground truth, LR image, conditional means and posterior samples are jointly Gaussian. All
-covariances follow from the spectrum, and with them everything that an analysis estimates.
+of natural images: a power law plus, if wanted, a little texture of frequencies above the Nyquist
+frequency of the LR grid, so that a wider LR context knows more. The LR image is a linear function
+of it (a low-pass filter that wraps around, subsampling, weak white noise), so ground truth, LR
+image, conditional means and posterior samples are jointly Gaussian. All covariances follow from the
+spectrum, and with them everything that an analysis estimates.
 
 The field is written by blocks: one LR pixel u and the ``scale x scale`` HR pixels around it form
 one vector z(u), which is stationary on the LR grid. Every linear filter is then a matrix per
@@ -466,7 +466,10 @@ class GaussianField:
         return np.fft.ifft2(cross, axes=(0, 1)).real
 
 
-_WAVES = ((0.6, 0.12), (-0.12, 0.6))
-"""Frequencies of the texture, cycles per LR pixel: above one half, so they alias."""
+_WAVES = ((0.6, 0.12), (0.6, -0.12), (0.12, 0.6), (-0.12, 0.6))
+"""Frequencies of the texture, cycles per LR pixel: above one half, so they alias.
+
+Mirroring the images, or rotating them by quarter turns, leaves the field's distribution as it is.
+"""
 _WAVE_WIDTH = 0.04
 """Spread of these frequencies, cycles per LR pixel."""
