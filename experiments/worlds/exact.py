@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cooanalysis.measures.detail.apart import take_apart
+from cooanalysis.measures.detail.known import LR_REACH
 
-from cooanalysis.measures.detail import take_apart
 from cooanalysis.measures.perception_distortion import Bound, patch_sums, squared_errors
 from cooanalysis.measures.worlds import exact
 from cooanalysis.measures.worlds.gaussian_field import MEAN, GaussianField
@@ -53,6 +55,7 @@ def rows(
     """One row per model and anchor."""
     models = [Output(context, gain) for context in contexts for gain in GAINS]
     models += [Output(context, 1.0, 1.0) for context in contexts]
+    explained = {context: _explained(world, images, context) for context in contexts}
     for model in models:
         shown = _details(world, images, model, seed)
         for anchor in (model.context, contexts[model.context]):
@@ -66,12 +69,12 @@ def rows(
                 "gain, nominal": model.gain, "gain, exact": np.nan, "gain": tool.gain,
                 "invented, nominal": model.invented**2, "invented, exact": np.nan,
                 "invented": tool.invented,
-                "explained, nominal": np.nan if model.invented else world.explained(model.context),
+                "explained, nominal": np.nan if model.invented else explained[model.context],
                 "explained, exact": np.nan, "explained": tool.explained,
                 "closed form": tool.closed_form,
             }  # fmt: skip
             if isinstance(world, GaussianField):
-                known = exact.taken_apart(world, model, Output(anchor))
+                known = exact.taken_apart(world, model, Output(anchor), lr_window=2 * LR_REACH + 1)
                 row |= {
                     "gain, exact": known.gain, "invented, exact": known.invented,
                     "explained, exact": known.explained,
@@ -80,49 +83,66 @@ def rows(
 
 
 def _details(world: World, images: Images, model: Output, seed: int) -> list[Floats]:
-    rng = np.random.default_rng([seed, model.context])
-    return images.details_of([world.output(lr, model, rng) for lr in images.lr])
+    return images.details_of(_outputs(world, images, model, seed))
+
+
+def _explained(world: World, images: Images, context: int) -> float:
+    """Share of the detail energy that the conditional mean explains, to expect on these images."""
+    if isinstance(world, Library):
+        left = np.mean([world.posterior_variance(lr, context) for lr in images.lr])
+        return 1.0 - float(left / np.mean(np.square(images.details)))
+    return world.explained(context)
 
 
 def plane(world: GaussianField, images: Images, seed: int) -> Iterator[dict[str, object]]:
     """Excess over the perception-distortion bound: means, samples, mixtures, and the best maps."""
-    for context, patch in ((5, PATCH), (9, PATCH), (17, PATCH)):
-        truth = patch_sums(images.truth, patch=patch)
-        best = _outputs(world, images, Output(context), seed)
-        bound = Bound.of(
-            truth, patch_sums(best, patch=patch), squared_errors(best, images.truth, patch=patch)
-        )
+    for context in (5, 9, 17):
+        bound = _Plane.of(world, images, context, PATCH)
         for share in MIXTURES:
             model = Output(context, 1.0, share)
-            outputs = _outputs(world, images, model, seed)
-            yield _placed(bound, outputs, images, patch) | {
-                "output": f"mean + {share:g} (sample - mean)", "context": context, "patch": patch,
-                "excess, exact": _excess(world, context, patch, *exact.plane(world, model, patch)),
+            known = exact.plane(world, model, PATCH)
+            yield {
+                "output": f"mean + {share:g} (sample - mean)", "context": context, "patch": PATCH,
+                "excess, exact": _excess(world, context, *known),
+                "excess": bound.excess(_outputs(world, images, model, seed)),
             }  # fmt: skip
-    yield from _best(world, images, context=9)
-
-
-def _best(world: GaussianField, images: Images, context: int) -> Iterator[dict[str, object]]:
-    """Maps that lie on the bound exactly, for patches of one block."""
-    patch = world.scale
-    means = [world.conditional_mean(lr, context) for lr in images.lr]
-    options = {"patch": patch, "step": patch}
-    bound = Bound.of(
-        patch_sums(images.truth, **options),
-        patch_sums(means, **options),
-        squared_errors(means, images.truth, **options),
-    )
-    map_ = exact.transport(world, context)
+    # Maps that lie on the bound exactly, for patches of one block.
+    context, scale = 9, world.scale
+    bound = _Plane.of(world, images, context, scale)
+    means = _outputs(world, images, Output(context), seed)
+    best = exact.transport(world, context)
     for share in MIXTURES:
-        mixed = (1.0 - share) * np.eye(patch**2) + share * map_
-        outputs = [
-            joined(np.tensordot(mixed, blocks(mean - MEAN, patch), 1), patch) + MEAN
-            for mean in means
-        ]
-        yield _placed(bound, outputs, images, patch, patch) | {
-            "output": f"mean + {share:g} (best map - mean)", "context": context, "patch": patch,
+        mixed = (1.0 - share) * np.eye(scale**2) + share * best
+        mapped = [np.tensordot(mixed, blocks(mean - MEAN, scale), 1) for mean in means]
+        yield {
+            "output": f"mean + {share:g} (best map - mean)", "context": context, "patch": scale,
             "excess, exact": 0.0,
+            "excess": bound.excess([joined(parts, scale) + MEAN for parts in mapped]),
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The bound as the tool finds it, for patches that start at the corner of a block."""
+
+    images: Images
+    bound: Bound
+    patch: int
+    step: int
+
+    @classmethod
+    def of(cls, world: GaussianField, images: Images, context: int, patch: int) -> _Plane:
+        best = [world.conditional_mean(lr, context) for lr in images.lr]
+        options = {"patch": patch, "step": world.scale}
+        errors = squared_errors(best, images.truth, **options)
+        truth = patch_sums(images.truth, **options)
+        bound = Bound.of(truth, patch_sums(best, **options), errors)
+        return cls(images, bound, **options)
+
+    def excess(self, outputs: Sequence[Floats]) -> float:
+        options = {"patch": self.patch, "step": self.step}
+        errors = squared_errors(outputs, self.images.truth, **options)
+        return self.bound.place(patch_sums(outputs, **options), errors).excess.value
 
 
 def _outputs(world: World, images: Images, model: Output, seed: int) -> list[Floats]:
@@ -130,20 +150,8 @@ def _outputs(world: World, images: Images, model: Output, seed: int) -> list[Flo
     return [world.output(lr, model, rng) for lr in images.lr]
 
 
-def _placed(
-    bound: Bound, outputs: Sequence[Floats], images: Images, patch: int, step: int = 7
-) -> dict[str, object]:
-    options = {"patch": patch, "step": step}
-    placed = bound.place(
-        patch_sums(outputs, **options), squared_errors(outputs, images.truth, **options)
-    )
-    return {"mse": placed.mse, "distance": placed.wasserstein, "excess": placed.excess.value}
-
-
-def _excess(
-    world: GaussianField, context: int, patch: int, error: float, distance: float
-) -> float:
-    least = exact.least_distortion(world, context, patch, distance)
+def _excess(world: GaussianField, context: int, error: float, distance: float) -> float:
+    least = exact.least_distortion(world, context, PATCH, distance)
     return float(10.0 * np.log10(error / least))
 
 

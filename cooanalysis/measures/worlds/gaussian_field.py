@@ -32,7 +32,7 @@ from cooanalysis.measures.worlds.grid import (
     square,
     window,
 )
-from cooanalysis.measures.worlds.images import Images, Output
+from cooanalysis.measures.worlds.images import IMAGES, Images, Output
 
 Complex = NDArray[np.complex128]
 
@@ -135,7 +135,7 @@ class GaussianField:
         rng
             Source of randomness; by default one made from `seed`.
         """
-        rng = np.random.default_rng(self.seed) if rng is None else rng
+        rng = np.random.default_rng([self.seed, IMAGES]) if rng is None else rng
         pairs = [self._pair(rng) for _ in range(n)]
         return Images(
             [truth for truth, _ in pairs],

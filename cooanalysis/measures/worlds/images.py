@@ -9,6 +9,9 @@ import numpy as np
 
 from cooanalysis.measures.worlds.grid import Floats
 
+IMAGES = 2**20
+"""Sets the images drawn with a seed apart from what models invent with the same one."""
+
 
 @dataclass(frozen=True)
 class Images:

@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.measures.worlds.grid import Floats, bicubic_weights, blocks, joined, window
-from cooanalysis.measures.worlds.images import Images, Output
+from cooanalysis.measures.worlds.images import IMAGES, Images, Output
 
 MEAN = 0.5
 """Mean gray value."""
@@ -28,6 +28,8 @@ _BLUR = 1.0
 """Gaussian blur of the white noise that details are made from, HR pixels."""
 _IMAGES = 32
 """Images over which expectations are averaged."""
+_TEMPLATES, _EXPECTED = IMAGES + 1, IMAGES + 2
+"""Numbers that set the randomness of templates and of expectations apart from other uses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ class Library:
         rng
             Source of randomness; by default one made from `seed`.
         """
-        rng = np.random.default_rng([self.seed, 1]) if rng is None else rng
+        rng = np.random.default_rng([self.seed, IMAGES]) if rng is None else rng
         pairs = [self._pair(rng) for _ in range(n)]
         return Images(
             [truth for truth, _ in pairs],
@@ -251,7 +253,7 @@ class Library:
     @cached_property
     def _templates(self) -> Floats:
         """All templates, ``(families, members, tile, tile)``."""
-        rng = np.random.default_rng([self.seed, 0])
+        rng = np.random.default_rng([self.seed, _TEMPLATES])
         shape = (self.families, self.members, self.tile, self.tile)
         coarse = _smooth(rng.standard_normal((self.families, 1, *shape[2:])), self.scale)
         shared = self._invisible(rng.standard_normal((self.families, 1, *shape[2:])))
@@ -283,7 +285,7 @@ class Library:
 
     @cached_property
     def _many(self) -> Images:
-        return self.draw(_IMAGES, np.random.default_rng([self.seed, 2]))
+        return self.draw(_IMAGES, np.random.default_rng([self.seed, _EXPECTED]))
 
     def _pair(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """One image and its LR image."""

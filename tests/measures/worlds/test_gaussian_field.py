@@ -174,6 +174,13 @@ def test_the_same_seed_draws_the_same_images() -> None:
     assert not np.array_equal(first.truth, GaussianField(size=32, seed=6).draw(2).truth)
 
 
+def test_a_sample_with_the_seed_of_the_images_is_not_the_ground_truth() -> None:
+    world = GaussianField(size=32, seed=3)
+    images = world.draw(1)
+    sample = world.posterior_sample(images.lr[0], 5, np.random.default_rng(3))
+    assert np.mean((sample - images.truth[0]) ** 2) > world.mmse(5)
+
+
 @pytest.mark.parametrize(
     "options", [{"size": 30}, {"size": 0}, {"std": 0.0}, {"noise": -1.0}, {"texture": -0.1}]
 )
