@@ -82,6 +82,50 @@ def radial_power_spectrum(
     return (edges[:-1] + edges[1:]) / 2.0, power
 
 
+def radial_cross_power(
+    images: Sequence[NDArray[np.floating]], pairs: Sequence[tuple[int, int]], bins: int
+) -> Floats:
+    """Products of the spectra of several versions of one image, summed over rings.
+
+    Windowed and divided by the window's energy as in :func:`radial_power_spectrum`, but summed and
+    not averaged, so that the rings of one image (and those of several) add up.
+
+    Parameters
+    ----------
+    images
+        (H, W) arrays of the same shape.
+    pairs
+        Numbers of the images whose spectra are multiplied.
+    bins
+        Number of rings between 0 and 0.5 cycles/pixel.
+
+    Returns
+    -------
+    numpy.ndarray
+        (len(pairs), bins) float64, real parts of the products, in the unit of the images squared:
+        for a pair of white-noise images, about the sum of their product over as many pixels as the
+        ring has frequencies.
+    """
+    from scipy.fft import rfft2
+
+    height, width = images[0].shape
+    window = _hann(height)[:, None] * _hann(width)
+    energy, spectra = np.sum(window**2), []
+    for image in images:
+        centered = (image - np.sum(image * window) / window.sum()) * window
+        spectra.append(rfft2(centered.astype(np.float32)))
+    ring, weight, _ = _layout(height, width, bins)
+    return np.stack(
+        [
+            np.bincount(
+                ring, (spectra[i] * spectra[j].conj()).real.ravel() * weight, minlength=bins
+            )
+            / energy
+            for i, j in pairs
+        ]
+    )
+
+
 def _rings(luma: Floats, bins: int) -> Floats:
     """(bins,) mean power of one image's luma in each ring."""
     height, width = luma.shape
