@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from cooanalysis.measures.detail.apart import take_apart
 from cooanalysis.measures.detail.known import LR_REACH
-
 from cooanalysis.measures.perception_distortion import Bound, patch_sums, squared_errors
 from cooanalysis.measures.worlds import exact
 from cooanalysis.measures.worlds.gaussian_field import MEAN, GaussianField
@@ -39,6 +39,7 @@ CONTEXTS = {5: 3, 7: 5, 9: 7, 13: 9, 17: 13}
 LIBRARY_CONTEXTS = {5: 3, 7: 5, 11: 7}
 """A tile is 6 LR pixels wide: 11 see all of it."""
 GAINS = (0.7, 1.0, 1.5)
+PLANE_CONTEXTS = (5, 9, 17)
 MIXTURES = (0.0, 0.3, 0.6, 1.0)
 """Shares of the way from the conditional mean to a posterior sample."""
 PATCH = 12
@@ -96,7 +97,7 @@ def _explained(world: World, images: Images, context: int) -> float:
 
 def plane(world: GaussianField, images: Images, seed: int) -> Iterator[dict[str, object]]:
     """Excess over the perception-distortion bound: means, samples, mixtures, and the best maps."""
-    for context in (5, 9, 17):
+    for context in PLANE_CONTEXTS:
         bound = _Plane.of(world, images, context, PATCH)
         for share in MIXTURES:
             model = Output(context, 1.0, share)

@@ -79,9 +79,7 @@ def test_equal_gaussians_are_at_no_distance(rank: int) -> None:
 @given(SEEDS)
 def test_it_is_a_metric(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    a, b, c = (
-        Gaussian.of(rng.standard_normal(4), covariance(rng, 4, rank)) for rank in (4, 2, 3)
-    )
+    a, b, c = (Gaussian.of(rng.standard_normal(4), covariance(rng, 4, rank)) for rank in (4, 2, 3))
     assert wasserstein(a, b) == pytest.approx(wasserstein(b, a))
     assert wasserstein(a, c) <= wasserstein(a, b) + wasserstein(b, c) + 1e-9
 
@@ -192,9 +190,7 @@ class GaussianPatches:
         return patch_sums(self.images(vectors), patch=SIDE, step=SIDE)
 
     def errors(self, vectors: Floats) -> Floats:
-        return squared_errors(
-            self.images(vectors), self.images(self.truth), patch=SIDE, step=SIDE
-        )
+        return squared_errors(self.images(vectors), self.images(self.truth), patch=SIDE, step=SIDE)
 
     def place(self, vectors: Floats):  # type: ignore[no-untyped-def]  # noqa: ANN201
         return self.bound.place(self.sums(vectors), self.errors(vectors))

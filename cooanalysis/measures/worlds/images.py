@@ -77,7 +77,9 @@ class Output:
 class World(Protocol):
     """What every world offers."""
 
-    scale: int
+    @property
+    def scale(self) -> int:
+        """Factor of super-resolution."""
 
     def draw(self, n: int, rng: np.random.Generator | None = None) -> Images:
         """Draw independent images."""
