@@ -160,6 +160,36 @@ def manifolds() -> Iterator[Check]:
     yield Check("distance inside a circle", 1.5, distance, 0.02)
 
 
+def details() -> Iterator[Check]:
+    """Detail taken apart, of a conditional mean and a posterior sample of a Gaussian field."""
+    from cooanalysis.measures import detail
+    from cooanalysis.measures.worlds import exact
+    from cooanalysis.measures.worlds.gaussian_field import GaussianField
+    from cooanalysis.measures.worlds.images import Output
+
+    # So wide a context that the regression's windows know no more, and that an anchor is needed.
+    context = 15
+    world = GaussianField(size=96, scale=2)
+    images = world.draw(16)
+    rng = np.random.default_rng(5)
+    mean = Output(context)
+    anchor = images.details_of([world.conditional_mean(lr, context) for lr in images.lr])
+    for title, output in (
+        ("conditional mean × 1.2", Output(context, gain=1.2)),
+        ("posterior sample", Output(context, invented=1.0)),
+    ):
+        shown = images.details_of([world.output(lr, output, rng) for lr in images.lr])
+        known = exact.taken_apart(world, output, mean)
+        measured = detail.take_apart(
+            images.details, shown, images.lr, anchor=anchor, scale=world.scale
+        )
+        yield Check(f"gain, {title}", known.gain, measured.gain, 0.05)
+        yield Check(f"invented, {title}", known.invented, measured.invented, 0.05)
+        yield Check(f"explained, {title}", known.explained, measured.explained, 0.01)
+        energy = known.detail_energy
+        yield Check(f"detail energy, {title}", energy, measured.detail_energy, 0.03 * energy)
+
+
 def neighbors() -> Iterator[Check]:
     """The engine that runs here finds the neighbors that double precision finds."""
     from cooanalysis.neighbors import available_engine, build_index
@@ -199,5 +229,5 @@ def images() -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
-    entropies, far_mixture, bounds, centers, manifolds, neighbors, images,
+    entropies, far_mixture, bounds, centers, manifolds, details, neighbors, images,
 )  # fmt: skip

@@ -125,7 +125,8 @@ def _against(
     text = f"It explains {knows} {baseline}"
     if np.isfinite(known["difference"]):
         text += f" ({_signed(known)} of the detail)"
-    better, worse = [], []
+    better: list[str] = []
+    worse: list[str] = []
     for measure in measures:
         if measure.name.startswith(FIDELITY) and measure.name in rows:
             change = _change(rows[measure.name], measure.direction)

@@ -12,6 +12,7 @@ pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'
 
 from cooanalysis.cli.analyze import app
 from cooanalysis.cli.self_test import Check, run_checks
+from cooanalysis.measures.detail import take_apart
 
 
 def test_everything_passes_in_well_under_a_minute() -> None:
@@ -37,6 +38,12 @@ def test_the_command_prints_a_table() -> None:
         ("cooanalysis.measures.center.center", lambda members: np.asarray(members)[0]),
         ("cooanalysis.measures.entropy.entropy", lambda groups, method: np.ones(len(groups))),
         ("cooanalysis.measures.entropy.psnr_ceiling", lambda mse: np.float64("nan")),
+        (
+            "cooanalysis.measures.detail.take_apart",
+            lambda truth, output, lr, anchor, scale: take_apart(
+                truth, output, lr, anchor=[1.1 * a for a in output], scale=scale
+            ),
+        ),
     ],
 )
 def test_a_wrong_measure_is_seen(

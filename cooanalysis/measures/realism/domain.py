@@ -42,17 +42,16 @@ def domain_shift(
     dict
         By feature space, the ratio of the mean distances with a 95 % interval over images.
     """
-    seeds = np.random.SeedSequence(seed).generate_state(2)
-    top, bottom = (
-        ImageBootstrap(np.asarray(image), seed=int(part))
-        for image, part in zip((query_image, held_out_image), seeds, strict=True)
-    )
+    # The two sets have no image in common, so they are two groups of images of one resampling.
+    query_image, held_out_image = np.asarray(query_image), np.asarray(held_out_image)
+    first = int(query_image.max(initial=-1)) + 1
+    image = np.concatenate([query_image, held_out_image + first])
+    of_query = np.arange(len(image)) < len(query_image)
+    bootstrap = ImageBootstrap(image, seed=seed)
     found = {}
     for name, distances in queries.items():
-        above, below = (
-            top.resampled_ratio(distances, 1.0),
-            bottom.resampled_ratio(held_out[name], 1.0),
-        )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[name] = top.interval(float(np.divide(above[0], below[0])), above[1] / below[1])
+        both = np.concatenate([np.asarray(distances), np.asarray(held_out[name])])
+        both = both.astype(np.float64)
+        top, bottom = np.where(of_query, both, np.nan), np.where(of_query, np.nan, both)
+        found[name] = bootstrap.ratio_of_means(top, bottom)
     return found

@@ -36,18 +36,19 @@ def separation(scores: ArrayLike, labels: ArrayLike, bootstrap: ImageBootstrap) 
     """
     p = np.clip(np.asarray(scores, np.float64), PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
     odds = np.log(p / (1.0 - p))
-    means, variances = [], []
+    columns = []
     for label in (0, 1):
-        own = np.where(np.asarray(labels) == label, odds, np.nan)
-        mean, square = (_means(bootstrap, values) for values in (own, own**2))
-        means.append(mean)
-        variances.append(np.maximum(square - mean**2, 0.0))
+        own = (np.asarray(labels) == label) & np.isfinite(odds)
+        values = np.where(own, odds, 0.0)
+        columns += [own.astype(np.float64), values, values**2]
+    return bootstrap.of_sums(columns, _distance)
+
+
+def _distance(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """d′ from number, sum and sum of squares of the log-odds of the two samples."""
+    n_0, sum_0, square_0, n_1, sum_1, square_1 = np.moveaxis(sums, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        distance = (means[1] - means[0]) / np.sqrt((variances[0] + variances[1]) / 2.0)
-    return bootstrap.interval(float(distance[0]), distance[1:])
-
-
-def _means(bootstrap: ImageBootstrap, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of all values, and of those of each resample."""
-    value, resamples = bootstrap.resampled_ratio(values, 1.0)
-    return np.concatenate([[value], resamples])
+        mean_0, mean_1 = sum_0 / n_0, sum_1 / n_1
+        variance_0 = np.maximum(square_0 / n_0 - mean_0**2, 0.0)
+        variance_1 = np.maximum(square_1 / n_1 - mean_1**2, 0.0)
+        return np.asarray((mean_1 - mean_0) / np.sqrt((variance_0 + variance_1) / 2.0))

@@ -6,13 +6,19 @@ the values that estimates from images approach as the number of images grows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from cooanalysis.measures.worlds.gaussian_field import GaussianField
-from cooanalysis.measures.worlds.images import Floats, Output, square, window
+from cooanalysis.errors import ConfigError
+from cooanalysis.measures.worlds.gaussian_field import GaussianField, Linear
+from cooanalysis.measures.worlds.grid import Floats, square, window
+from cooanalysis.measures.worlds.images import Output
+
+Windows = Sequence[tuple[Linear, NDArray[np.intp]]]
 
 _SMALLEST = 1e-10
 """Smallest eigenvalue of a correlation matrix, relative to the largest, that is not rounding."""
@@ -87,60 +93,66 @@ def taken_apart(
         The values.
     """
     margin = world.scale if margin is None else margin
-    block = square(0, world.scale)
-    seen = square(-margin, world.scale + margin)
+    block, seen = square(0, world.scale), square(-margin, world.scale + margin)
     truth, shown = world.truth_detail, world.detail_of(output)
-    parts = [(shown, seen), (world.lr, window(lr_window))]
-    alone = _regression(world, parts)
+    alone = [(shown, seen), (world.lr, window(lr_window))]
+    explained = _Estimate.of(world, truth, alone)
+    known = explained
     if anchor is not None:
-        parts.append((world.detail_of(anchor), seen))
-    weights, energy_known = _regression(world, parts) if anchor is not None else alone
+        known = _Estimate.of(world, truth, [*alone, (world.detail_of(anchor), seen)])
     energy = float(np.trace(world.covariance(truth, block)))
     energy_shown = float(np.trace(world.covariance(shown, block)))
     common = float(np.trace(world.covariance(shown, block, truth, block)))
-    with_known = float(
-        sum(
-            np.sum(world.covariance(shown, block, field, at) * part)
-            for (field, at), part in zip(
-                parts, np.split(weights, np.cumsum([len(at) for _, at in parts])[:-1], axis=1),
-                strict=True,
-            )
-        )
-    )  # fmt: skip
-    gain = with_known / energy_known
+    shown_known = known.product(world, shown)
     return Exact(
-        gain=gain,
-        invented=(energy_shown - with_known**2 / energy_known) / (energy - energy_known),
-        explained=alone[1] / energy,
-        known=energy_known / energy,
+        gain=shown_known / known.energy,
+        invented=(energy_shown - shown_known**2 / known.energy) / (energy - known.energy),
+        explained=explained.energy / energy,
+        known=known.energy / energy,
         detail_energy=energy_shown / energy,
         closed_form=(energy - energy_shown) / (energy - common),
     )
 
 
-def _regression(world: GaussianField, parts: list) -> tuple[Floats, float]:  # type: ignore[type-arg]
-    """Weights of the best linear estimate of a block's detail, and the energy of the estimate."""
-    block = square(0, world.scale)
-    inside = world.joint_covariance(parts)
-    cross = np.concatenate(
-        [world.covariance(field, at, world.truth_detail, block) for field, at in parts]
-    )
-    # Windows of outputs overlap in what they know, so the matrix may be singular.
-    unit = np.sqrt(np.diag(inside))
-    values, vectors = eigh(inside / unit[:, None] / unit)
-    kept = values > _SMALLEST * values[-1]
-    basis = vectors[:, kept] / np.sqrt(values[kept])
-    projected = basis.T @ (cross / unit[:, None])
-    return ((basis @ projected) / unit[:, None]).T, float(np.sum(projected**2))
+@dataclass(frozen=True)
+class _Estimate:
+    """The best linear estimate of a block from windows of fields."""
+
+    windows: Windows
+    weights: Floats
+    energy: float
+
+    @classmethod
+    def of(cls, world: GaussianField, target: Linear, windows: Windows) -> _Estimate:
+        block = square(0, world.scale)
+        inside = world.joint_covariance(windows)
+        cross = np.concatenate(
+            [world.covariance(field, at, target, block) for field, at in windows]
+        )
+        # Windows overlap in what they know, so the matrix may be singular.
+        unit = np.sqrt(np.diag(inside))
+        values, vectors = eigh(inside / unit[:, None] / unit)
+        kept = values > _SMALLEST * values[-1]
+        basis = vectors[:, kept] / np.sqrt(values[kept]) / unit[:, None]
+        projected = basis.T @ cross
+        return cls(windows, basis @ projected, float(np.sum(projected**2)))
+
+    def product(self, world: GaussianField, field: Linear) -> float:
+        """Expected inner product of the estimate and a block of a field."""
+        block = square(0, world.scale)
+        cross = np.concatenate(
+            [world.covariance(other, at, field, block) for other, at in self.windows]
+        )
+        return float(np.sum(cross * self.weights))
 
 
 def squared_wasserstein(a: Floats, b: Floats) -> float:
-    """Squared 2-Wasserstein distance per dimension of centered Gaussians, from their covariances.
+    """Squared 2-Wasserstein distance per dimension of Gaussians of equal mean.
 
     Parameters
     ----------
     a, b
-        Covariances, ``(d, d)``.
+        Their covariances, ``(d, d)``.
 
     References
     ----------
@@ -195,3 +207,45 @@ def least_distortion(world: GaussianField, context: int, patch: int, distance: f
     """
     error, mean_distance = plane(world, Output(context), patch)
     return error + max(mean_distance - distance, 0.0) ** 2
+
+
+def transport(world: GaussianField, context: int) -> Floats:
+    """Linear map of a block's conditional mean to the ground truth's distribution, of least cost.
+
+    With m the conditional mean of a block, less the mean gray value, and T the map, ``m + t (T m -
+    m)`` for t in [0, 1] lies on the bound :func:`least_distortion` for patches of one block. A
+    posterior sample does not: it has the ground truth's distribution too, but twice the least
+    error.
+
+    Parameters
+    ----------
+    world
+        The Gaussian field.
+    context
+        Side of the window of LR pixels that is known.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(scale ** 2, scale ** 2)``.
+
+    Raises
+    ------
+    ConfigError
+        The window has fewer pixels than the block: the best output would need noise as well.
+
+    References
+    ----------
+    Freirich et al. 2021, the optimal map of Gaussians, for covariances of full rank.
+    """
+    if context < world.scale:
+        raise ConfigError(
+            f"the conditional mean of a block of {world.scale} x {world.scale} pixels has no full "
+            f"covariance for a context of {context}; use a wider one"
+        )
+    truth = world.patch_covariance(world.scale)
+    values, vectors = eigh(world.patch_covariance(world.scale, Output(context)))
+    root = (vectors * np.sqrt(values)) @ vectors.T
+    inverse = (vectors / np.sqrt(values)) @ vectors.T
+    values, vectors = eigh(root @ truth @ root)
+    return inverse @ (vectors * np.sqrt(values)) @ vectors.T @ inverse

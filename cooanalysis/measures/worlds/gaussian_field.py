@@ -1,11 +1,11 @@
 """A Gaussian random field seen at low resolution: every answer in closed form.
 
 Images are drawn from a stationary Gaussian random field on a torus, with a power spectrum like that
-of natural images: a power law plus, if wanted, a little texture of two orientations whose frequency
-lies above the Nyquist frequency of the LR grid, so that a wider LR context knows more. The LR image
-is a linear function of it (a low-pass filter that wraps around, subsampling, weak white noise), so
-ground truth, LR image, conditional means and posterior samples are jointly Gaussian. All
-covariances follow from the spectrum, and with them everything that an analysis estimates.
+of natural images: a power law plus, if wanted, a little texture of frequencies above the Nyquist
+frequency of the LR grid, so that a wider LR context knows more. The LR image is a linear function
+of it (a low-pass filter that wraps around, subsampling, weak white noise), so ground truth, LR
+image, conditional means and posterior samples are jointly Gaussian. All covariances follow from the
+spectrum, and with them everything that an analysis estimates.
 
 The field is written by blocks: one LR pixel u and the ``scale x scale`` HR pixels around it form
 one vector z(u), which is stationary on the LR grid. Every linear filter is then a matrix per
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,15 @@ from scipy.linalg import cho_factor, cho_solve
 
 from cooanalysis.errors import ConfigError
 from cooanalysis.measures.entropy import GAUSSIAN_UNIT_ENTROPY
-from cooanalysis.measures.worlds.images import (
+from cooanalysis.measures.worlds.grid import (
     Floats,
-    Images,
-    Output,
+    bicubic_weights,
+    cubic,
     joined,
     square,
     window,
 )
+from cooanalysis.measures.worlds.images import IMAGES, Images, Output
 
 Complex = NDArray[np.complex128]
 
@@ -134,7 +135,7 @@ class GaussianField:
         rng
             Source of randomness; by default one made from `seed`.
         """
-        rng = np.random.default_rng(self.seed) if rng is None else rng
+        rng = np.random.default_rng([self.seed, IMAGES]) if rng is None else rng
         pairs = [self._pair(rng) for _ in range(n)]
         return Images(
             [truth for truth, _ in pairs],
@@ -367,11 +368,8 @@ class GaussianField:
     @cached_property
     def _upsampling(self) -> Complex:
         """Transfer of the bicubic upsampling, ``(n, n, scale ** 2)``."""
-        phase = (np.arange(self.scale) - (self.scale - 1) / 2) / self.scale
-        taps = np.arange(-2, 3)
-        weights = cubic(taps - phase[:, None])
-        both = np.einsum("pi,qj->pqij", weights, weights)
-        return self._transfer(both.reshape(self.scale**2, -1), square(-2, 3))
+        weights = bicubic_weights(self.scale)
+        return self._transfer(weights.reshape(self.scale**2, -1), square(-2, 3))
 
     @cached_property
     def _pick_truth(self) -> Complex:
@@ -427,8 +425,17 @@ class GaussianField:
         full[..., -1] = transfer
         return full
 
+    @cached_property
+    def _means(self) -> dict[int, Complex]:
+        """Transfer of the conditional mean of each context that was asked for."""
+        return {}
+
     def _mean_transfer(self, context: int) -> Complex:
-        return _mean_transfer(self, context)
+        """Transfer of the conditional mean, ``(n, n, scale ** 2)``."""
+        if context not in self._means:
+            taps, _, filters = self._window(context)
+            self._means[context] = self._transfer(filters, taps)
+        return self._means[context]
 
     def _window(self, context: int) -> tuple[NDArray[np.intp], Floats, Floats]:
         """Taps, their covariance with the block, and the filters of the conditional mean."""
@@ -459,27 +466,10 @@ class GaussianField:
         return np.fft.ifft2(cross, axes=(0, 1)).real
 
 
-_WAVES = ((0.6, 0.12), (-0.12, 0.6))
-"""Frequencies of the texture, cycles per LR pixel: above one half, so they alias."""
+_WAVES = ((0.6, 0.12), (0.6, -0.12), (0.12, 0.6), (-0.12, 0.6))
+"""Frequencies of the texture, cycles per LR pixel: above one half, so they alias.
+
+Mirroring the images, or rotating them by quarter turns, leaves the field's distribution as it is.
+"""
 _WAVE_WIDTH = 0.04
 """Spread of these frequencies, cycles per LR pixel."""
-
-
-@lru_cache(maxsize=32)
-def _mean_transfer(world: GaussianField, context: int) -> Complex:
-    taps, _, filters = world._window(context)
-    return world._transfer(filters, taps)
-
-
-def cubic(t: Floats) -> Floats:
-    """Keys' cubic convolution kernel with a = -0.5, at distances in samples.
-
-    References
-    ----------
-    R. G. Keys, "Cubic convolution interpolation for digital image processing", IEEE Transactions on
-    Acoustics, Speech, and Signal Processing 29(6), 1981.
-    """
-    t = np.abs(t)
-    near = 1.5 * t**3 - 2.5 * t**2 + 1.0
-    far = -0.5 * t**3 + 2.5 * t**2 - 4.0 * t + 2.0
-    return np.where(t <= 1.0, near, np.where(t < 2.0, far, 0.0))

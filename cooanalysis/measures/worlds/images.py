@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cooanalysis.errors import ConfigError
+from cooanalysis.measures.worlds.grid import Floats
 
-Floats = NDArray[np.float64]
+IMAGES = 2**20
+"""Sets the images drawn with a seed apart from what models invent with the same one."""
 
 
 @dataclass(frozen=True)
@@ -74,49 +74,24 @@ class Output:
     invented: float = 0.0
 
 
-def window(width: int) -> NDArray[np.intp]:
-    """Offsets of a square window around its central pixel, row by row.
+class World(Protocol):
+    """What every world offers."""
 
-    Parameters
-    ----------
-    width
-        Side of the window; odd.
+    @property
+    def scale(self) -> int:
+        """Factor of super-resolution."""
 
-    Returns
-    -------
-    numpy.ndarray
-        ``(width ** 2, 2)``.
+    def draw(self, n: int, rng: np.random.Generator | None = None) -> Images:
+        """Draw independent images."""
 
-    Raises
-    ------
-    ConfigError
-        `width` is not an odd positive number.
-    """
-    if width < 1 or width % 2 == 0:
-        raise ConfigError(f"a context must be an odd number of LR pixels, not {width}")
-    return square(-(width // 2), width // 2 + 1)
+    def conditional_mean(self, lr: Floats, context: int) -> Floats:
+        """Mean of every HR block given the LR pixels in the window around it."""
 
+    def output(self, lr: Floats, output: Output, rng: np.random.Generator) -> Floats:
+        """Output of a model of known knowledge."""
 
-def square(low: int, high: int) -> NDArray[np.intp]:
-    """Offsets from `low` to `high` (not included) along both axes, row by row: ``(n ** 2, 2)``."""
-    along = np.arange(low, high)
-    return np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
+    def mmse(self, context: int) -> float:
+        """Mean squared error per pixel of the conditional mean."""
 
-
-def blocks(image: Floats, scale: int) -> Floats:
-    """Cut an ``(H, W)`` image into its ``scale x scale`` blocks: ``(scale ** 2, h, w)``."""
-    h, w = image.shape[0] // scale, image.shape[1] // scale
-    parts = image.reshape(h, scale, w, scale)
-    return np.ascontiguousarray(parts.transpose(1, 3, 0, 2).reshape(scale**2, h, w))
-
-
-def joined(parts: Floats, scale: int) -> Floats:
-    """Put ``(scale ** 2, h, w)`` blocks together again: ``(H, W)``."""
-    h, w = parts.shape[1:]
-    image = parts.reshape(scale, scale, h, w).transpose(2, 0, 3, 1)
-    return np.ascontiguousarray(image.reshape(h * scale, w * scale))
-
-
-def split(images: int, rng: np.random.Generator) -> Iterator[np.random.Generator]:
-    """One independent generator per image."""
-    yield from rng.spawn(images)
+    def explained(self, context: int) -> float:
+        """Share of the detail energy that the conditional mean explains."""
