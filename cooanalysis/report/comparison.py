@@ -11,7 +11,8 @@ import numpy as np
 
 from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.summary_record import ComparisonSummary
-from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
+from cooanalysis.measures.paired import LEVEL
+from cooanalysis.measures.realism import RATIO_TOLERANCE
 from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.report.analysis import LISTED, figure_section
 from cooanalysis.report.computation import grouping, options, timings
@@ -161,7 +162,7 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
             "Across: the collapse index, 0 where a model stays as far from the center of the group "
             "as the ground truth does, 1 where it outputs the center. It falls when detail "
             "returns, but noise lowers it too. So, up: how far the outputs are from clean patches, "
-            f"1 where they are as near as the ground truth ({lead}; within {CLEAN_TOLERANCE:g} of "
+            f"1 where they are as near as the ground truth ({lead}; within {RATIO_TOLERANCE:g} of "
             "1 counts as clean). A model that regains detail moves toward the star; one that adds "
             f"noise moves left and up.{_only(arrows, comparison)}{bars}"
         ),
