@@ -11,6 +11,7 @@ from cooanalysis.analysis.arguments import AnalyzeArguments
 from cooanalysis.analysis.config import AnalysisConfig, AnalysisOptions
 from cooanalysis.analysis.plan import Plan
 from cooanalysis.analysis.run import run_analysis
+from cooanalysis.comparison.anchor import NO_ANCHOR
 from cooanalysis.comparison.arguments import CompareArguments
 from cooanalysis.comparison.cache import OutputCache, default_folder
 from cooanalysis.comparison.config import CompareConfig, CompareOptions
@@ -103,13 +104,20 @@ def compare(call: CompareArguments) -> Comparison:
         open_source(name, what, plan.queries.pairs, scale=analysis.scale, device=analysis.device)
         for name, what in named.items()
     ]
+    anchor = None
+    if config.anchor not in ("", NO_ANCHOR, *named):
+        name, what = next(iter(parse([config.anchor]).items()))
+        anchor = open_source(
+            name, what, plan.queries.pairs, scale=analysis.scale, device=analysis.device
+        )
+    identified = sources if anchor is None else [*sources, anchor]
     names = [metric.name for metric in resolved]
     fingerprint = config.fingerprint(
-        plan.fingerprint(), *names, *METRICS.origins(names), *map(_identity, sources)
+        plan.fingerprint(), *names, *METRICS.origins(names), *map(_identity, identified)
     )
     target = None if call.out is None else Path(call.out)
     # The name of a callable does not identify what it does, so its results are never reused.
-    known = all(source.kind != "callable" for source in sources)
+    known = all(source.kind != "callable" for source in identified)
     if target is not None:
         if known and finished_run(target, fingerprint):
             return load_comparison(target)
@@ -125,7 +133,7 @@ def compare(call: CompareArguments) -> Comparison:
         ):
             record = run_comparison(
                 config, plan, sources, resolved, cache=_cache(call.cache), fingerprint=fingerprint,
-                progress=reporter, checkpoints=kept, workers=found,
+                progress=reporter, checkpoints=kept, workers=found, given=anchor,
             )  # fmt: skip
             comparison = Comparison(**vars(record))
         if target is not None:

@@ -155,7 +155,7 @@ def binned_medians(
         place = (filled < total[:, None] / 2.0).sum(axis=1).clip(max=len(ordered) - 1)
         medians = np.where(total > 0, second[ordered][place], np.nan)
         middle = float(np.median(second[ordered]))
-        found.append((float(np.median(first[rows])), bootstrap.interval(middle, medians)))
+        found.append((float(np.median(first[rows])), bootstrap.percentiles(middle, medians)))
     return found
 
 

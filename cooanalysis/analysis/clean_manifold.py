@@ -16,8 +16,8 @@ from cooanalysis.data.patches import PEAK
 from cooanalysis.measures.manifold import (
     CleanManifold,
     feature_space,
-    features,
     two_sample_auc,
+    two_sample_features,
 )
 from cooanalysis.neighbors.fallback import with_fallback
 from cooanalysis.runtime.notices import Notice
@@ -113,7 +113,7 @@ def _two_sample(
         run.note(Notice("two_sample_test_left_out", {"n_images": len(np.unique(image))}))
         return {}
     described = {
-        kind: features(_in_unit(run, values[chosen]), "subbands") for kind, values in sets.items()
+        kind: two_sample_features(_in_unit(run, values[chosen])) for kind, values in sets.items()
     }
     # Halves balanced within every image: otherwise the class shares of the folds reveal the images.
     shuffled = np.lexsort((rng.random(size), image))

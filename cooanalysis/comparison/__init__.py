@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cooanalysis.comparison.groups import QueryGroups, find_query_groups
-    from cooanalysis.comparison.measures import collapse_terms, group_spread, residual_entropy
+    from cooanalysis.comparison.measures import group_spread, residual_entropy
     from cooanalysis.comparison.outputs import with_outputs
 
 # Imported on first use: `coo-compare --help` reads the configuration alone.
 _LAZY = {
     "QueryGroups": "groups",
-    "collapse_terms": "measures",
     "find_query_groups": "groups",
     "group_spread": "measures",
     "residual_entropy": "measures",
@@ -31,7 +30,6 @@ _LAZY = {
 
 __all__ = [
     "QueryGroups",
-    "collapse_terms",
     "find_query_groups",
     "group_spread",
     "residual_entropy",

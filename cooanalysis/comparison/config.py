@@ -41,6 +41,14 @@ class CompareOptions:
         help="Name of the model that the others are tested against.",
         otherwise="the first model",
     )
+    anchor: str = option(
+        "",
+        panel="Models and metrics",
+        help="Model whose outputs tell what can be known, so that what others make up can be "
+        "recognized: a conditional mean, such as a PSNR-oriented network. The name of a model, "
+        "anything that a model can be, or none.",
+        otherwise="the baseline if it is PSNR-oriented, else another such model or a shipped one",
+    )
     strata: int = option(
         4,
         panel="Measures",
@@ -112,6 +120,7 @@ class CompareConfig(CompareSettings):
             "analysis": self.analysis.as_dict(),
             "models": list(self.models),
             "baseline": self.baseline,
+            "anchor": self.anchor,
             "metrics": list(self.metrics),
             "strata": self.strata,
             "crops": self.crops,

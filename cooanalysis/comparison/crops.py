@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.images import usable_pairs
 from cooanalysis.comparison.record import Crop
 from cooanalysis.data import Dataset
+from cooanalysis.measures.detail import SUMS, gain
 from cooanalysis.models.sources import Source
 
 SIDE = 96
@@ -21,14 +22,31 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
-def oversmoothing(groups: QueryGroups, terms: Mapping[str, NDArray[np.float64]]) -> Floats:
-    """How much of the ground truth's squared distance from the center a model loses.
+def oversmoothing(sums: Floats) -> Floats:
+    """Detail that a model neither knows nor makes up, for each patch.
 
-    ``(|y - c|² − |s - c|²)`` of each query, times the squared LR contrast (absolute units): large
-    where the ground truth lies far from the center and the model does not.
+    ``‖y − c‖² − ‖s − g·c‖²``, the energy of the unknown minus that of what is made up (with the
+    gain ``g`` of all patches): large where the ground truth has detail that the output lacks.
+
+    Parameters
+    ----------
+    sums
+        (q, 9) sums of the patches, see :mod:`cooanalysis.measures.detail.parts`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (q,) in the unit of the sums.
     """
-    contrast = groups.queries.std.astype(np.float64) ** 2
-    return (terms["truth_center"] - terms["model_center"]) * contrast
+    column = dict(zip(SUMS, sums.T, strict=True))
+    shown = float(np.nan_to_num(gain(column["known_energy"].sum(), column["known_output"].sum())))
+    unknown = column["truth_energy"] - 2.0 * column["known_truth"] + column["known_energy"]
+    made_up = (
+        column["output_energy"]
+        - 2.0 * shown * column["known_output"]
+        + shown**2 * column["known_energy"]
+    )
+    return np.asarray(unknown - made_up)
 
 
 def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:

@@ -24,6 +24,8 @@ from cooanalysis.runtime.run_directory import (
 KIND: Final = "comparison"
 PICTURES_FILE = "pictures.npz"
 FRAMES = ("totals", "models", "patches", "strata", "spectra", "maps")
+LATER_FRAMES = ("bands", "bound")
+"""Tables that runs of older versions do not have."""
 
 
 def write_files(record: ComparisonRecord, folder: Path) -> None:
@@ -31,6 +33,9 @@ def write_files(record: ComparisonRecord, folder: Path) -> None:
     write_summary(folder, record.summary)
     for name in FRAMES:
         getattr(record, name).to_parquet(folder / f"{name}.parquet", index=False)
+    for name in LATER_FRAMES:
+        if (frame := getattr(record, name)) is not None:
+            frame.to_parquet(folder / f"{name}.parquet", index=False)
     write_arrays(folder / PICTURES_FILE, _pack_images(record), compress=True)
     if record.explored is not None:
         write_arrays(folder / EXPLORED_FILE, record.explored.pack(), compress=True)
@@ -51,6 +56,10 @@ def read_files(folder: Path) -> ComparisonRecord:
         for name in FRAMES:
             require_regular(folder / f"{name}.parquet")
         frames = {name: pd.read_parquet(folder / f"{name}.parquet") for name in FRAMES}
+        for name in LATER_FRAMES:
+            if (path := folder / f"{name}.parquet").exists():
+                require_regular(path)
+                frames[name] = pd.read_parquet(path)
         arrays = read_arrays(folder / PICTURES_FILE)
         images = {str(name): arrays[f"map_{i}"] for i, name in enumerate(arrays["map_names"])}
         crops = []

@@ -80,8 +80,7 @@ def measure_images(
                 made.append(_checked(source, pair, cache.output(source, pair, run.note)))
                 run.progress.advance()
         for source, output in zip(sources, made, strict=True):
-            luma = rgb_to_y(output).astype(np.uint8)[:, :, None] if gray else output
-            outputs[source.name].append(luma)
+            outputs[source.name].append(_stored(output, gray))
 
         def compute(pair: LoadedPair = pair, made: list[Image] = made) -> Arrays:
             return _measure(run, pair, made, metrics)
@@ -93,6 +92,22 @@ def measure_images(
         np.stack([part["spectra"] for part in parts], axis=1),
         (np.arange(BINS) + 0.5) / (2 * BINS),
     )
+
+
+def outputs_of(run: Context, dataset: Dataset, source: Source, cache: OutputCache) -> list[Image]:
+    """Outputs of one more model, as in :attr:`ImageMeasures.outputs`."""
+    made = []
+    run.progress.start("upscaling for the anchor", len(run.queries.names))
+    for pair in usable_pairs(run, dataset):
+        with run.clock.time("models"):
+            output = _checked(source, pair, cache.output(source, pair, run.note))
+        made.append(_stored(output, run.queries.channels == 1))
+        run.progress.advance()
+    return made
+
+
+def _stored(output: Image, gray: bool) -> Image:
+    return rgb_to_y(output).astype(np.uint8)[:, :, None] if gray else output
 
 
 def _measure(

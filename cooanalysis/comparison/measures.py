@@ -1,4 +1,4 @@
-"""How a model relates to potential-HR groups; one value per query patch, for the bootstrap."""
+"""How a model relates to potential-HR groups; one value per query patch."""
 
 from __future__ import annotations
 
@@ -16,44 +16,6 @@ from cooanalysis.neighbors import build_index, search_excluding
 Floats = NDArray[np.float64]
 
 _BATCH = 1024
-
-
-def collapse_terms(groups: QueryGroups, model: PatchStore) -> dict[str, Floats]:
-    """Squared distances that the collapse index and its relatives are ratios of.
-
-    Parameters
-    ----------
-    groups
-        Query patches and their groups.
-    model
-        The model's outputs for the query images, see :func:`cooanalysis.comparison.with_outputs`.
-
-    Returns
-    -------
-    dict
-        (q,) arrays, mean squared values per pixel in units of the LR contrast:
-        ``model_center`` (model to center), ``truth_center``, ``model_truth``, and the detail
-        energies ``model_energy``, ``truth_energy``. The collapse index of any set of patches is
-        ``1 − sum(model_center) / sum(truth_center)``.
-    """
-    parts: list[dict[str, Floats]] = []
-    queries, std = groups.queries, groups.queries.std[:, None]
-    for start in range(0, len(queries), _BATCH):
-        rows = slice(start, start + _BATCH)
-        patches = queries.patches[rows]
-        truth = groups.store.details(patches) / std[rows]
-        output = model.details(patches) / std[rows]
-        center = groups.centers(rows)
-        parts.append(
-            {
-                "model_center": _mean_square(output - center),
-                "truth_center": _mean_square(truth - center),
-                "model_truth": _mean_square(output - truth),
-                "model_energy": _mean_square(output),
-                "truth_energy": _mean_square(truth),
-            }
-        )
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def group_spread(groups: QueryGroups, store: PatchStore) -> Floats:
@@ -169,7 +131,3 @@ def _gather(
         y, x = patches.y[rows] + first, patches.x[rows] + first
         out[rows] = windows[y, x].reshape(len(rows), -1)
     return out
-
-
-def _mean_square(values: NDArray[np.floating]) -> Floats:
-    return np.mean(values.astype(np.float64) ** 2, axis=1)

@@ -59,12 +59,17 @@ class ComparisonRecord:
         its ratio to that of the ground truth with its interval.
     maps
         One row per model and patch of the densely measured images.
+    bands
+        One row per model, frequency band and detail measure; None in runs of older versions.
     crops
         The most over-smoothed places in the outputs of all models.
     images
         HR images behind the maps: name to (height, width, channels) uint8.
     explored
         Patches that the report lets its reader point at; None in runs of older versions.
+    bound
+        One row per model: its place in the perception-distortion plane, see
+        :func:`cooanalysis.comparison.bound.bound_table`; None in runs of older versions.
     """
 
     summary: ComparisonSummary
@@ -77,6 +82,8 @@ class ComparisonRecord:
     crops: tuple[Crop, ...]
     images: dict[str, NDArray[np.uint8]]
     explored: Explored | None = None
+    bands: pd.DataFrame | None = None
+    bound: pd.DataFrame | None = None
 
     @property
     def names(self) -> list[str]:

@@ -1,14 +1,14 @@
 """From patches and images to totals: intervals, differences to a baseline, tests, strata.
 
-Every measure is a ratio of two sums over images or patches, and a monotone function of it. So one
-bootstrap over images gives all intervals, the same resamples for every model (which pairs the
-differences), and one paired test serves all.
+Every measure is a function of sums over images or patches, and so is the difference of two models.
+So one kind of interval and one paired test are used for all, from the sums of each image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,32 +17,54 @@ from numpy.typing import NDArray
 
 from cooanalysis.analysis.summary import ceiling_reliability
 from cooanalysis.analysis.summary_record import CheckedCeiling, limits
-from cooanalysis.measures.bootstrap import Estimate, ImageBootstrap, quantile_bin
+from cooanalysis.measures.bootstrap import (
+    Estimate,
+    ImageBootstrap,
+    image_sums,
+    quantile_bin,
+    quotient,
+)
+from cooanalysis.measures.detail import parts
+from cooanalysis.measures.intervals import NOT_NEGATIVE, UNBOUNDED, Bounds, Combine
+from cooanalysis.measures.paired import (
+    FLIPS,
+    LEVEL,
+    images_needed,
+    smallest_adjusted_p,
+    swap_p,
+)
 from cooanalysis.metrics.decibels import decibels, mse_to_psnr
 from cooanalysis.metrics.metric import Metric
 
 Floats = NDArray[np.float64]
-Direction = Literal["lower", "higher", "one"]
+Direction = Literal["lower", "higher", "one", "none"]
+Level = Literal["image", "patch"]
 
-PERMUTATIONS = 9999
+PERMUTATIONS = FLIPS
+
+ROWS = ""
+"""As the name of a column: 1 for every row, so that its sum counts rows."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A quantity to compare: ``transform(sum(numerator) / sum(denominator))``.
+    """A quantity to compare: a function of sums of columns over images or patches.
 
     Attributes
     ----------
     name, title, unit
         Key, title in tables, unit (empty for none).
     direction
-        Which is better: lower, higher, or as close to 1 as possible.
+        Which is better: lower, higher, or as close to 1 as possible; ``none`` where a value alone
+        is neither good nor bad.
     level
-        ``image``: columns of ``models``; ``patch``: columns of ``patches``.
-    numerator, denominator
-        Columns; an empty denominator counts rows.
-    transform
-        Monotone.
+        Where totals are summed: over rows of ``models`` (``image``) or of ``patches``.
+    columns
+        The k columns to sum. A row in which one of them is not finite is left out of all.
+    combine
+        Smooth function from the sums, (..., k) along the last axis, to values, (...).
+    bounds
+        What the measure never passes, whatever the sums; its intervals do not either.
     digits
         Decimals in tables.
     """
@@ -51,19 +73,25 @@ class Measure:
     title: str
     unit: str
     direction: Direction
-    level: Literal["image", "patch"]
-    numerator: str
-    denominator: str = ""
-    transform: Callable[[Any], Any] = lambda ratio: ratio
+    level: Level
+    columns: tuple[str, ...]
+    combine: Combine = quotient
+    bounds: Bounds = UNBOUNDED
     digits: int = 3
 
-    def sums(self, rows: pd.DataFrame) -> tuple[Floats, Floats]:
-        """The two columns; NaN in both where one is."""
-        top = rows[self.numerator].to_numpy(np.float64)
-        bottom = (
-            rows[self.denominator].to_numpy(np.float64) if self.denominator else np.ones(len(rows))
+    def values(self, rows: pd.DataFrame) -> Floats:
+        """(n, k) values of the columns, one row per row of the table."""
+        return np.stack(
+            [
+                rows[name].to_numpy(np.float64) if name != ROWS else np.ones(len(rows))
+                for name in self.columns
+            ],
+            axis=1,
         )
-        return top, np.where(np.isfinite(top), bottom, np.nan)
+
+    def found_in(self, rows: pd.DataFrame) -> bool:
+        """Whether a table has all columns of the measure."""
+        return all(name in rows or name == ROWS for name in self.columns)
 
     @property
     def label(self) -> str:
@@ -71,30 +99,116 @@ class Measure:
         return f"{self.title} [{self.unit}]" if self.unit else self.title
 
 
+def ratio(
+    name: str, title: str, unit: str, direction: Direction, level: Level, numerator: str,
+    denominator: str = ROWS, transform: Callable[[Any], Any] | None = None, *,
+    bounds: Bounds = UNBOUNDED, digits: int = 3,
+) -> Measure:  # fmt: skip
+    """The measure ``transform(sum(numerator) / sum(denominator))``; by default a mean over rows."""
+    combine = quotient if transform is None else partial(_of_quotient, transform)
+    return Measure(
+        name, title, unit, direction, level, (numerator, denominator), combine, bounds, digits
+    )
+
+
+def _of_quotient(transform: Callable[[Any], Any], sums: Floats) -> Any:
+    return transform(quotient(sums))
+
+
 def measures(metrics: Iterable[Metric], features: Sequence[str]) -> list[Measure]:
     """All measures of a comparison, in the order of the tables."""
     found = [
-        Measure(m.name, m.title, m.unit, m.direction, "image", m.name, digits=m.digits)
+        ratio(m.name, m.title, m.unit, m.direction, "image", m.name, digits=m.digits)
         for m in metrics
     ]  # fmt: skip
+    found += _detail_measures()
     found += [
-        Measure("collapse_index", "collapse index", "", "lower", "patch", "model_center",
-                "truth_center", lambda ratio: 1.0 - ratio),
-        Measure("detail_energy", "detail energy", "ground truth = 1", "one", "patch",
-                "model_energy", "truth_energy"),
-        *(
-            Measure(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one",
-                    "patch", f"manifold_{name}", f"clean_{name}")
-            for name in features
-        ),
-        Measure("center_distance", "distance to the center", "contrast units", "higher", "patch",
-                "model_center", transform=np.sqrt),
-        Measure("truth_distance", "distance to the ground truth", "contrast units", "lower",
-                "patch", "model_truth", transform=np.sqrt),
-        Measure("below_ceiling", "PSNR below the ceiling", "dB", "lower", "patch",
-                "model_error", "mmse_floor", decibels, 2),
+        ratio(f"manifold_{name}", f"manifold ratio ({name})", "clean = 1", "one", "patch",
+              f"manifold_{name}", f"clean_{name}", bounds=NOT_NEGATIVE)
+        for name in features
     ]  # fmt: skip
     return found
+
+
+def _detail_measures() -> list[Measure]:
+    """What a model knows, shows and makes up, from the sums of its detail."""
+    known = ("truth_energy", "alone_energy", "alone_truth")
+    shown = ("known_energy", "known_output")
+    share = "share of detail"
+    unknown = "share of the unknown"
+    return [
+        Measure("explained", "explained", share, "higher", "image", known,
+                _from_sums(parts.explained), (-np.inf, 1.0)),
+        Measure("psnr_explained_db", "PSNR of the explained", "dB", "higher", "image",
+                (*known, "pixels"), _psnr_explained, digits=2),
+        Measure("gain", "gain", "as known = 1", "none", "image", shown, _from_sums(parts.gain),
+                digits=2),
+        Measure("invented", "invented", unknown, "none", "image", parts.INVENTED,
+                _from_sums(parts.invented), NOT_NEGATIVE),
+        Measure("invented_at_least", "invented at least", unknown, "none", "image",
+                parts.INVENTED_ALONE, _from_sums(parts.invented), NOT_NEGATIVE),
+        Measure("collapse_index", "collapse index", "", "none", "image", parts.INVENTED,
+                _from_sums(parts.collapse_index), (-np.inf, 1.0)),
+        Measure("detail_energy", "detail energy", "ground truth = 1", "none", "image",
+                ("truth_energy", "output_energy"), _from_sums(parts.detail_energy), NOT_NEGATIVE),
+    ]  # fmt: skip
+
+
+def _from_sums(function: Callable[..., Floats]) -> Combine:
+    return lambda sums: function(*np.moveaxis(sums, -1, 0))
+
+
+def _psnr_explained(sums: Floats) -> Floats:
+    *known, pixels = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(-decibels(parts.unknown_energy(*known) / pixels))
+
+
+def per_image(wanted: Sequence[Measure], images: pd.DataFrame) -> pd.DataFrame:
+    """The value of every measure that has its columns in ``images``, for each of its rows."""
+    found = {}
+    for measure in wanted:
+        if measure.name not in images and measure.found_in(images):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[measure.name] = measure.combine(measure.values(images))
+    return pd.DataFrame(found, index=images.index)
+
+
+def by_frequency(
+    wanted: Sequence[Measure], model: str, sums: Mapping[str, Floats], *, seed: int
+) -> pd.DataFrame:
+    """The detail measures of one model in each frequency band, with intervals over images.
+
+    Parameters
+    ----------
+    wanted
+        The measures; those whose columns are not in ``sums`` are left out.
+    model
+        Its name.
+    sums
+        (n_images, n_bands) by column; NaN for images without spectra.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per band and measure: ``model``, ``frequency`` (cycles per HR pixel, middle of the
+        band), ``measure``, ``value``, ``ci_low``, ``ci_high``.
+    """
+    first = next(iter(sums.values()))
+    bootstrap = ImageBootstrap(np.arange(len(first)), seed=seed)
+    rows = []
+    for band in range(first.shape[1]):
+        frame = pd.DataFrame({name: values[:, band] for name, values in sums.items()})
+        for measure in wanted:
+            if measure.found_in(frame):
+                estimate = _total(measure, measure.values(frame), bootstrap)
+                rows.append(
+                    {"model": model, "frequency": (band + 0.5) / (2 * first.shape[1]),
+                     "measure": measure.name, **estimate.as_dict()}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def totals(
@@ -103,9 +217,11 @@ def totals(
 ) -> pd.DataFrame:  # fmt: skip
     """Totals of every model with intervals, and paired differences to a baseline.
 
-    The test is a sign-flip permutation test of the per-image sums; p-values are adjusted for all
-    models and measures together (Benjamini & Yekutieli, "The control of the false discovery rate
-    in multiple testing under dependency", Annals of Statistics 2001).
+    Intervals are those of :func:`cooanalysis.measures.intervals.interval`. The test exchanges the
+    two models within images (:func:`cooanalysis.measures.paired.swap_p`); p-values are adjusted for
+    all models and measures together (Benjamini & Yekutieli, "The control of the false discovery
+    rate in multiple testing under dependency", Annals of Statistics 2001). With few images no
+    adjusted p-value can be small, see :func:`reach`.
 
     Parameters
     ----------
@@ -117,7 +233,7 @@ def totals(
     baseline
         Name of a model.
     seed
-        Seed of bootstrap and permutations.
+        Seed of bootstrap and random swaps.
 
     Returns
     -------
@@ -134,23 +250,16 @@ def totals(
         by_model = {str(name): part for name, part in frame.groupby("model", sort=False)}
         numbers = np.unique(by_model[baseline]["image"], return_inverse=True)[1]
         bootstrap = ImageBootstrap(numbers, seed=seed)
-        reference = _resampled(measure, by_model[baseline], bootstrap)
+        reference = measure.values(by_model[baseline])
         for model, part in by_model.items():
-            value, resamples = _resampled(measure, part, bootstrap)
+            values = measure.values(part)
             row: dict[str, Any] = {"model": model, "measure": measure.name}
-            row |= bootstrap.interval(value, resamples).as_dict()
+            row |= _total(measure, values, bootstrap).as_dict()
             row |= dict.fromkeys(
                 ("difference", "difference_low", "difference_high", "p"), float("nan")
             )
-            if model != baseline and np.isfinite(value) and np.isfinite(reference[0]):
-                own, other = _paired(measure, part, by_model[baseline], bootstrap)
-                difference = bootstrap.interval(own[0] - other[0], own[1] - other[1])
-                row |= {
-                    "difference": difference.value,
-                    "difference_low": difference.ci_low,
-                    "difference_high": difference.ci_high,
-                    "p": _paired_p(measure, part, by_model[baseline], numbers, seed),
-                }
+            if model != baseline:
+                row |= _against(measure, values, reference, bootstrap)
             rows.append(row)
     table = pd.DataFrame(rows)
     tested = table["p"].notna()
@@ -165,7 +274,7 @@ def totals(
 def strata(
     wanted: Sequence[Measure], patches: pd.DataFrame, *, n_strata: int, seed: int
 ) -> pd.DataFrame:
-    """The patch measures in each entropy quantile.
+    """The measures that patches have, in each entropy quantile.
 
     Returns
     -------
@@ -184,9 +293,9 @@ def strata(
             numbers = np.unique(inside["image"], return_inverse=True)[1]
             bootstrap = ImageBootstrap(numbers, seed=seed)
             for measure in wanted:
-                if measure.level != "patch":
+                if not measure.found_in(inside):
                     continue
-                estimate = bootstrap.interval(*_resampled(measure, inside, bootstrap))
+                estimate = _total(measure, measure.values(inside), bootstrap)
                 rows.append(
                     {
                         "model": model,
@@ -201,81 +310,82 @@ def strata(
     return pd.DataFrame(rows)
 
 
-def auc(scores: Mapping[str, Any], seed: int) -> dict[str, Estimate]:
-    """Area under the curve of each model's two-sample test, with its interval."""
-    return {
-        name: (
-            ImageBootstrap(test.image, n_resamples=200, seed=seed).auc(test.scores, test.labels)
-            if len(test.scores)
-            else Estimate(float("nan"), float("nan"), float("nan"))
-        )
-        for name, test in scores.items()
-    }
-
-
 def ceiling_db(patches: pd.DataFrame, seed: int) -> CheckedCeiling:
     """PSNR ceiling of the patches (one model's rows), and whether it can be relied on."""
     bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)
     floors = patches["mmse_floor"].to_numpy(np.float64)
     unit = patches["lr_std"].to_numpy(np.float64) ** 2
-    error = patches["truth_center"].to_numpy(np.float64) * unit
+    error = patches["center_error"].to_numpy(np.float64) ** 2 * unit
     reliable, reason = ceiling_reliability(error, floors, bootstrap)
     found = bootstrap.mean(floors).transform(mse_to_psnr)
     return CheckedCeiling(**limits(found), reliable=reliable, reason=reason)
 
 
-def _resampled(
-    measure: Measure, rows: pd.DataFrame, bootstrap: ImageBootstrap
-) -> tuple[float, Floats]:
-    value, resamples = bootstrap.resampled_ratio(*measure.sums(rows))
-    if not np.isfinite(value) and np.isposinf(rows[measure.numerator]).all():
-        value = float("inf")  # PSNR of the ground truth itself
-    with np.errstate(invalid="ignore"):
-        return float(measure.transform(value)), np.asarray(measure.transform(resamples))
+@dataclass(frozen=True)
+class Reach:
+    """What the paired tests of a comparison can show with its number of images.
+
+    Attributes
+    ----------
+    n_images, n_tests
+        Number of images, and of p-values adjusted together.
+    smallest_adjusted_p
+        Smallest adjusted p-value that any test can reach, at best; see
+        :func:`cooanalysis.measures.paired.smallest_adjusted_p`.
+    images_needed
+        Fewest images with which it falls below 0.05; None where no number suffices.
+    """
+
+    n_images: int
+    n_tests: int
+    smallest_adjusted_p: float
+    images_needed: int | None
+
+    @property
+    def possible(self) -> bool:
+        """Whether any test can be significant."""
+        return self.smallest_adjusted_p < LEVEL
 
 
-def _both(
-    measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame
-) -> list[tuple[Floats, Floats]]:
-    """The sums of two models, NaN in both where either is not finite, so that pairs match."""
-    found = [measure.sums(frame) for frame in (rows, baseline)]
-    shared = np.logical_and.reduce([np.isfinite(part) for sums in found for part in sums])
-    return [(np.where(shared, t, np.nan), np.where(shared, b, np.nan)) for t, b in found]
+def reach(table: pd.DataFrame, n_images: int) -> Reach:
+    """What the tests in a table of :func:`totals` over ``n_images`` images can show at best."""
+    n_tests = int(table["p"].notna().sum())
+    return Reach(n_images, n_tests, smallest_adjusted_p(n_images, n_tests), images_needed(n_tests))
 
 
-def _paired(
-    measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame, bootstrap: ImageBootstrap
-) -> list[tuple[float, Floats]]:
-    """Value and resamples of two models over the rows that both have."""
-    found = []
-    for sums in _both(measure, rows, baseline):
-        value, resamples = bootstrap.resampled_ratio(*sums)
-        with np.errstate(invalid="ignore"):
-            found.append(
-                (float(measure.transform(value)), np.asarray(measure.transform(resamples)))
-            )
-    return found
+def _finite(values: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(values).all(axis=1))
 
 
-def _paired_p(
-    measure: Measure, rows: pd.DataFrame, baseline: pd.DataFrame, image: NDArray[np.intp], seed: int
-) -> float:
-    """Two-sided p-value of the sign-flip permutation test over images."""
-    from scipy.stats import permutation_test
+def _total(measure: Measure, values: Floats, bootstrap: ImageBootstrap) -> Estimate:
+    usable = _finite(values)
+    if not usable.any():  # such as the infinite PSNR of the ground truth itself
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = float(measure.combine(values.sum(axis=0)))
+        return Estimate(value, float("nan"), float("nan"))
+    columns = np.where(usable[:, None], values, 0.0).T
+    return bootstrap.of_sums(list(columns), measure.combine, measure.bounds)
 
-    # The denominators are the same for both models, so their sums need not be resampled.
-    tops = [sums[0] for sums in _both(measure, rows, baseline)]
-    first, second = (np.bincount(image, np.nan_to_num(top)) for top in tops)
-    if np.array_equal(first, second):
-        return 1.0
-    if len(first) < 2:
-        return float("nan")
-    test = permutation_test(
-        (first, second),
-        lambda a, b, axis: np.sum(a - b, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=PERMUTATIONS,
-        random_state=seed,
+
+def _against(
+    measure: Measure, values: Floats, baseline: Floats, bootstrap: ImageBootstrap
+) -> dict[str, float]:
+    """Difference to the baseline over the rows that both have, its interval and p-value."""
+    usable = _finite(values) & _finite(baseline)
+    if not usable.any():
+        return {}
+    k = values.shape[1]
+    both = np.where(usable[:, None], np.hstack([values, baseline]), 0.0).T
+    found = bootstrap.of_sums(
+        list(both), lambda sums: measure.combine(sums[..., :k]) - measure.combine(sums[..., k:])
     )
-    return float(test.pvalue)
+    if not np.isfinite(found.value):
+        return {}
+    images = image_sums(bootstrap.image, list(both))
+    return {
+        "difference": found.value,
+        "difference_low": found.ci_low,
+        "difference_high": found.ci_high,
+        "p": swap_p(images[:, :k], images[:, k:], measure.combine, flips=PERMUTATIONS,
+                    seed=bootstrap.seed),
+    }  # fmt: skip

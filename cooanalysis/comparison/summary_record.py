@@ -40,8 +40,11 @@ class MeasureInfo(Record, frozen=True, kw_only=True):
     title: Annotated[str, Meta(description="Title for people.")]
     unit: Annotated[str, Meta(description="Unit; empty for none.")]
     direction: Annotated[
-        Literal["lower", "higher", "one"],
-        Meta(description="Which value is better: lower, higher, or as near to 1 as possible."),
+        Literal["lower", "higher", "one", "none"],
+        Meta(
+            description="Which value is better: lower, higher, or as near to 1 as possible; none "
+            "where a value alone is neither good nor bad."
+        ),
     ]
     digits: Annotated[Count, Meta(description="Decimals in tables.")]
 
@@ -65,6 +68,65 @@ class MeasuredValue(Interval, frozen=True, kw_only=True):
     ]
 
 
+class AnchorSummary(Record, frozen=True, kw_only=True):
+    """The model whose outputs tell what can be known."""
+
+    name: Annotated[str, Meta(description="Name of the model or of the shipped weights.")]
+    chosen: Annotated[
+        Literal["given", "baseline", "model", "shipped"],
+        Meta(
+            description="Why it is the anchor: given as an option, the baseline, another model "
+            "that behaves like a conditional mean, or a network that comes with the package."
+        ),
+    ]
+    closed_form: Annotated[
+        float | None, Meta(description="Near 1 if it is a conditional mean, shown as it is.")
+    ]
+    detail_energy: Annotated[
+        float | None,
+        Meta(description="Detail energy of its outputs, as a share of the ground truth's."),
+    ]
+    explained: Annotated[
+        float | None, Meta(description="Share of the detail that it explains at its best gain.")
+    ]
+
+
+class RealismSummary(Record, frozen=True, kw_only=True):
+    """What the referees say: do the model's patches look like clean ones?"""
+
+    decision: Annotated[
+        Literal["like", "unlike", "undecided"],
+        Meta(description="Like clean images only if every referee says so."),
+    ]
+    votes: Annotated[
+        dict[str, Literal["like", "unlike", "undecided"]],
+        Meta(description="By referee: feature spaces and two-sample tests."),
+    ]
+    critic_auc: Annotated[
+        Interval | None,
+        Meta(
+            description="Two-sample test by a learned critic; 0.5 = no difference; null without "
+            "torch."
+        ),
+    ] = None
+    separation: Annotated[
+        dict[str, Interval],
+        Meta(description="By two-sample test: distance d' of the log-odds of the two samples."),
+    ] = {}
+
+
+class BudgetSummary(Record, frozen=True, kw_only=True):
+    """Where the squared error of a model comes from; mean squares, peak 1."""
+
+    unknown: Annotated[float, Meta(description="Known to none of the models.")]
+    known_to_others: Annotated[float, Meta(description="Known to another model only.")]
+    wrong_gain: Annotated[float, Meta(description="Known, but sharpened or damped.")]
+    made_up: Annotated[float, Meta(description="Made up.")]
+    remainder: Annotated[
+        float, Meta(description="What the parts leave of the error; 0 where they close exactly.")
+    ]
+
+
 class ModelSummary(Record, frozen=True, kw_only=True):
     """What was found about one model."""
 
@@ -76,10 +138,20 @@ class ModelSummary(Record, frozen=True, kw_only=True):
         Meta(description="What it does by itself, and against the baseline, in words."),
     ]
     measures: Annotated[dict[str, MeasuredValue], Meta(description="By name of the measure.")]
+    closed_form: Annotated[
+        float | None,
+        Meta(description="Collapse index if the gain were 1, from energies alone: a check."),
+    ] = None
+    budget: Annotated[
+        BudgetSummary | None, Meta(description="Where its squared error comes from.")
+    ] = None
     two_sample_auc: Annotated[
         Interval,
         Meta(description="Classifier two-sample test against clean patches; 0.5 = no difference."),
     ]
+    realism: Annotated[
+        RealismSummary | None, Meta(description="Whether its patches look like clean ones.")
+    ] = None
 
 
 class ComparisonSummary(Record, frozen=True, kw_only=True):
@@ -109,6 +181,28 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     ]
     n_queries: Annotated[Count, Meta(description="Query patches.")]
     baseline: Annotated[str, Meta(description="Model that the others are tested against.")]
+    anchor: Annotated[
+        AnchorSummary | None,
+        Meta(description="The model whose outputs tell what can be known; null without one."),
+    ] = None
+    top_share: Annotated[
+        float | None,
+        Meta(description="Share of the ground truth's detail energy in the top 1 % of patches."),
+    ] = None
+    domain_shift: Annotated[
+        dict[str, Interval],
+        Meta(
+            description="By feature space: distance of the queries' clean patches over that of "
+            "held-out reference patches; 1 = the same domain."
+        ),
+    ] = {}
+    smallest_adjusted_p: Annotated[
+        float | None,
+        Meta(description="Smallest adjusted p-value that a test over these images can reach."),
+    ] = None
+    images_needed: Annotated[
+        Count | None, Meta(description="Fewest images with which it can fall below 0.05.")
+    ] = None
     lead: Annotated[
         str, Meta(description="Manifold ratio that judges whether detail is like that of clean "
                               "images.")

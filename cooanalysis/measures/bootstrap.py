@@ -1,18 +1,28 @@
-"""Uncertainty of reported numbers: bootstrap over images, rank correlation, quantile bins.
+"""Uncertainty of reported numbers: intervals over images, rank correlation, quantile bins.
 
-Patches of one image resemble each other, so resampling single patches would give
-intervals that are far too narrow. The bootstrap here draws whole images.
+Patches of one image resemble each other, so intervals over single patches would be far too narrow.
+Those here are over whole images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+
+from cooanalysis.measures.intervals import (
+    NOT_NEGATIVE,
+    UNBOUNDED,
+    Bounds,
+    Combine,
+    draws,
+    expanded_level,
+    interval,
+)
 
 MIN_IMAGES = 5
 """With fewer images than this, resampling images says little; patches are resampled instead."""
@@ -38,10 +48,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ImageBootstrap:
-    """Percentile bootstrap that resamples images (clusters) with replacement.
+    """Totals over patches with intervals over images (clusters).
 
-    Every statistic here is a function of sums over patches, so each image is reduced to
-    its sums once and a resample costs one small matrix product.
+    Every statistic here is a function of sums over patches (:func:`intervals.interval`), so each
+    image is reduced to its sums once, and a resample costs one small matrix product.
 
     Parameters
     ----------
@@ -50,8 +60,7 @@ class ImageBootstrap:
     n_resamples
         Number of bootstrap resamples.
     seed
-        Seed of the resampling; two calls with the same seed use the same resamples, so
-        differences between statistics are paired.
+        Seed of the resampling.
     """
 
     image: NDArray[np.integer]
@@ -69,48 +78,60 @@ class ImageBootstrap:
             return np.arange(len(self.image))
         return np.unique(self.image, return_inverse=True)[1]
 
-    @cached_property
-    def _counts(self) -> NDArray[np.float64]:
-        """(n_resamples, n_clusters) number of times that each cluster is drawn."""
-        rng = np.random.default_rng(self.seed)
-        n = int(self._cluster.max()) + 1
-        return rng.multinomial(n, np.full(n, 1.0 / n), size=self.n_resamples).astype(np.float64)
-
     @property
     def weights(self) -> NDArray[np.float64]:
         """(n_resamples, n) number of times that each resample draws each patch."""
-        return self._counts[:, self._cluster]
+        return draws(self._n_clusters, self.n_resamples, self.seed)[:, self._cluster]
 
-    def _sums(
-        self, columns: list[NDArray[np.float64]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Sums of the columns, over all patches and for every resample."""
-        n = int(self._cluster.max()) + 1
-        table = np.stack([np.bincount(self._cluster, c, n) for c in columns], axis=1)
-        return table.sum(0), self._counts @ table
+    @property
+    def _n_clusters(self) -> int:
+        return int(self._cluster.max()) + 1
 
-    def interval(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
-        """A number with the interval from its resamples; NaN bounds if most are not finite."""
+    def of_sums(
+        self, columns: Sequence[ArrayLike], combine: Combine, bounds: Bounds = UNBOUNDED
+    ) -> Estimate:
+        """Any smooth function of the sums of several columns.
+
+        Parameters
+        ----------
+        columns
+            k arrays of (n,) finite values, one per patch.
+        combine
+            From sums along the last axis, (..., k), to values, (...).
+        bounds
+            Values that the statistic never passes.
+        """
+        table = image_sums(self._cluster, columns)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = float(combine(table.sum(axis=0)))
+        low, high = interval(
+            table, combine, bounds=bounds, n_resamples=self.n_resamples, seed=self.seed
+        )
+        return Estimate(value, low, high)
+
+    def percentiles(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
+        """A number that is no function of sums, with the interval from its resamples.
+
+        The percentiles are expanded for few images (Hesterberg 2015, see
+        :func:`intervals.expanded_level`). NaN bounds if most resamples are not finite.
+        """
         finite = resamples[np.isfinite(resamples)]
         if not np.isfinite(value) or len(finite) < self.n_resamples // 2:
             return Estimate(float(value), float("nan"), float("nan"))
-        low, high = np.percentile(finite, [2.5, 97.5])
-        return Estimate(float(value), float(low), float(high))
+        level = 100.0 * expanded_level(self._n_clusters)
+        low, high = np.percentile(finite, [level, 100.0 - level])
+        return Estimate(float(value), float(min(low, value)), float(max(high, value)))
 
     def ratio(self, numerator: ArrayLike, denominator: ArrayLike) -> Estimate:
-        """Sum of ``numerator`` over sum of ``denominator``; NaN in either leaves the patch out."""
-        return self.interval(*self.resampled_ratio(numerator, denominator))
+        """Sum of ``numerator`` over sum of ``denominator``; NaN in either leaves the patch out.
 
-    def resampled_ratio(
-        self, numerator: ArrayLike, denominator: ArrayLike
-    ) -> tuple[float, NDArray[np.float64]]:
-        """:meth:`ratio` without its interval, and the ratio of each resample: (n_resamples,)."""
+        If no value is negative, neither is the interval.
+        """
         top = np.asarray(numerator, np.float64)
         bottom = np.broadcast_to(np.asarray(denominator, np.float64), top.shape)
         valid = np.isfinite(top) & np.isfinite(bottom)
-        all_sums, resampled = self._sums([np.where(valid, top, 0.0), np.where(valid, bottom, 0.0)])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return float(all_sums[0] / all_sums[1]), resampled[:, 0] / resampled[:, 1]
+        columns = [np.where(valid, top, 0.0), np.where(valid, bottom, 0.0)]
+        return self.of_sums(columns, quotient, _not_negative(columns))
 
     def mean(self, values: ArrayLike) -> Estimate:
         """Mean over patches; NaN leaves the patch out."""
@@ -123,11 +144,7 @@ class ImageBootstrap:
         for values in (np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)):
             valid = np.isfinite(values)
             columns += [np.where(valid, values, 0.0), valid.astype(np.float64)]
-        all_sums, resampled = self._sums(columns)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            top, n_top, bottom, n_bottom = np.vstack([all_sums, resampled]).T
-            ratios = (top / n_top) / (bottom / n_bottom)
-        return self.interval(float(ratios[0]), ratios[1:])
+        return self.of_sums(columns, _ratio_of_means, _not_negative(columns))
 
     def spearman(self, a: ArrayLike, b: ArrayLike) -> Estimate:
         """Spearman's rank correlation.
@@ -138,38 +155,70 @@ class ImageBootstrap:
         a = np.asarray(a, np.float64)
         b = np.asarray(b, np.float64)
         valid = np.isfinite(a) & np.isfinite(b)
+        n = int(valid.sum())
         x = np.zeros(len(a))
         y = np.zeros(len(b))
-        x[valid] = rankdata(a[valid]) / valid.sum()
-        y[valid] = rankdata(b[valid]) / valid.sum()
-        total, resampled = self._sums([valid.astype(np.float64), x, y, x * x, y * y, x * y])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.interval(float(_pearson(total[None])[0]), _pearson(resampled))
+        x[valid] = (rankdata(a[valid]) - (n + 1) / 2.0) / max(n, 1)
+        y[valid] = (rankdata(b[valid]) - (n + 1) / 2.0) / max(n, 1)
+        columns = [valid.astype(np.float64), x, y, x * x, y * y, x * y]
+        return self.of_sums(columns, _pearson, (-1.0, 1.0))
 
     def auc(self, scores: ArrayLike, labels: ArrayLike) -> Estimate:
-        """Area under the ROC curve of scores for binary labels; ties count half."""
+        """Area under the ROC curve of scores for binary labels; ties count half.
+
+        The area is the mean, over patches of either label, of the share of patches of the other
+        label that lie on the right side. For the interval it is the sum of these two means (less
+        the area), with the shares held fixed (DeLong et al. 1988; for clusters Obuchowski,
+        "Nonparametric analysis of clustered ROC curve data", Biometrics 1997).
+        """
         scores = np.asarray(scores, np.float64)
         valid = np.isfinite(scores)
-        order = np.argsort(scores[valid], kind="stable")
-        ordered = scores[valid][order]
-        cluster = self._cluster[valid][order]
-        positive = (np.asarray(labels)[valid][order] == 1).astype(np.float64)
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        positive = valid & (np.asarray(labels) == 1)
+        negative = valid & ~positive
+        n_up, n_down = int(positive.sum()), int(negative.sum())
+        if not (n_up and n_down):
+            return Estimate(float("nan"), float("nan"), float("nan"))
+        # Rank among all minus rank among the own label: how many of the other label lie below.
+        rank = rankdata(scores[valid])
+        share = np.zeros(len(scores))
+        share[valid] = rank
+        share[positive] = (share[positive] - rankdata(scores[positive])) / n_down
+        share[negative] = 1.0 - (share[negative] - rankdata(scores[negative])) / n_up
+        area = float(share[positive].mean())
+        columns = [np.where(positive, share, 0.0), positive, np.where(negative, share, 0.0),
+                   negative]  # fmt: skip
+        found = self.of_sums(columns, partial(_two_means, less=area), (0.0, 1.0))
+        return Estimate(area, min(found.ci_low, area), max(found.ci_high, area))
 
-        def area(weights: NDArray[np.float64]) -> float:
-            up = np.add.reduceat(weights * positive, starts)
-            down = np.add.reduceat(weights * (1.0 - positive), starts)
-            below = np.cumsum(down) - down
-            total = up.sum() * down.sum()
-            return float(np.sum(up * (below + 0.5 * down)) / total) if total > 0 else np.nan
 
-        resamples = np.array([area(counts[cluster]) for counts in self._counts])
-        return self.interval(area(np.ones(len(ordered))), resamples)
+def image_sums(image: NDArray[np.integer], columns: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """(n_images, k) sums of k columns of (n,) values over images, which are numbered from 0."""
+    found = [np.bincount(image, np.asarray(column, np.float64)) for column in columns]
+    return np.stack(found, axis=1)
+
+
+def quotient(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """First sum over second sum."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _ratio_of_means(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    top, n_top, bottom, n_bottom = np.moveaxis(sums, -1, 0)
+    return np.asarray((top / n_top) / (bottom / n_bottom))
+
+
+def _two_means(sums: NDArray[np.float64], less: float) -> NDArray[np.float64]:
+    first, n_first, second, n_second = np.moveaxis(sums, -1, 0)
+    return np.asarray(first / n_first + second / n_second - less)
+
+
+def _not_negative(columns: Sequence[NDArray[np.float64]]) -> Bounds:
+    return UNBOUNDED if any((column < 0).any() for column in columns) else NOT_NEGATIVE
 
 
 def _pearson(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlations from sums over values in (0, 1]; NaN where one of the two is constant."""
-    n, x, y, xx, yy, xy = sums.T
+    """Correlations from sums over values in ±1/2; NaN where one of the two is constant."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     covariance = xy / n - x * y / n**2
     first, second = xx / n - (x / n) ** 2, yy / n - (y / n) ** 2
     # For a constant, rounding leaves less than this; one deviating rank in a million leaves more.

@@ -281,6 +281,14 @@ def lowest_mse(distance: ArrayLike, best_mse: ArrayLike, best_distance: ArrayLik
     return np.asarray(np.asarray(best_mse) + missing**2, np.float64)
 
 
+def bound_curve(
+    farthest: float, best_mse: float, best_distance: float, n: int = 200
+) -> tuple[Floats, Floats]:
+    """The bound as a line to draw: (n,) distances from 0 to ``farthest``, and D(P) for each."""
+    distances = np.linspace(0.0, farthest, n)
+    return distances, lowest_mse(distances, best_mse, best_distance)
+
+
 def excess_db(
     mse: ArrayLike, distance: ArrayLike, best_mse: ArrayLike, best_distance: ArrayLike
 ) -> Floats:
@@ -294,26 +302,40 @@ def excess_db(
 
 
 @dataclass(frozen=True)
+class Coordinates:
+    """Where a model lies in the plane: for all images, and without each group of them.
+
+    Attributes
+    ----------
+    mse, wasserstein
+        Best estimates for all images; see :class:`Placed`.
+    replicates
+        (2, groups + 1) the same of all images, then of the images without each group; as computed,
+        without correction of their bias.
+    """
+
+    mse: float
+    wasserstein: float
+    replicates: Floats
+
+
+@dataclass(frozen=True)
 class Bound:
     """The bound that a predictor sets, for a fixed set of ground-truth images.
-
-    Everything is held once for all images and once for each group of images left out, for the
-    jackknife.
 
     Attributes
     ----------
     truth
-        Patches of the ground truth: all, then without each group.
-    mse, distance
-        (groups + 1,) D* and P* of the predictor.
+        Patches of the ground truth: all, then without each group of images.
     count
         (n,) patches of each image.
+    best
+        D* and P*, those of the predictor.
     """
 
     truth: tuple[Gaussian, ...]
-    mse: Floats
-    distance: Floats
     count: Floats
+    best: Coordinates
 
     @classmethod
     def of(cls, truth: PatchSums, predictor: PatchSums, errors: Floats) -> Bound:
@@ -325,18 +347,25 @@ class Bound:
             Patches of the ground truth and of the best known predictor; see :func:`patch_sums`.
         errors
             (n,) :func:`squared_errors` of the predictor.
+
+        Raises
+        ------
+        ConfigError
+            If the two have different images.
         """
         gaussians = _leaving_out(truth)
-        mse, distance = _coordinates(gaussians, predictor, errors)
-        return cls(gaussians, mse, distance, truth.count)
+        return cls(gaussians, truth.count, _coordinates(gaussians, truth.count, predictor, errors))
 
     def place(self, output: PatchSums, errors: Floats) -> Placed:
         """Place an output in the plane.
 
-        The interval is that of a jackknife that leaves out one of up to 20 groups of images, with
-        pseudo-values for groups of unequal size (Busing, Meijer and van der Leeden 1999) and
-        Student's t: errors and distances of model, predictor and ground truth are computed again
-        without each group, so what their images have in common cancels.
+        Distances of finite samples are too large: even two sets of patches of one distribution are
+        some way apart. A jackknife that leaves out one of up to 20 groups of images at a time takes
+        the leading term of this bias from the squared distances, of predictor and output alike. The
+        interval is that of the same jackknife, with pseudo-values for groups of unequal size
+        (Busing, Meijer and van der Leeden 1999) and Student's t: errors and distances of output,
+        predictor and ground truth are all computed again without each group, so what their images
+        have in common cancels.
 
         Parameters
         ----------
@@ -350,27 +379,30 @@ class Bound:
         ConfigError
             If it has other images than the ground truth.
         """
-        if not np.array_equal(output.count, self.count):
-            raise ConfigError("the output and the ground truth must have the same images")
-        mse, distance = _coordinates(self.truth, output, errors)
-        excess = excess_db(mse, distance, self.mse, self.distance)
-        return Placed(float(mse[0]), float(distance[0]), _jackknife(excess, len(self.count)))
-
-    def curve(self, farthest: float, n: int = 200) -> tuple[Floats, Floats]:
-        """The bound as a line to draw: (n,) distances from 0 to ``farthest``, and D(P) for each."""
-        distances = np.linspace(0.0, farthest, n)
-        return distances, lowest_mse(distances, self.mse[0], self.distance[0])
+        found = _coordinates(self.truth, self.count, output, errors)
+        excess = float(
+            excess_db(found.mse, found.wasserstein, self.best.mse, self.best.wasserstein)
+        )
+        spread = _standard_error(
+            excess_db(*found.replicates, *self.best.replicates), len(self.count)
+        )
+        half = float(student_t.ppf(0.975, found.replicates.shape[1] - 2)) * spread
+        return Placed(found.mse, found.wasserstein, Estimate(excess, excess - half, excess + half))
 
 
 def _coordinates(
-    truth: Sequence[Gaussian], output: PatchSums, errors: Floats
-) -> tuple[Floats, Floats]:
-    """Error and distance per pixel: of all images, and without each group."""
-    groups = _groups(len(errors))
-    mse = _totals(errors, groups) / _totals(output.count, groups)
+    truth: Sequence[Gaussian], count: Floats, output: PatchSums, errors: Floats
+) -> Coordinates:
+    if not np.array_equal(output.count, count) or len(errors) != len(count):
+        raise ConfigError("the output and the ground truth must have the same images")
+    groups = _groups(len(count))
+    mse = _totals(errors, groups) / _totals(count, groups)
     root = np.sqrt(output.first.shape[1])
-    distance = [wasserstein(a, b) / root for a, b in zip(_leaving_out(output), truth, strict=True)]
-    return mse, np.array(distance)
+    distance = np.array(
+        [wasserstein(a, b) / root for a, b in zip(_leaving_out(output), truth, strict=True)]
+    )
+    squared = max(0.0, _less_biased(distance**2, len(count)))
+    return Coordinates(float(mse[0]), float(np.sqrt(squared)), np.stack([mse, distance]))
 
 
 def _leaving_out(sums: PatchSums) -> tuple[Gaussian, ...]:
@@ -382,6 +414,9 @@ def _leaving_out(sums: PatchSums) -> tuple[Gaussian, ...]:
     )
 
 
+# -- jackknife ------------------------------------------------------------------------------
+
+
 def _groups(n: int) -> NDArray[np.intp]:
     """(n,) group of each image. Neighbors in a data set can show one scene: they are kept apart."""
     return np.arange(n) % GROUPS
@@ -391,19 +426,24 @@ def _totals(values: Floats, groups: NDArray[np.intp]) -> Floats:
     """Sums over all images, then over all but each group; only the former for a single image."""
     total = values.sum(axis=0)
     if len(values) < 2:
-        return total[None]
+        return np.asarray(total)[None]
     left = [total - values[groups == group].sum(axis=0) for group in range(groups.max() + 1)]
     return np.stack([total, *left])
 
 
-def _jackknife(values: Floats, n: int) -> Estimate:
-    """The first value with an interval from the others, each without one group of images."""
-    value = float(values[0])
-    if n < 2 or not np.isfinite(values).all():
-        return Estimate(value, float("nan"), float("nan"))
+def _less_biased(replicates: Floats, n: int) -> float:
+    """The value of all n images, the first, with its bias estimated from the others."""
+    value, others = replicates[0], replicates[1:]
+    kept = 1.0 - np.bincount(_groups(n)) / n
+    return float(np.sum(value - kept * others)) if n > 1 else float(value)
+
+
+def _standard_error(replicates: Floats, n: int) -> float:
+    """Standard error of the value of all n images; NaN for a single one."""
+    if n < 2:
+        return float("nan")
+    value, others = replicates[0], replicates[1:]
     shares = n / np.bincount(_groups(n))
-    pseudo = shares * value - (shares - 1.0) * values[1:]
-    center = np.sum(value - (1.0 - 1.0 / shares) * values[1:])
-    variance = float(np.mean((pseudo - center) ** 2 / (shares - 1.0)))
-    half = float(student_t.ppf(0.975, len(shares) - 1) * np.sqrt(variance))
-    return Estimate(value, value - half, value + half)
+    pseudo = shares * value - (shares - 1.0) * others
+    center = _less_biased(replicates, n)
+    return float(np.sqrt(np.mean((pseudo - center) ** 2 / (shares - 1.0))))

@@ -41,6 +41,7 @@ COMPARISON_FIGURES: Registry[Plot[ComparisonRecord]] = Registry(
         name: f"cooanalysis.plots.comparison.{name}:FIGURE"
         for name in (
             "perception_distortion",
+            "bound",
             "collapse_manifold",
             "against_entropy",
             "power_spectra",

@@ -11,7 +11,8 @@ import numpy as np
 
 from cooanalysis.comparison.record import ComparisonRecord, judged
 from cooanalysis.comparison.summary_record import ComparisonSummary
-from cooanalysis.comparison.verdict import CLEAN_TOLERANCE, LEVEL
+from cooanalysis.measures.paired import LEVEL
+from cooanalysis.measures.realism import RATIO_TOLERANCE
 from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.report.analysis import LISTED, figure_section
 from cooanalysis.report.computation import grouping, options, timings
@@ -156,11 +157,12 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
             "model can have the best of both (the perception-distortion tradeoff, Blau and "
             f"Michaeli, CVPR 2018).{_only(arrows, comparison)}{bars}"
         ),
+        "bound": _bound_caption(comparison),
         "collapse_manifold": (
             "Across: the collapse index, 0 where a model stays as far from the center of the group "
             "as the ground truth does, 1 where it outputs the center. It falls when detail "
             "returns, but noise lowers it too. So, up: how far the outputs are from clean patches, "
-            f"1 where they are as near as the ground truth ({lead}; within {CLEAN_TOLERANCE:g} of "
+            f"1 where they are as near as the ground truth ({lead}; within {RATIO_TOLERANCE:g} of "
             "1 counts as clean). A model that regains detail moves toward the star; one that adds "
             f"noise moves left and up.{_only(arrows, comparison)}{bars}"
         ),
@@ -186,6 +188,25 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
             f"the query patches the ceiling of such guesses is {_ceiling(summary)}."
         ),
     }
+
+
+def _bound_caption(comparison: ComparisonRecord) -> str:
+    if comparison.bound is None or comparison.bound.empty:
+        return ""
+    best = str(comparison.bound["predictor"].iloc[0])
+    text = (
+        "No model can lie right of the line: the smallest error at each distance of its patches "
+        "from those of the ground truth (Freirich, Michaeli and Meir, NeurIPS 2021). The way from "
+        "a model to the line, its excess in dB, is error that buys no realism; wide bars are its "
+        "95 % intervals over images. The line is that of the best predictor known here, "
+        f"{best or 'which is none of the models'}: a model right of it shows that there is a "
+        "better one. The distance sees only means and covariances of 12x12 patches: a model near "
+        "the line need not look like a clean image, and noise of the right spectrum counts as "
+        "realistic. Even perfect samples of all HR images that fit lie up to 3 dB left of it."
+    )
+    if (comparison.bound["excess_db"] < 0.0).any():
+        text += " Models with a negative excess predict something that this predictor does not."
+    return text
 
 
 def _only(arrows: str, comparison: ComparisonRecord) -> str:

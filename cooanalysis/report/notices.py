@@ -97,6 +97,18 @@ def _interval(facts: Facts, digits: int) -> str:
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def _fixed(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.1f} %"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _many(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
@@ -238,6 +250,52 @@ _ALL = (
         "The manifold distances in this space are missing.",
         "Install what is missing, or leave the space out of `--features`.",
         lambda facts: f"Feature space {facts['space']} was left out: {facts['reason']}",
+    ),
+    NoticeKind(
+        "anchor_missing",
+        (),
+        "No model behaves like a conditional mean, and no shipped network can be run instead.",
+        "Invented detail and collapse index: they are bounds, because what a model samples cannot "
+        "be distinguished from what it knows.",
+        "Add a PSNR-oriented model to the comparison, or name one with `--anchor`.",
+        lambda facts: (
+            "There is no anchor: no model behaves like a conditional mean. So what a model makes "
+            "up may be taken for what it knows, and the invented detail is a lower bound."
+        ),
+    ),
+    NoticeKind(
+        "anchor_not_a_mean",
+        ("anchor", "closed_form"),
+        "The anchor that was asked for does not behave like a conditional mean.",
+        "Invented detail and gain of all models.",
+        "Use a PSNR-oriented network as the anchor.",
+        lambda facts: (
+            f"The anchor, {facts['anchor']}, does not behave like a conditional mean: its closed "
+            f"form is {_fixed(facts['closed_form'])} instead of 1. What it makes up itself may be "
+            "taken for what can be known."
+        ),
+    ),
+    NoticeKind(
+        "anchor_explains_more",
+        ("anchor", "models", "explained"),
+        "The anchor explains more of the detail than some outputs do.",
+        "Gain and invented detail of these models: if they know less, their wrong guesses count as "
+        "invented.",
+        "Compare with the lower bound (`invented_at_least`), or use an anchor that knows less.",
+        lambda facts: (
+            f"The anchor, {facts['anchor']}, explains {_percent(facts['explained'])} of the detail, "
+            f"more than the outputs of {_list(facts['models'])}. Either what these make up hides "
+            "what they know, or they know less than the anchor; then part of what counts as "
+            "invented is a wrong guess. The lower bound needs no anchor."
+        ),
+    ),
+    NoticeKind(
+        "critic_missing",
+        ("reason",),
+        "The learned critic needs torch.",
+        "The critic's two-sample test is missing; the one on features is still there.",
+        "Install torch.",
+        lambda facts: f"The learned critic was left out: {facts['reason']}",
     ),
     NoticeKind(
         "two_sample_test_left_out",

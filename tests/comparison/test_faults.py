@@ -16,7 +16,7 @@ import pytest
 import cooanalysis as coo
 from cooanalysis.analysis.summary import LabeledScores
 from cooanalysis.comparison.cache import OutputCache
-from cooanalysis.comparison.statistics import Measure, auc, totals
+from cooanalysis.comparison.statistics import auc, ratio, totals
 from cooanalysis.comparison.verdict import verdict
 from cooanalysis.data import LoadedPair, find_pairs, resolve
 from cooanalysis.errors import ConfigError, CooError, ModelError, RunDirectoryError
@@ -36,7 +36,7 @@ SMALL = {
     "metrics": ["psnr_y"],
     "cache": False,
 }
-SCORE = Measure("score", "score", "dB", "higher", "image", "score")
+SCORE = ratio("score", "score", "dB", "higher", "image", "score")
 
 
 def pair() -> LoadedPair:

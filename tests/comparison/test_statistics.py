@@ -15,9 +15,12 @@ from cooanalysis.analysis.summary import LabeledScores  # noqa: E402
 from cooanalysis.comparison import statistics  # noqa: E402
 from cooanalysis.comparison.statistics import (  # noqa: E402
     Measure,
+    Reach,
     auc,
     ceiling_db,
     measures,
+    ratio,
+    reach,
     strata,
     totals,
 )
@@ -26,8 +29,19 @@ from cooanalysis.metrics import METRICS  # noqa: E402
 
 Floats = NDArray[np.float64]
 
-SCORE = Measure("score", "score", "dB", "higher", "image", "score")
-SHARE = Measure("share", "share", "", "lower", "patch", "part", "whole")
+SCORE = ratio("score", "score", "dB", "higher", "image", "score")
+SHARE = ratio("share", "share", "", "lower", "patch", "part", "whole", bounds=(0.0, np.inf))
+
+
+def _invented(sums: Floats) -> Floats:
+    output, product, known, truth = np.moveaxis(sums, -1, 0)
+    return np.asarray((output - product**2 / known) / (truth - known))
+
+
+INVENTED = Measure(
+    "invented", "invented", "", "lower", "patch", ("output", "product", "known", "truth"),
+    _invented, bounds=(0.0, np.inf),
+)  # fmt: skip
 NO_ROWS = pd.DataFrame({"model": [], "image": []})
 
 
@@ -90,7 +104,7 @@ def test_values_are_ratios_of_sums() -> None:
 
 
 def test_without_a_denominator_rows_are_counted() -> None:
-    wanted = Measure("rms", "RMS", "", "lower", "patch", "part", transform=np.sqrt)
+    wanted = ratio("rms", "RMS", "", "lower", "patch", "part", transform=np.sqrt)
     frame = patches()
     found = of_patches(frame, wanted)
     mean = frame.groupby("model")["part"].mean()
@@ -103,6 +117,52 @@ def test_missing_patches_leave_both_sums() -> None:
     whole = of_patches(frame[~lost])
     frame.loc[lost, "part"] = np.nan
     assert of_patches(frame)["value"].to_numpy() == pytest.approx(whole["value"].to_numpy())
+
+
+def energies(n_images: int = 8, seed: int = 0) -> pd.DataFrame:
+    """Sums of patches of models a and b: a invents 0.1 and b 0.3 of the unknown, gains differ."""
+    rng = np.random.default_rng(seed)
+    image = np.repeat(np.arange(n_images), 10)
+    energy = rng.lognormal(size=n_images)[image]
+    known, unknown = energy * rng.gamma(4.0, 0.05, (2, len(image)))
+    frames = [
+        pd.DataFrame(
+            {"model": name, "image": [f"{i:03}" for i in image], "entropy": energy,
+             "output": gain**2 * known + share * unknown, "product": gain * known, "known": known,
+             "truth": known + unknown}
+        )
+        for name, gain, share in (("a", 1.0, 0.1), ("b", 1.3, rng.uniform(0.2, 0.4, len(image))))
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_a_measure_of_several_sums() -> None:
+    frame = energies()
+    found = of_patches(frame, INVENTED)
+    assert found.loc["a", "value"] == pytest.approx(0.1)
+    sums = frame[frame["model"] == "b"][list(INVENTED.columns)].sum().to_numpy()
+    assert found.loc["b", "value"] == pytest.approx(float(_invented(sums)))
+    assert found.loc["b", "difference"] == pytest.approx(found.loc["b", "value"] - 0.1)
+    assert found.loc["b", "ci_low"] < found.loc["b", "value"] < found.loc["b", "ci_high"]
+    assert 0 < found.loc["b", "difference_low"] < found.loc["b", "difference_high"]
+    assert found.loc["b", "p"] == 2 / 2**8
+    split = strata([INVENTED], frame, n_strata=2, seed=0)
+    assert split.loc[split["model"] == "a", "value"].to_numpy() == pytest.approx([0.1, 0.1])
+    # A row that lacks one column is left out of all.
+    frame.loc[frame.index % 80 == 3, "product"] = np.nan
+    assert of_patches(frame, INVENTED).loc["a", "value"] == pytest.approx(0.1)
+
+
+def test_what_few_images_can_show() -> None:
+    """With five images even a difference in every image is not significant, and it is said why."""
+    few = totals([INVENTED], NO_ROWS, energies(5), baseline="a", seed=0)
+    found = reach(few, 5)
+    assert found == Reach(5, 1, 2 / 2**5, 6) and not found.possible
+    assert few["p_adjusted"].min() == found.smallest_adjusted_p
+    enough = totals([INVENTED], NO_ROWS, energies(6), baseline="a", seed=0)
+    assert reach(enough, 6).possible and enough["p_adjusted"].min() < 0.05
+    nothing = reach(few[few["model"] == "a"], 5)
+    assert nothing.n_tests == 0
 
 
 def test_the_measures_of_a_comparison() -> None:
@@ -121,8 +181,7 @@ def test_the_measures_of_a_comparison() -> None:
     )  # fmt: skip
 
     def value(name: str) -> float:
-        top, bottom = found[name].sums(rows)
-        return float(found[name].transform(top.sum() / bottom.sum()))
+        return float(found[name].combine(found[name].values(rows).sum(axis=0)))
 
     assert value("collapse_index") == pytest.approx(0.75)
     assert value("center_distance") == pytest.approx(np.sqrt(2.0))
@@ -137,10 +196,12 @@ def test_the_measures_of_a_comparison() -> None:
 def test_a_unit_of_both_sums_cancels(factor: float, rows: list[tuple[float, float]]) -> None:
     frame = pd.DataFrame(rows, columns=["part", "whole"])
     bootstrap = ImageBootstrap(np.arange(len(frame)) % 6, n_resamples=20)
-    plain = bootstrap.ratio(*SHARE.sums(frame))
-    scaled = bootstrap.ratio(*SHARE.sums(frame * factor))
+    plain, scaled = (
+        bootstrap.of_sums(list(SHARE.values(rows).T), SHARE.combine, SHARE.bounds)
+        for rows in (frame, frame * factor)
+    )
     assert scaled.value == pytest.approx(plain.value, rel=1e-9)
-    assert scaled.ci_low == pytest.approx(plain.ci_low, rel=1e-9)
+    assert scaled.ci_low == pytest.approx(plain.ci_low, rel=1e-6, nan_ok=True)
     assert plain.value == pytest.approx(frame["part"].sum() / frame["whole"].sum())
 
 
@@ -226,7 +287,7 @@ def test_all_measures_are_adjusted_together() -> None:
     values = rng.normal(30, 3, 20)
     images = scores(a=values, b=values + rng.normal(0.4, 0.6, 20))
     images["other"] = images["score"] + rng.normal(0, 1, len(images))
-    other = Measure("other", "other", "", "higher", "image", "other")
+    other = ratio("other", "other", "", "higher", "image", "other")
     alone = totals([SCORE], images, NO_ROWS, baseline="a", seed=0)
     both = totals([SCORE, other], images, NO_ROWS, baseline="a", seed=0)
     assert both["p"].iloc[1] == alone["p"].iloc[1]

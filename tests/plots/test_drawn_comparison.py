@@ -73,6 +73,32 @@ def test_perception_against_distortion(comparison: Comparison) -> None:
     assert low < 0.0 < high
 
 
+def test_the_bound_and_the_way_to_it(comparison: Comparison) -> None:
+    (ax,) = comparison.plot.bound().axes
+    table = comparison.bound
+    assert table is not None
+    curve = ax.lines[-1].get_xydata()
+    for row in table.to_dict("records"):
+        up = 255.0 * row["wasserstein"]
+        psnr = -10.0 * np.log10(row["mse"])
+        assert any(np.allclose(line.get_xydata(), [[psnr, up]]) for line in ax.lines)
+        lowest = np.interp(up, curve[:, 1], curve[:, 0])
+        assert lowest - psnr == pytest.approx(row["excess_db"], abs=1e-3)
+        way = [[psnr, up], [psnr + row["excess_db"], up]]
+        assert any(np.allclose(c.get_segments()[0], way) for c in ax.collections)
+    assert "bicubic: sets the bound" in drawn.texts(ax)
+    shown = table.set_index("model").loc["gan", "excess_db"]
+    assert f"gan: +{shown:.2f} dB" in drawn.texts(ax)
+
+
+@pytest.mark.parametrize("rows", [None, 0])
+def test_no_bound_to_show(comparison: Comparison, rows: int | None) -> None:
+    table = None if rows is None else comparison.bound.iloc[:rows]  # type: ignore[union-attr]
+    figure = replace(comparison, bound=table).plot.bound()
+    said = "before the bound" if rows is None else "12x12 pixels or more"
+    assert said in figure.texts[0].get_text() and not figure.axes
+
+
 def test_a_ground_truth_far_away_does_not_squeeze_the_models(comparison: Comparison) -> None:
     totals = comparison.totals.copy()
     totals.loc[(totals["model"] == "hr") & (totals["measure"] == "st-lpips"), "value"] = -50.0
@@ -236,6 +262,7 @@ def test_long_names_keep_their_ends() -> None:
 def test_sizes_of_figures_in_inches(comparison: Comparison) -> None:
     sizes = {
         "perception_distortion": (5.2, 3.7),
+        "bound": (5.2, 3.7),
         "collapse_manifold": (5.2, 3.7),
         "against_entropy": (7.0, 2.9),
         "power_spectra": (7.0, 3.2),

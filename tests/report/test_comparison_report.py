@@ -86,7 +86,7 @@ def test_a_figure_without_data_says_so(comparison: coo.Comparison, tmp_path: Pat
         figure = COMPARISON_FIGURES[name](bare, None)
         assert reason in "".join(text.get_text() for text in figure.texts)
     names = {path.stem for path in save_figures(bare, tmp_path)}
-    assert names == {"perception_distortion", "collapse_manifold"}
+    assert names == {"perception_distortion", "bound", "collapse_manifold"}
 
 
 def test_points_lie_where_the_numbers_say(comparison: coo.Comparison) -> None:

@@ -111,7 +111,7 @@ def test_what_was_resampled(comparison: Comparison, drawn: str, said: str) -> No
 
 def test_captions_hold_the_numbers_of_the_run(comparison: Comparison) -> None:
     texts = captions(comparison)
-    assert set(texts) == {"perception_distortion", "collapse_manifold", "against_entropy",
+    assert set(texts) == {"perception_distortion", "bound", "collapse_manifold", "against_entropy",
                           "power_spectra", "crops", "maps"}  # fmt: skip
     assert "the LR Nyquist frequency, 0.125 cycles per HR pixel" in texts["power_spectra"]
     assert Number(31.0, 30.0, 32.0).text(2, " dB") in texts["maps"]

@@ -14,6 +14,7 @@ from cooanalysis.measures.detail.parts import (
     explained,
     gain,
     invented,
+    unknown_energy,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "gain",
     "invented",
     "take_apart",
+    "unknown_energy",
 ]

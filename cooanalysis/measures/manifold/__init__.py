@@ -25,20 +25,28 @@ from cooanalysis.runtime.lazy import exporter
 if TYPE_CHECKING:
     from cooanalysis.measures.manifold.compute import features
     from cooanalysis.measures.manifold.contrast import contrast_normalized
+    from cooanalysis.measures.manifold.coupling import coupling_features
     from cooanalysis.measures.manifold.deep import deep_features
     from cooanalysis.measures.manifold.distance import NEIGHBORS, CleanManifold
     from cooanalysis.measures.manifold.pixels import pixel_features
     from cooanalysis.measures.manifold.sparsity import sparsity_features
     from cooanalysis.measures.manifold.subbands import subband_features
-    from cooanalysis.measures.manifold.two_sample import TwoSampleTest, two_sample_auc
+    from cooanalysis.measures.manifold.two_sample import (
+        TWO_SAMPLE_SPACES,
+        TwoSampleTest,
+        two_sample_auc,
+        two_sample_features,
+    )
 
 __all__ = [
     "FEATURE_SPACES",
     "NEIGHBORS",
+    "TWO_SAMPLE_SPACES",
     "CleanManifold",
     "FeatureSpace",
     "TwoSampleTest",
     "contrast_normalized",
+    "coupling_features",
     "deep_features",
     "feature_space",
     "features",
@@ -47,6 +55,7 @@ __all__ = [
     "sparsity_features",
     "subband_features",
     "two_sample_auc",
+    "two_sample_features",
 ]
 
 # Imported on first use: names of feature spaces can be listed without NumPy and SciPy.
@@ -54,14 +63,17 @@ __getattr__ = exporter(
     __name__,
     {
         "NEIGHBORS": "distance",
+        "TWO_SAMPLE_SPACES": "two_sample",
         "CleanManifold": "distance",
         "TwoSampleTest": "two_sample",
         "contrast_normalized": "contrast",
+        "coupling_features": "coupling",
         "deep_features": "deep",
         "features": "compute",
         "pixel_features": "pixels",
         "sparsity_features": "sparsity",
         "subband_features": "subbands",
         "two_sample_auc": "two_sample",
+        "two_sample_features": "two_sample",
     },
 )

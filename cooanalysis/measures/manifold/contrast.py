@@ -15,8 +15,8 @@ _LUMA = np.array([65.481, 128.553, 24.966], np.float32)
 Floats = NDArray[np.float32]
 
 
-def _luma(patches: Floats) -> Floats:
-    """(n, size, size, channels) to (n, size, size)."""
+def luma(patches: Floats) -> Floats:
+    """Luma (BT.601 weights) of patches: (n, size, size, channels) to (n, size, size)."""
     if patches.ndim != 4 or patches.shape[1] != patches.shape[2]:
         raise ConfigError(f"patches must be (n, size, size, channels), got {patches.shape}")
     if patches.shape[-1] == 1:
@@ -37,7 +37,7 @@ def contrast_normalized(patches: Floats) -> Floats:
     numpy.ndarray
         (n, size, size) float32.
     """
-    luma = _luma(patches)
-    luma = luma - luma.mean(axis=(1, 2), keepdims=True)
-    spread = luma.std(axis=(1, 2), keepdims=True)
-    return np.asarray(luma / np.maximum(spread, CONTRAST_FLOOR), np.float32)
+    gray = luma(patches)
+    gray = gray - gray.mean(axis=(1, 2), keepdims=True)
+    spread = gray.std(axis=(1, 2), keepdims=True)
+    return np.asarray(gray / np.maximum(spread, CONTRAST_FLOOR), np.float32)

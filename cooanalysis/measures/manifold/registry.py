@@ -14,6 +14,7 @@ FEATURE_SPACES: Registry[FeatureSpace] = Registry(
         "subbands": f"{_HERE}.subbands:SUBBANDS",
         "pixels": f"{_HERE}.pixels:PIXELS",
         "sparsity": f"{_HERE}.sparsity:SPARSITY",
+        "coupling": f"{_HERE}.coupling:COUPLING",
         "deep": f"{_HERE}.deep:DEEP",
     },
     check=check_feature_space,

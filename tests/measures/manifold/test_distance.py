@@ -334,7 +334,7 @@ def test_two_images_are_the_least() -> None:
 
 
 def test_unknown_space() -> None:
-    known = "known ones: subbands, pixels, sparsity, deep"
+    known = "known ones: subbands, pixels, sparsity, coupling, deep"
     with pytest.raises(ConfigError, match=f"unknown feature space 'vgg'; {known}"):
         feature_space("vgg")
     with pytest.raises(ConfigError, match=known):
