@@ -59,6 +59,17 @@ def _gpu(library: str) -> bool:
     return faiss_gpu_count() > 0 if library == "faiss" else torch_cuda_available()
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are saved without figures, whose drawing takes longer than a small analysis itself."""
+
+    def none(record: object, folder: Path) -> list[Path]:
+        folder.mkdir()
+        return []
+
+    monkeypatch.setattr("cooanalysis.plots.save_figures", none)
+
+
 @pytest.fixture(scope="session")
 def data_home() -> Path:
     """The folder of real data sets; tests that use it are marked ``data``."""
