@@ -16,6 +16,11 @@ from pathlib import Path
 
 import pytest
 
+# Workers of pytest-xdist keep the cores busy: more threads would wait for each other, spinning.
+# Set before NumPy is imported; processes that tests start inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -72,7 +72,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> coo.Comparison:
         "hr": "hr",
     }
     cache = tmp_path_factory.mktemp("cache")
-    folder = write_crops(tmp_path_factory.mktemp("photographs"), 256)
+    folder = write_crops(tmp_path_factory.mktemp("photographs"), 192)
     return coo.compare(folder, models, metrics=["psnr_y", "ssim_y"], cache=cache, **SMALL)
 
 

@@ -16,33 +16,38 @@ TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module")
-def truth() -> coo.Result:
-    return coo.analyze("sample", **agreement.SMALL)
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_crops(tmp_path_factory.mktemp("photographs"), 160, 8))
+
+
+@pytest.fixture(scope="module")
+def truth(photographs: str) -> coo.Result:
+    return coo.analyze(photographs, **agreement.SMALL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", agreement.THREADS)
-def test_threads(n: int, truth: coo.Result) -> None:
+def test_threads(n: int, photographs: str, truth: coo.Result) -> None:
     with agreement.threads(n):
-        found = coo.analyze("sample", **agreement.SMALL)
+        found = coo.analyze(photographs, **agreement.SMALL)
     assert agreement.difference(found, truth)[0] <= TOLERANCE
 
 
 @pytest.mark.slow
-def test_all_batch_sizes_at_once(truth: coo.Result) -> None:
+def test_all_batch_sizes_at_once(photographs: str, truth: coo.Result) -> None:
     from contextlib import ExitStack
 
     with ExitStack() as stack:
         for name, sizes in agreement.BATCHES.items():
             stack.enter_context(agreement.batch(name, sizes[0]))
-        found = coo.analyze("sample", **agreement.SMALL)
+        found = coo.analyze(photographs, **agreement.SMALL)
     assert agreement.difference(found, truth)[0] <= TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.needs("torch")
-def test_engines(truth: coo.Result) -> None:
-    found = agreement.between_engines("sample")
+def test_engines(photographs: str) -> None:
+    found = agreement.between_engines(photographs)
     assert found["torch, cpu"] <= TOLERANCE
 
 

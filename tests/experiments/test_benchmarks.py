@@ -183,6 +183,7 @@ def test_scaling_fits_a_power(patches: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 def test_the_naive_job_equals_ours(photographs: Path, tmp_path: Path) -> None:
     job_peers = importlib.import_module("experiments.benchmarks.job_peers")
     naive_job = importlib.import_module("experiments.benchmarks.naive_job")
