@@ -10,6 +10,7 @@ pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'
 import cooanalysis as coo  # noqa: E402
 from cooanalysis.neighbors import build_index  # noqa: E402
 from experiments.robustness import agreement  # noqa: E402
+from tests.helpers.photographs import write_crops  # noqa: E402
 
 TOLERANCE = 1e-5
 """Relative to the largest value of a column: what docs/reliability.md states."""
