@@ -16,6 +16,11 @@ from pathlib import Path
 
 import pytest
 
+# Workers of pytest-xdist keep the cores busy: more threads would wait for each other, spinning.
+# Set before NumPy is imported; processes that tests start inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -57,6 +62,17 @@ def _gpu(library: str) -> bool:
     from cooanalysis.neighbors.engines import faiss_gpu_count, torch_cuda_available
 
     return faiss_gpu_count() > 0 if library == "faiss" else torch_cuda_available()
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are saved without figures, whose drawing takes longer than a small analysis itself."""
+
+    def none(record: object, folder: Path) -> list[Path]:
+        folder.mkdir()
+        return []
+
+    monkeypatch.setattr("cooanalysis.plots.save_figures", none)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,7 @@ THREE = DatasetSpec("three", "Three", (), n_images=3, pairs=three_photographs)
 # -- Registered while the process runs ---------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_estimator_a_feature_space_and_a_data_set_are_analyzed_by_name(tmp_path: Path) -> None:
     register_estimator(BOX)
     register_feature_space(MOMENTS)
@@ -109,6 +110,7 @@ def test_an_estimator_a_feature_space_and_a_data_set_are_analyzed_by_name(tmp_pa
     assert "box" in coo.load(tmp_path / "run").summary.entropy
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_results_of_another_function_of_the_same_name_are_not_reused(tmp_path: Path) -> None:
     options = SMALL | {"estimators": ("box",), "features": ()}
     register_estimator(BOX)
@@ -336,8 +338,12 @@ def announced(tmp_path: Path) -> dict[str, str]:
 def test_the_command_line_knows_what_other_packages_announce(
     announced: dict[str, str], tmp_path: Path
 ) -> None:
+    code = (
+        "from cooanalysis import plots; plots.save_figures = lambda *_: []; "  # drawing is slow
+        "from cooanalysis.cli.analyze import main; main()"
+    )
     words = [
-        sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()",
+        sys.executable, "-c", code,
         "--dataset", "sample", "--estimators", "mine,gaussian", "--features", "moments",
         "--queries", "200", "-k", "32", "--stride", "4", "--subspace-dim", "4",
         "--ceiling-queries", "0", "--map-images", "0",

@@ -80,9 +80,14 @@ def arguments(command: str, images: Path, out: Path) -> list[str]:
     return ["--dataset", str(images), "--out", str(out), "--quiet", *OPTIONS[command]]
 
 
-def call(command: str, words: list[str]) -> None:
+def call(command: str, words: list[str], figures: bool = True) -> None:
     """Run a command in this process, as its entry point does."""
     import importlib
+
+    if not figures:
+        import cooanalysis.plots
+
+        cooanalysis.plots.save_figures = lambda record, folder: []
 
     if command == "train":
         import torch
@@ -93,16 +98,27 @@ def call(command: str, words: list[str]) -> None:
     importlib.import_module(f"cooanalysis.cli.{command}").main()
 
 
-def start(command: str, words: list[str]) -> Any:
-    """Start a command in a separate process, whose server has already imported the package."""
+def server() -> Any:
+    """A context whose processes are forked from one that has imported the package already.
+
+    There is one such server for each process and the first call starts it, so it imports what any
+    of the commands needs; what is not installed is left out.
+    """
     context = multiprocessing.get_context("forkserver")
-    modules = ["cooanalysis.cli.analyze", "cooanalysis.api", "cooanalysis.analysis.run",
-               "cooanalysis.plots.analysis.psnr_ceiling", "cooanalysis.report", "cooanalysis.api",
-               "cooanalysis.plots.comparison.maps", "faiss", "pandas"]  # fmt: skip
-    if command == "train":
-        modules = ["cooanalysis.training", "lightning_fabric", "tensorboardX.summary"]
-    context.set_forkserver_preload(modules)
-    process = context.Process(target=call, args=(command, words))
+    context.set_forkserver_preload(
+        ["cooanalysis.cli.analyze", "cooanalysis.cli.compare", "cooanalysis.cli.train",
+         "cooanalysis.api", "cooanalysis.analysis.run", "cooanalysis.plots.analysis.psnr_ceiling",
+         "cooanalysis.plots.comparison.maps", "cooanalysis.report.analysis",
+         "cooanalysis.report.comparison", "cooanalysis.report.tables", "faiss", "pandas",
+         "cooanalysis.metrics", "cooanalysis.models.tiling", "cooanalysis.training",
+         "lightning_fabric", "omegaconf", "safetensors.torch", "tensorboardX.summary"]
+    )  # fmt: skip
+    return context
+
+
+def start(command: str, words: list[str], *, figures: bool = True) -> Any:
+    """Start a command in a separate process; see :func:`server`."""
+    process = server().Process(target=call, args=(command, words, figures))
     process.start()
     return process
 
@@ -187,8 +203,14 @@ def remains(folder: Path, out: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if out.name in p.name and p != out)
 
 
-def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool = True) -> Outcome:
+def torture(
+    command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool = True,
+    figures: bool = True,
+) -> Outcome:  # fmt: skip
     """Kill a command ``kills`` times at random moments.
+
+    Without ``figures``, whose drawing takes most of the time of so small a run, more kills hit
+    the computations.
 
     Raises
     ------
@@ -202,7 +224,7 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool
     # The first run compiles code that later ones reuse.
     for out in (folder / "warm-up", truth) if warm else (truth,):
         started = time.perf_counter()
-        process = start(command, arguments(command, images, out))
+        process = start(command, arguments(command, images, out), figures=figures)
         process.join()
         assert process.exitcode == 0, f"the undisturbed run ends with {process.exitcode}"
         whole = time.perf_counter() - started
@@ -211,7 +233,7 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool
         words = arguments(command, images, out)
         killed = 0
         for _ in range(min(KILLS_A_DIRECTORY, kills - outcome.kills)):
-            process = start(command, words)
+            process = start(command, words, figures=figures)
             process.join(rng.uniform(0.0, 1.0) * whole)
             if not process.is_alive():
                 assert process.exitcode == 0, f"{out} ends with {process.exitcode}"
@@ -220,7 +242,7 @@ def torture(command: str, kills: int, folder: Path, seed: int = 0, *, warm: bool
             process.join()
             killed += 1
             outcome.complete_when_killed += state(command, out) == "complete"
-        process = start(command, words)
+        process = start(command, words, figures=figures)
         process.join(20 * whole + 60)
         assert process.exitcode == 0, f"the resumed run in {out} ends with {process.exitcode}"
         wrong = differences(command, out, truth)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cooanalysis.data import sample_pairs
+from tests.helpers import commands
 
 SMALL = [
     "--queries", "300", "-k", "32", "--subspace-dim", "8", "--ceiling-queries", "50",
@@ -98,7 +99,8 @@ def test_whole_run_directory(photos: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
     started = time.monotonic()
-    again = run("--dataset", str(photos), *SMALL, "--out", "run", "--json", cwd=tmp_path)
+    words = ["--dataset", str(photos), *SMALL, "--out", "run"]
+    again = commands.run("analyze", *words, "--json", cwd=tmp_path)
     assert again.returncode == 0
     assert (
         json.loads(again.stdout)["created"]
@@ -106,21 +108,10 @@ def test_whole_run_directory(photos: Path, tmp_path: Path) -> None:
     )
     assert time.monotonic() - started < 30
 
-    refused = run("--dataset", str(photos), *SMALL, "--seed", "1", "--out", "run", cwd=tmp_path)
+    refused = commands.run("analyze", *words, "--seed", "1", cwd=tmp_path)
     assert refused.returncode == 6
     assert one_line(refused) and "--overwrite" in refused.stderr
-    quiet = run(
-        "--dataset",
-        str(photos),
-        *SMALL,
-        "--seed",
-        "1",
-        "--out",
-        "run",
-        "--overwrite",
-        "-q",
-        cwd=tmp_path,
-    )
+    quiet = commands.run("analyze", *words, "--seed", "1", "--overwrite", "-q", cwd=tmp_path)
     assert quiet.returncode == 0
     assert quiet.stdout == ""
 
@@ -146,7 +137,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> bool:
 def test_mistakes_are_one_clear_line(
     tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
-    done = run(*arguments, cwd=tmp_path)
+    done = commands.run("analyze", *arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert one_line(done), done.stderr
     assert words in done.stderr
@@ -160,16 +151,17 @@ def test_unknown_option_and_wrong_type() -> None:
 
 
 def test_output_that_cannot_be_used(photos: Path, tmp_path: Path) -> None:
+    words = ["--dataset", str(photos), *SMALL, "--out"]
     (tmp_path / "file").write_text("mine")
-    done = run("--dataset", str(photos), *SMALL, "--out", str(tmp_path / "file"))
+    done = commands.run("analyze", *words, str(tmp_path / "file"))
     assert done.returncode == 6 and one_line(done)
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "precious.txt").write_text("mine")
-    done = run("--dataset", str(photos), *SMALL, "--out", str(folder), "--overwrite")
+    done = commands.run("analyze", *words, str(folder), "--overwrite")
     assert done.returncode == 6 and one_line(done)
     assert (folder / "precious.txt").read_text() == "mine"
-    done = run("--dataset", str(photos), *SMALL, "--out", str(tmp_path / "file" / "below"))
+    done = commands.run("analyze", *words, str(tmp_path / "file" / "below"))
     assert done.returncode == 6 and one_line(done), done.stderr
 
 
@@ -189,7 +181,7 @@ def test_ctrl_c_resumes(photos: Path, tmp_path: Path) -> None:
     assert process.returncode == 130, error
     assert error == "coo-analyze: interrupted; run the same command again to resume\n"
     assert not (tmp_path / "run").exists()
-    assert subprocess.run(arguments, capture_output=True).returncode == 0
+    assert commands.run("analyze", *arguments[1:]).returncode == 0
     assert (tmp_path / "run" / "report.html").exists()
     assert not partial.exists()
 

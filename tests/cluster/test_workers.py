@@ -26,7 +26,7 @@ pytest.importorskip("distributed", reason="needs Dask: pip install 'cooanalysis[
 from cooanalysis.cluster import Cluster, open_cluster
 
 OPTIONS: dict[str, Any] = {
-    "queries": 1500, "k": 32, "subspace_dim": 8, "ceiling_queries": 50, "stride": 1,
+    "queries": 500, "k": 32, "subspace_dim": 8, "ceiling_queries": 50, "stride": 1,
     "manifold_reference": 1000, "map_images": 1, "features": ("subbands",), "index": "exact",
 }  # fmt: skip
 
@@ -164,9 +164,13 @@ def test_another_version_is_refused(four: Cluster, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_command_line_starts_workers(photos: Path, alone: coo.Result, tmp_path: Path) -> None:
+    code = (
+        "from cooanalysis import plots; plots.save_figures = lambda *_: []; "  # drawing is slow
+        "from cooanalysis.cli.analyze import main; main()"
+    )
     command = [
-        sys.executable, "-c", "from cooanalysis.cli.analyze import main; main()", "--dataset",
-        str(photos), "--out", str(tmp_path / "run"), "--workers", "2", "--quiet",
+        sys.executable, "-c", code, "--dataset", str(photos), "--out", str(tmp_path / "run"),
+        "--workers", "2", "--quiet",
     ]  # fmt: skip
     for name, value in OPTIONS.items():
         value = ",".join(value) if isinstance(value, tuple) else str(value)

@@ -23,6 +23,7 @@ from cooanalysis.errors import ConfigError, CooError, ModelError, RunDirectoryEr
 from cooanalysis.models.folders import match_files
 from cooanalysis.models.sources import Function, load_network, open_source
 from cooanalysis.report.tables import latex
+from tests.helpers.photographs import write_crops
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("spandrel")
@@ -45,10 +46,12 @@ def pair() -> LoadedPair:
     return LoadedPair("baby", hr, lr, hr.astype(np.float32), "made")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_long_names_with_a_common_start(tmp_path: Path) -> None:
     prefix = "a-model-whose-name-is-rather-long-"  # 32 bytes are kept of it
     models = {prefix + "one": "edsr-small-x4-l1", prefix + "two": "edsr-small-x4-ragan"}
-    found = coo.compare("sample", models, out=tmp_path / "run", **SMALL).table()
+    folder = write_crops(tmp_path / "photographs", 160, 6)
+    found = coo.compare(folder, models, out=tmp_path / "run", **SMALL).table()
     assert found["collapse_index"].nunique() == 2
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +26,8 @@ from cooanalysis.models import load_weights  # noqa: E402
 from cooanalysis.models.shipped import shipped  # noqa: E402
 from cooanalysis.models.tiling import upscale  # noqa: E402
 from cooanalysis.runtime.run_directory import summary_text  # noqa: E402
+from tests.helpers import commands  # noqa: E402
+from tests.helpers.photographs import write_crops  # noqa: E402
 
 Image = NDArray[np.uint8]
 
@@ -38,14 +39,25 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def noisy(name: str, sigma: float) -> Callable[[Image], Image]:
-    """A shipped model whose outputs get white noise of this standard deviation, 8-bit values."""
-    network = load_weights(shipped()[name])
+def remembered(name: str) -> Callable[[Image], Image]:
+    """A shipped model that enlarges no image twice."""
+    network, known = load_weights(shipped()[name]), {}
 
     def output(lr: Image) -> Image:
-        output = upscale(network, lr, scale=4)
-        noise = np.random.default_rng(int(lr.sum())).standard_normal(output.shape[:2])
-        return np.rint(np.clip(output + sigma * noise[:, :, None], 0, 255)).astype(np.uint8)
+        if lr.tobytes() not in known:
+            known[lr.tobytes()] = upscale(network, lr, scale=4)
+        return known[lr.tobytes()]
+
+    return output
+
+
+def noisy(model: Callable[[Image], Image], sigma: float) -> Callable[[Image], Image]:
+    """The model's outputs with white noise of this standard deviation, 8-bit values."""
+
+    def output(lr: Image) -> Image:
+        clean = model(lr)
+        noise = np.random.default_rng(int(lr.sum())).standard_normal(clean.shape[:2])
+        return np.rint(np.clip(clean + sigma * noise[:, :, None], 0, 255)).astype(np.uint8)
 
     return output
 
@@ -55,12 +67,13 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> coo.Comparison:
     models = {
         "L1": "edsr-small-x4-l1",
         "L1 + DECLoss": "edsr-small-x4-l1-decloss",
-        "noisy": noisy("edsr-small-x4-l1", 6.0),
+        "noisy": noisy(remembered("edsr-small-x4-l1"), 6.0),
         "bicubic": "bicubic",
         "hr": "hr",
     }
     cache = tmp_path_factory.mktemp("cache")
-    return coo.compare("sample", models, metrics=["psnr_y", "ssim_y"], cache=cache, **SMALL)
+    folder = write_crops(tmp_path_factory.mktemp("photographs"), 192)
+    return coo.compare(folder, models, metrics=["psnr_y", "ssim_y"], cache=cache, **SMALL)
 
 
 def value(comparison: coo.Comparison, model: str, measure: str) -> float:
@@ -144,6 +157,7 @@ def test_noise_is_not_taken_for_detail(comparison: coo.Comparison) -> None:
     assert "noise" not in decloss.verdict[1]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_comparison_survives_its_directory(comparison: coo.Comparison, tmp_path: Path) -> None:
     out = comparison.save(tmp_path / "run")
     again = coo.load_comparison(out)
@@ -164,14 +178,16 @@ def test_a_comparison_survives_its_directory(comparison: coo.Comparison, tmp_pat
         coo.load_comparison(out)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_finished_comparison_is_reused_and_outputs_are_cached(tmp_path: Path) -> None:
     models = ["L1=edsr-small-x4-l1", "bicubic"]
+    folder = write_crops(tmp_path / "photographs", 160, 6)
     options = SMALL | {"metrics": ["psnr_y"], "cache": tmp_path / "cache"}
-    first = coo.compare("sample", models, out=tmp_path / "run", **options)
+    first = coo.compare(folder, models, out=tmp_path / "run", **options)
     assert first.summary.cached_outputs == 0
-    again = coo.compare("sample", models, out=tmp_path / "run", **options)
+    again = coo.compare(folder, models, out=tmp_path / "run", **options)
     assert again.summary == first.summary
-    other = coo.compare("sample", [*models, "hr"], **options)
+    other = coo.compare(folder, [*models, "hr"], **options)
     n = first.summary.dataset.n_images
     assert other.summary.cached_outputs >= n
     both = first.table()
@@ -202,16 +218,6 @@ def test_a_model_that_outputs_nan_is_named() -> None:
         coo.compare("sample", {"broken": Broken()}, metrics=["psnr_y"], cache=False, **SMALL)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    path = Path(sys.executable).with_name("coo-compare")
-    if not path.exists():
-        pytest.skip("coo-compare is not installed in this environment")
-    env = {k: v for k, v in os.environ.items() if k != "COO_DATA_HOME"} | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [str(path), *arguments], capture_output=True, text=True, cwd=cwd, env=env, timeout=600
-    )
-
-
 def test_help_imports_nothing_heavy() -> None:
     probe = (
         "import sys\nsys.argv = ['coo-compare', '--help']\n"
@@ -235,29 +241,30 @@ def test_the_command_from_a_folder_of_images(tmp_path: Path) -> None:
         Pillow.fromarray(pair.hr).save(tmp_path / "sr" / f"{pair.name}_x4.png")  # type: ignore[union-attr]
     arguments = ["--model", "copy=sr", "--model", "bicubic", "--metrics", "psnr_y", "-n", "200"]
     arguments += ["-k", "32", "--map-images", "0", "--out", "out"]
-    done = command(*arguments, cwd=tmp_path)
+    done = commands.run("compare", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "copy:" in done.stdout and "Traceback" not in done.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     measures = summary["models"][0]["measures"]
     assert measures["collapse_index"]["value"] == pytest.approx(0.0, abs=1e-9)
     assert measures["psnr_y"]["value"] is None, "JSON has no infinity"
-    again = command(*arguments, "--json", cwd=tmp_path)
+    again = commands.run("compare", *arguments, "--json", cwd=tmp_path)
     assert json.loads(again.stdout) == summary, "the finished run is reused"
     (tmp_path / "sr" / "stranger.png").write_bytes(b"")
-    broken = command(*arguments, "--overwrite", cwd=tmp_path)
+    broken = commands.run("compare", *arguments, "--overwrite", cwd=tmp_path)
     assert broken.returncode == 7
     assert broken.stderr.count("\n") == 1 and "stranger.png" in broken.stderr
 
 
 @pytest.mark.data("BSD100", "BSDS400")
 def test_the_order_on_bsd100_with_intervals(tmp_path: Path) -> None:
-    models = {
+    decloss = remembered("edsr-small-x4-l1-decloss")
+    models: dict[str, Any] = {
         "hr": "hr",
-        "DECLoss": "edsr-small-x4-l1-decloss",
+        "DECLoss": decloss,
         "L1": "edsr-small-x4-l1",
         "bicubic": "bicubic",
-        "noisy": noisy("edsr-small-x4-l1-decloss", 6.0),
+        "noisy": noisy(decloss, 6.0),
     }
     found = coo.compare(
         "bsd100", models, reference="BSDS400", baseline="L1", metrics=["psnr_y"],

@@ -189,7 +189,7 @@ def test_no_server_fails_within_seconds(tmp_path: Path) -> None:
     begin = time.monotonic()
     with pytest.raises(DownloadError, match="cannot download http.*refused"):
         fetch(archive, tmp_path, progress=False)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
 
 
 def test_a_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

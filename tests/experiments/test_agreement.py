@@ -10,39 +10,45 @@ pytest.importorskip("faiss", reason="needs FAISS: pip install 'cooanalysis[cpu]'
 import cooanalysis as coo  # noqa: E402
 from cooanalysis.neighbors import build_index  # noqa: E402
 from experiments.robustness import agreement  # noqa: E402
+from tests.helpers.photographs import write_crops  # noqa: E402
 
 TOLERANCE = 1e-5
 """Relative to the largest value of a column: what docs/reliability.md states."""
 
 
 @pytest.fixture(scope="module")
-def truth() -> coo.Result:
-    return coo.analyze("sample", **agreement.SMALL)
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_crops(tmp_path_factory.mktemp("photographs"), 160, 8))
+
+
+@pytest.fixture(scope="module")
+def truth(photographs: str) -> coo.Result:
+    return coo.analyze(photographs, **agreement.SMALL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", agreement.THREADS)
-def test_threads(n: int, truth: coo.Result) -> None:
+def test_threads(n: int, photographs: str, truth: coo.Result) -> None:
     with agreement.threads(n):
-        found = coo.analyze("sample", **agreement.SMALL)
+        found = coo.analyze(photographs, **agreement.SMALL)
     assert agreement.difference(found, truth)[0] <= TOLERANCE
 
 
 @pytest.mark.slow
-def test_all_batch_sizes_at_once(truth: coo.Result) -> None:
+def test_all_batch_sizes_at_once(photographs: str, truth: coo.Result) -> None:
     from contextlib import ExitStack
 
     with ExitStack() as stack:
         for name, sizes in agreement.BATCHES.items():
             stack.enter_context(agreement.batch(name, sizes[0]))
-        found = coo.analyze("sample", **agreement.SMALL)
+        found = coo.analyze(photographs, **agreement.SMALL)
     assert agreement.difference(found, truth)[0] <= TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.needs("torch")
-def test_engines(truth: coo.Result) -> None:
-    found = agreement.between_engines("sample")
+def test_engines(photographs: str) -> None:
+    found = agreement.between_engines(photographs)
     assert found["torch, cpu"] <= TOLERANCE
 
 

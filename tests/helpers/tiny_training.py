@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -48,23 +47,6 @@ def tiny(folder: Path, **changes: Any) -> dict[str, Any]:
     values = TINY | changes
     data = {key: str(folder / TINY["data"][key]) for key in ("train", "validation")}
     return values | {"data": TINY["data"] | data | changes.get("data", {})}
-
-
-def context() -> Any:
-    """A server that has imported torch once and forks for each training."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(
-        [
-            "cooanalysis.training",
-            "cooanalysis.metrics",
-            "cooanalysis.models.tiling",
-            "lightning_fabric",
-            "omegaconf",
-            "safetensors.torch",
-            "tensorboardX.summary",
-        ]
-    )
-    return found
 
 
 def train_here(values: dict[str, Any], out: str, crash_at: int | str = 0) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 import cooanalysis as coo
 from cooanalysis.data import sample_pairs, upsample
+from cooanalysis.plots.style import save_figure
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -45,6 +47,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = HOSTILE.replace("/", "_") + ".png" if number == 0 else f"image {number}.png"
         picture.save(target / name)
     return target
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pdf() -> Iterator[None]:
+    """A browser shows the PNG files alone, and PDF files take longer to write."""
+
+    def save(figure: Figure, file: IO[bytes], kind: str) -> None:
+        if kind == "png":
+            save_figure(figure, file, kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cooanalysis.plots.registry.save_figure", save)
+        yield
 
 
 @pytest.fixture(scope="module")

