@@ -245,11 +245,13 @@ def totals(
     from scipy.stats import false_discovery_control
 
     rows = []
-    for measure in wanted:
-        frame = images if measure.level == "image" else patches
+    levels = {}
+    for level in {measure.level for measure in wanted}:
+        frame = images if level == "image" else patches
         by_model = {str(name): part for name, part in frame.groupby("model", sort=False)}
-        numbers = np.unique(by_model[baseline]["image"], return_inverse=True)[1]
-        bootstrap = ImageBootstrap(numbers, seed=seed)
+        levels[level] = by_model, ImageBootstrap(_numbers(by_model[baseline]), seed=seed)
+    for measure in wanted:
+        by_model, bootstrap = levels[measure.level]
         reference = measure.values(by_model[baseline])
         for model, part in by_model.items():
             values = measure.values(part)
@@ -290,8 +292,7 @@ def strata(
             inside = part[stratum == number]
             if inside.empty:
                 continue
-            numbers = np.unique(inside["image"], return_inverse=True)[1]
-            bootstrap = ImageBootstrap(numbers, seed=seed)
+            bootstrap = ImageBootstrap(_numbers(inside), seed=seed)
             for measure in wanted:
                 if not measure.found_in(inside):
                     continue
@@ -312,7 +313,7 @@ def strata(
 
 def ceiling_db(patches: pd.DataFrame, seed: int) -> CheckedCeiling:
     """PSNR ceiling of the patches (one model's rows), and whether it can be relied on."""
-    bootstrap = ImageBootstrap(np.unique(patches["image"], return_inverse=True)[1], seed=seed)
+    bootstrap = ImageBootstrap(_numbers(patches), seed=seed)
     floors = patches["mmse_floor"].to_numpy(np.float64)
     unit = patches["lr_std"].to_numpy(np.float64) ** 2
     error = patches["center_error"].to_numpy(np.float64) ** 2 * unit
@@ -353,6 +354,11 @@ def reach(table: pd.DataFrame, n_images: int) -> Reach:
     return Reach(n_images, n_tests, smallest_adjusted_p(n_images, n_tests), images_needed(n_tests))
 
 
+def _numbers(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """Number of the image of each row, in the order of the images' names."""
+    return np.asarray(pd.factorize(rows["image"], sort=True)[0], np.intp)
+
+
 def _finite(values: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(values).all(axis=1))
 
@@ -375,17 +381,23 @@ def _against(
     if not usable.any():
         return {}
     k = values.shape[1]
-    both = np.where(usable[:, None], np.hstack([values, baseline]), 0.0).T
-    found = bootstrap.of_sums(
-        list(both), lambda sums: measure.combine(sums[..., :k]) - measure.combine(sums[..., k:])
+    both = list(np.where(usable[:, None], np.hstack([values, baseline]), 0.0).T)
+    of_images = image_sums(bootstrap.image, both)
+
+    def change(sums: Floats) -> Any:
+        return measure.combine(sums[..., :k]) - measure.combine(sums[..., k:])
+
+    found = (
+        bootstrap.of_table(of_images, change)
+        if bootstrap.by_image
+        else bootstrap.of_sums(both, change)
     )
     if not np.isfinite(found.value):
         return {}
-    images = image_sums(bootstrap.image, list(both))
     return {
         "difference": found.value,
         "difference_low": found.ci_low,
         "difference_high": found.ci_high,
-        "p": swap_p(images[:, :k], images[:, k:], measure.combine, flips=PERMUTATIONS,
+        "p": swap_p(of_images[:, :k], of_images[:, k:], measure.combine, flips=PERMUTATIONS,
                     seed=bootstrap.seed),
     }  # fmt: skip

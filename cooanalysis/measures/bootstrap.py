@@ -67,7 +67,7 @@ class ImageBootstrap:
     n_resamples: int = 1000
     seed: int = 0
 
-    @property
+    @cached_property
     def by_image(self) -> bool:
         """Whether whole images are drawn (else single patches: too few images)."""
         return len(np.unique(self.image)) >= MIN_IMAGES
@@ -101,7 +101,12 @@ class ImageBootstrap:
         bounds
             Values that the statistic never passes.
         """
-        table = image_sums(self._cluster, columns)
+        return self.of_table(image_sums(self._cluster, columns), combine, bounds)
+
+    def of_table(
+        self, table: NDArray[np.float64], combine: Combine, bounds: Bounds = UNBOUNDED
+    ) -> Estimate:
+        """:meth:`of_sums` where the (n, k) sums of each image (or patch) are known."""
         with np.errstate(invalid="ignore", divide="ignore"):
             value = float(combine(table.sum(axis=0)))
         low, high = interval(

@@ -89,9 +89,8 @@ def interval(
     the longer tail the level is expanded (:func:`expanded_level`, with power 1, which was chosen by
     measured coverage), because few values seldom show how long a tail is. The number is at least
     the quantile of Student's t with n - 1 degrees of freedom, and at most ``WIDEST`` times that.
-    Toward a bound of the measure the interval ends at ``bound + (value - bound) * exp(-d)``, where
-    Student's t would end at ``1 - d`` instead of ``exp(-d)``: the interval of the logarithm of the
-    distance.
+    An end that lies more than halfway to a bound of the measure approaches the bound exponentially
+    instead of passing it.
 
     Parameters
     ----------
@@ -165,6 +164,8 @@ def _reach(studentized: Floats, n: int) -> tuple[float, float]:
 
 def _toward(bound: float, value: float, distance: float, sign: float) -> float:
     room = (bound - value) * sign
-    if not np.isfinite(bound) or room < 0:
+    if distance == 0.0 or room == 0.0:
+        return float(value)
+    if not np.isfinite(bound) or room < 0.0 or distance <= room / 2.0:
         return float(value + sign * distance)
-    return float(bound - sign * room * np.exp(-distance / room)) if room > 0 else float(value)
+    return float(bound - sign * room / 2.0 * np.exp(1.0 - 2.0 * distance / room))
