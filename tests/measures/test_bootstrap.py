@@ -87,7 +87,7 @@ def test_spearman_against_scipy() -> None:
     found = ImageBootstrap(IMAGE).spearman(a, b)
     assert found.value == pytest.approx(spearmanr(a, b).statistic)
     naive = naive_interval(lambda r: spearmanr(a[r], b[r]).statistic, 600)
-    assert_like_interval(found, naive, wider=0.5)  # its resamples are skewed
+    assert_like_interval(found, naive, wider=0.6)  # its resamples are skewed
 
 
 def test_auc_against_scikit_learn() -> None:
