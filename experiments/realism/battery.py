@@ -114,7 +114,9 @@ def main(
             if time.perf_counter() - started > 60 * minutes:
                 left_out.append(name)
                 continue
-            found = judge.of(cut(with_outputs(store, make()), store, *judge.places))
+            # With a channel, an image is luma; without one, a gray image to be turned into luma.
+            outputs = with_outputs(store, [image[:, :, None] for image in make()])
+            found = judge.of(cut(outputs, store, *judge.places))
             rows.append({"output": name} | found)
             _save(rows, out)
             typer.echo(f"{name}: {time.perf_counter() - started:.0f} s", err=True)
