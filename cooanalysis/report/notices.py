@@ -284,8 +284,8 @@ _ALL = (
         "Compare with the lower bound (`invented_at_least`), or use an anchor that knows less.",
         lambda facts: (
             f"The anchor, {facts['anchor']}, explains {_percent(facts['explained'])} of the "
-            f"detail, more than the outputs of {_list(facts['models'])}. Either what these make up hides "
-            "what they know, or they know less than the anchor; then part of what counts as "
+            f"detail, more than the outputs of {_list(facts['models'])}. Either what these make up "
+            "hides what they know, or they know less than the anchor; then part of what counts as "
             "invented is a wrong guess. The lower bound needs no anchor."
         ),
     ),

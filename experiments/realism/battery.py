@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -81,6 +82,7 @@ def main(
     clean: Annotated[int, typer.Option(help="Clean reference patches.")] = 6000,
     features: Annotated[str, typer.Option(help="Feature spaces; empty: all.")] = "",
     nulls: Annotated[int, typer.Option(help="Independent sets of ground-truth patches.")] = 3,
+    minutes: Annotated[float, typer.Option(help="Start no further output after this time.")] = 60,
     data_root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
@@ -95,25 +97,32 @@ def main(
         name for name in FEATURE_SPACES.builtin if feature_space(name).missing() is None
     ]  # fmt: skip
     options = {"dataset": dataset, "reference": reference, "every": every, "queries": queries,
-               "clean": clean, "features": names, "nulls": nulls, "seed": seed}  # fmt: skip
+               "clean": clean, "features": names, "nulls": nulls, "minutes": minutes,
+               "seed": seed}  # fmt: skip
     with kept(out, "battery", options):
         pairs = _pairs(dataset, data_root)[::every]
         store = PatchStore.from_pairs(pairs, scale=SCALE, width=WIDTH)
         known = PatchStore.from_pairs(_pairs(reference, data_root), scale=SCALE, width=WIDTH)
         rng = np.random.default_rng(seed)
         judge = Judge.fit(store, known, names, queries, clean, rng, seed)
-        rows = []
-        for name, outputs in _outputs(dataset, data_root, every, pairs):
-            started = time.perf_counter()
-            found = judge.of(cut(with_outputs(store, outputs), store, *judge.places), paired=True)
+        rows, left_out, started = [], [], time.perf_counter()
+        for number in range(nulls):
+            places = draw(store, queries, np.random.default_rng((seed, 1, number)))
+            found = judge.of(cut(store, store, *places))
+            rows.append({"output": f"ground truth, other places ({number + 1})"} | found)
+        for name, make in _outputs(dataset, data_root, every, pairs):
+            if time.perf_counter() - started > 60 * minutes:
+                left_out.append(name)
+                continue
+            # With a channel, an image is luma; without one, a gray image to be turned into luma.
+            outputs = with_outputs(store, [image[:, :, None] for image in make()])
+            found = judge.of(cut(outputs, store, *judge.places))
             rows.append({"output": name} | found)
             _save(rows, out)
             typer.echo(f"{name}: {time.perf_counter() - started:.0f} s", err=True)
-        for number in range(nulls):
-            places = draw(store, queries, np.random.default_rng((seed, 1, number)))
-            found = judge.of(cut(store, store, *places), paired=False)
-            rows.append({"output": f"ground truth, other places ({number + 1})"} | found)
         _print(_save(rows, out), names, judge)
+        if left_out:
+            typer.echo(f"\nLeft out after {minutes:g} minutes: {'; '.join(left_out)}.")
 
 
 def _save(rows: Sequence[Mapping[str, Any]], out: Path) -> pd.DataFrame:
@@ -131,35 +140,41 @@ def _pairs(dataset: str, data_root: Path | None) -> list[LoadedPair]:
 
 def _outputs(
     dataset: str, data_root: Path | None, every: int, pairs: Sequence[LoadedPair]
-) -> Iterator[tuple[str, Images]]:
-    """Names and outputs in luma."""
+) -> Iterator[tuple[str, Callable[[], Images]]]:
+    """Names, and functions that make the outputs in luma, the most telling ones first."""
     lr = [pair.lr[:, :, 0] for pair in pairs]
     truth = [pair.hr[:, :, 0] for pair in pairs]
-    color = list(iter_pairs(resolve(dataset, scale=SCALE, data_root=data_root), color="rgb"))
-    plain: dict[str, Images] = {"ground truth": truth}
-    for name, path in shipped().items():
-        network = load_weights(path)
-        made = [
-            upscale(network, pair.lr, scale=SCALE)
+    upsampled = [bicubic(image, SCALE) for image in lr]
+
+    @cache
+    def of_network(name: str) -> Images:
+        network = load_weights(shipped()[name])
+        color = list(iter_pairs(resolve(dataset, scale=SCALE, data_root=data_root), color="rgb"))
+        return [
+            rgb_to_y(upscale(network, pair.lr, scale=SCALE)).astype(np.uint8)
             for pair in color[::every]
             if isinstance(pair, LoadedPair)
         ]
-        plain[name] = [rgb_to_y(image).astype(np.uint8) for image in made]
-    plain["bicubic"] = [bicubic(image, SCALE) for image in lr]
-    yield from plain.items()
-    yield "ground truth, white noise 1", [white_noise(image, 1) for image in truth]
+
+    def changed(artifact: str, make: Callable[[], Images]) -> Images:
+        change = ARTIFACTS[artifact]
+        return [change(*images) for images in zip(make(), lr, truth, strict=True)]
+
+    yield "ground truth", lambda: truth
+    yield "ground truth, white noise 1", lambda: [white_noise(image, 1) for image in truth]
     for name in ON_TRUTH:
-        yield f"ground truth, {name}", _changed(name, truth, lr, truth)
-    for base in (BASE, "bicubic"):
-        for name in ARTIFACTS:
-            if name != "nearest neighbor":  # it does not depend on the output
-                yield f"{base}, {name}", _changed(name, plain[base], lr, truth)
-    yield "nearest neighbor", [nearest_neighbor(image, SCALE) for image in lr]
-
-
-def _changed(artifact: str, outputs: Images, lr: Images, truth: Images) -> Images:
-    change = ARTIFACTS[artifact]
-    return [change(*images) for images in zip(outputs, lr, truth, strict=True)]
+        yield f"ground truth, {name}", partial(changed, name, lambda: truth)
+    yield "bicubic", lambda: upsampled
+    yield "nearest neighbor", lambda: [nearest_neighbor(image, SCALE) for image in lr]
+    on_output = [name for name in ARTIFACTS if name != "nearest neighbor"]  # needs no output
+    yield BASE, partial(of_network, BASE)
+    for name in on_output:
+        yield f"{BASE}, {name}", partial(changed, name, partial(of_network, BASE))
+    for name in shipped():
+        if name != BASE:
+            yield name, partial(of_network, name)
+    for name in on_output:
+        yield f"bicubic, {name}", partial(changed, name, lambda: upsampled)
 
 
 def draw(store: PatchStore, n: int, rng: np.random.Generator) -> tuple[Patches, Patches]:
@@ -232,7 +247,7 @@ class Judge:
             test.scores, test.labels, bootstrap
         )
 
-    def of(self, output: Cut, *, paired: bool) -> dict[str, Any]:
+    def of(self, output: Cut) -> dict[str, Any]:
         """One row of the table."""
         by_image = ImageBootstrap(self.truth.image, n_resamples=RESAMPLES, seed=self.seed)
         assert np.array_equal(output.image, self.truth.image)
@@ -268,7 +283,7 @@ class Judge:
         for name, (auc, grade) in areas.items():
             row |= _columns(f"auc_{name}", auc) | _columns(f"grade_{name}", grade)
         row |= {"decision": found.decision, "contradicted_by": " ".join(found.contradicted_by)}
-        return row | {"paired": paired}
+        return row
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:
