@@ -42,8 +42,11 @@ def separation(scores: ArrayLike, labels: ArrayLike, bootstrap: ImageBootstrap) 
         mean, square = (_means(bootstrap, values) for values in (own, own**2))
         means.append(mean)
         variances.append(np.maximum(square - mean**2, 0.0))
+    difference = means[1] - means[0]
     with np.errstate(invalid="ignore", divide="ignore"):
-        distance = (means[1] - means[0]) / np.sqrt((variances[0] + variances[1]) / 2.0)
+        distance = difference / np.sqrt((variances[0] + variances[1]) / 2.0)
+    # A classifier that gives all patches the same score does not distinguish them.
+    distance = np.where(difference == 0.0, 0.0, distance)
     return bootstrap.interval(float(distance[0]), distance[1:])
 
 
