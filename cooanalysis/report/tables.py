@@ -9,30 +9,38 @@ from pathlib import Path
 import pandas as pd
 
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.comparison.summary_record import MeasureInfo, ModelSummary
 
+FIDELITY = ("psnr", "ssim", "explained")
+"""How the names of measures begin that sharpening and artifacts lower."""
 PLUS_MINUS, DASH, INFINITY = "±", "–", "∞"
 
 
 def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
     """The main table as text, and which cells hold the best value of their column.
 
-    Values with half of their 95 % interval. Ground truth and plain interpolation do not take part
-    in the choice of the best.
+    Values with half of their 95 % interval; a dash for what is not known or says nothing (see
+    :attr:`ComparisonSummary.unreliable`). Best is only said of measures in which one value is
+    better than another, and not of ground truth and plain interpolation. Perceived quality is best
+    only among models that may look like clean images: sharpening and artifacts raise it, too.
     """
-    kinds = comparison.summary.kinds
+    summary = comparison.summary
     names = comparison.names
     columns: dict[str, list[str]] = {"model": names}
     best: set[tuple[int, str]] = set()
-    for measure in comparison.summary.measures:
+    for measure in summary.measures:
         title = f"{measure.title} [{measure.unit}]" if measure.unit else measure.title
+        if measure.name in summary.unreliable:
+            columns[title] = [DASH] * len(names)
+            continue
         found = comparison.totals[comparison.totals["measure"] == measure.name]
         found = found.set_index("model").loc[names]
         columns[title] = [_cell(row, measure.digits) for _, row in found.iterrows()]
         values: list[float] = found["value"].astype(float).tolist()
         candidates = {
             place: _badness(value, measure.direction)
-            for place, (name, value) in enumerate(zip(names, values, strict=True))
-            if kinds[name] not in ("hr", "bicubic") and not math.isnan(value)
+            for place, (model, value) in enumerate(zip(summary.models, values, strict=True))
+            if not math.isnan(value) and _can_be_best(model, measure)
         }
         if len(candidates) > 1:
             least = min(candidates.values())
@@ -40,9 +48,19 @@ def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int,
     return pd.DataFrame(columns), best
 
 
+def _can_be_best(model: ModelSummary, measure: MeasureInfo) -> bool:
+    if measure.direction == "none" or model.kind in ("hr", "bicubic"):
+        return False
+    if measure.name.startswith(FIDELITY):
+        return True
+    # Older versions did not ask whether outputs look like clean images.
+    return model.realism is not None and model.realism.decision != "unlike"
+
+
 def differences(comparison: ComparisonRecord) -> pd.DataFrame:
     """Differences to the baseline with intervals and adjusted p-values, as text."""
     rows = []
+    unreliable = comparison.summary.unreliable
     for name in comparison.names:
         if name == comparison.summary.baseline:
             continue
@@ -50,7 +68,7 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
         by_measure = {str(row["measure"]): row for row in found.to_dict("records")}
         for measure in comparison.summary.measures:
             row, digits = by_measure[measure.name], measure.digits
-            if not math.isfinite(row["difference"]):
+            if measure.name in unreliable or not math.isfinite(row["difference"]):
                 continue
             rows.append(
                 {
