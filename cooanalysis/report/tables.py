@@ -10,9 +10,17 @@ import pandas as pd
 
 from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.comparison.summary_record import MeasureInfo, ModelSummary
+from cooanalysis.report.numbers import Number
 
 FIDELITY = ("psnr", "ssim", "explained")
 """How the names of measures begin that sharpening and artifacts lower."""
+DECISIONS = {"like": "yes", "unlike": "no", "undecided": "undecided"}
+REFEREES = {"features": "two-sample test (features)", "critic": "two-sample test (critic)"}
+"""Titles of the referees that are no feature spaces."""
+BUDGET = {
+    "unknown": "unknown to all", "known_to_others": "known to others only",
+    "wrong_gain": "wrong gain", "made_up": "made up", "remainder": "remainder",
+}  # fmt: skip
 PLUS_MINUS, DASH, INFINITY = "±", "–", "∞"
 
 
@@ -84,6 +92,50 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
             )
     columns = ["model", "measure", "difference", "95 % interval", "adjusted p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def referees(comparison: ComparisonRecord) -> pd.DataFrame:
+    """What every referee says of every model, as text; no rows for runs of older versions."""
+    judged = [(model, model.realism) for model in comparison.summary.models if model.realism]
+    names = list(dict.fromkeys(name for _, realism in judged for name in realism.votes))
+    rows = []
+    for model, realism in judged:
+        row = {"model": model.name, "like clean images?": DECISIONS[realism.decision]}
+        for name in names:
+            grade = _grade(model, name)
+            vote = DECISIONS[realism.votes[name]] if name in realism.votes else DASH
+            row[REFEREES.get(name, f"ratio ({name})")] = f"{vote}: {grade}" if grade else vote
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _grade(model: ModelSummary, referee: str) -> str:
+    """The numbers behind a vote."""
+    assert model.realism is not None
+    if referee not in REFEREES:
+        ratio = model.measures.get(f"manifold_{referee}")
+        return "" if ratio is None or ratio.value is None else Number.of(ratio).text(2)
+    area = model.realism.critic_auc if referee == "critic" else model.two_sample_auc
+    text = "" if area is None or area.value is None else f"AUC {Number.of(area).text(2)}"
+    distance = model.realism.separation.get(referee)
+    if text and distance is not None and distance.value is not None:
+        text += f", d' {Number.of(distance).text(1)}"
+    return text
+
+
+def budgets(comparison: ComparisonRecord) -> pd.DataFrame:
+    """Where the squared error of every model comes from, in 8-bit values squared, as text."""
+    rows = []
+    for model in comparison.summary.models:
+        if model.budget is None:
+            continue
+        row = {"model": model.name}
+        parts = {title: getattr(model.budget, name) for name, title in BUDGET.items()}
+        row |= {title: f"{255.0**2 * value:.1f}" for title, value in parts.items()}
+        row["sum"] = f"{255.0**2 * sum(parts.values()):.1f}"
+        row["closed form"] = DASH if model.closed_form is None else f"{model.closed_form:.2f}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def write_tables(comparison: ComparisonRecord, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -60,6 +61,30 @@ def fake_comparison(
         bands=_bands(rng, kinds),
         bound=_bound(rng, kinds),
     )
+
+
+def older(comparison: Comparison) -> Comparison:
+    """The comparison as an older version would have kept it, with its collapse index.
+
+    It did not measure what models know, show and make up, ask referees, or keep bands and bound.
+    """
+    gone = {*PARTS, "invented_at_least"}
+    plain = msgspec.to_builtins(comparison.summary)
+    plain |= {"anchor": None, "top_share": None, "domain_shift": {}, "smallest_adjusted_p": None,
+              "images_needed": None}  # fmt: skip
+    plain["measures"] = [m for m in plain["measures"] if m["name"] not in gone]
+    for measure in plain["measures"]:
+        if measure["name"] == "collapse_index":
+            measure["direction"] = "lower"
+    for model in plain["models"]:
+        model |= {"budget": None, "realism": None, "closed_form": None}
+    totals, strata = (table[~table["measure"].isin(gone)]
+                      for table in (comparison.totals, comparison.strata))  # fmt: skip
+    maps = comparison.maps.drop(columns=list(SUMS)).assign(truth_center=1.0, model_center=0.1)
+    return dataclasses.replace(
+        comparison, summary=msgspec.convert(plain, ComparisonSummary), totals=totals,
+        strata=strata, maps=maps, bands=None, bound=None,
+    )  # fmt: skip
 
 
 def _interval(rng: np.random.Generator, value: float) -> dict[str, float]:
