@@ -176,8 +176,8 @@ def captions(comparison: ComparisonRecord) -> dict[str, str]:
             else "Chosen by a rule, not by hand: the most over-smoothed places, one per image."
         ),
         "maps": (
-            "Orange: detail that the model neither knows nor makes up, the energy of the unknown "
-            "minus that of what is made up. Violet: it makes up more than is unknown. Below: the "
+            "Orange: detail of the ground truth that the output lacks, because it is unknown and "
+            "not made up, or known and damped. Violet: more is made up than is unknown. Below: the "
             "sum as a share of the image's detail."
         ),
     }
@@ -194,7 +194,9 @@ def folded(comparison: ComparisonRecord) -> dict[str, str]:
             f"curve of the two-sample tests at most {HIGHEST_AUC:g}, both with their whole "
             "intervals. What the output of a model that samples tells is less than what the model "
             "knows; the anchor makes up for that on the right, the lower bound does without. The "
-            "gray band around a gain of 1 counts as shown as it is."
+            "gray band around a gain of 1 counts as shown as it is. The lines on the left are long "
+            "because images differ; models are compared image by image, see the differences below "
+            "the table."
         ),
         "bound": (
             "A model right of the line shows that there is a better predictor than the one that "
@@ -208,9 +210,10 @@ def folded(comparison: ComparisonRecord) -> dict[str, str]:
             "it is known only from what images have in common."
         ),
         "maps": (
-            "The gain is that of the image. A sample of all images that fit leaves nothing in "
-            "total, a conditional mean leaves all that it does not know. What is made up in the "
-            "wrong place counts like what is made up in the right one."
+            "A sample of all images that fit lacks nothing in total, a conditional mean all that "
+            "it does not know; sharpening makes up for nothing. Noise and blocks fill a gap here "
+            "like true detail does: see what the referees say. The images are those with most "
+            "detail that groups of similar LR patches leave open."
         ),
     }
 

@@ -13,8 +13,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from cooanalysis.measures.detail.parts import SUMS, products
 from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.plots.comparison.looks import shown_name
+from cooanalysis.plots.comparison.maps import lacking
 from cooanalysis.plots.style import BLACK, BLUE, GRAY, VERMILLION
 from cooanalysis.results import Comparison
 from tests.helpers import drawn
@@ -314,7 +316,8 @@ def test_maps_of_what_is_missing(comparison: Comparison) -> None:
         unknown = rows["truth_energy"] - 2 * rows["known_truth"] + rows["known_energy"]
         made_up = (rows["output_energy"] - 2 * gain * rows["known_output"]
                    + gain**2 * rows["known_energy"])  # fmt: skip
-        table.loc[rows.index, "missing"] = unknown - made_up
+        damped = max(0.0, 1.0 - gain**2) * rows["known_energy"]
+        table.loc[rows.index, "missing"] = unknown - made_up + damped
     pixels = (4 * 5) ** 2
     table["shown"] = 255.0**2 * table["missing"] / pixels
     shown = table[table["model"] != "hr"]
@@ -336,6 +339,24 @@ def test_maps_of_what_is_missing(comparison: Comparison) -> None:
     lowest = max(shown["shown"].min(), -limit)
     assert bar.get_ylim() == pytest.approx((min(lowest, -0.08 * limit), limit))
     assert bar.get_ylabel() == "missing (below 0: too much), 8-bit values squared"
+
+
+def test_sharpening_fills_no_gap_and_damping_makes_one() -> None:
+    rng = np.random.default_rng(0)
+    known, rest = rng.normal(size=(2, 50, 16))
+    truth = known + rest - known * (rest * known).sum() / (known**2).sum()
+
+    def total_of(output: Any) -> float:
+        sums = [part.sum(axis=1) for part in products(truth, output, known, known)]
+        frame = pd.DataFrame(dict(zip(SUMS, sums, strict=True)))
+        return float(lacking(frame).sum() / frame["truth_energy"].sum())
+
+    unknown = total_of(known)
+    assert 0.3 < unknown < 0.7
+    assert total_of(1.5 * known) == pytest.approx(unknown)
+    assert total_of(np.zeros_like(known)) == pytest.approx(1.0)
+    assert total_of(truth) == pytest.approx(0.0, abs=1e-9)
+    assert unknown < total_of(0.5 * known) < 1.0
 
 
 def test_of_too_many_models_bicubic_and_the_ground_truth_are_left_out() -> None:

@@ -37,7 +37,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
         ax.set_title(title_of(comparison, measure))
         ax.set_xticks(sorted(part["stratum"].unique()))
         ax.grid(False, axis="x")
-        ax.set_ylim(*fitting_limits(part["value"]))
+        ax.set_ylim(*fitting_limits(measure, part))
     fig.supxlabel("entropy of the group in equal parts (1: least ambiguous)", fontsize=8.0)
     legend_above(fig, looks, truth_line())
     return fig

@@ -37,7 +37,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
             ax.plot(x, value, **(look | {"ms": 3.5}))
         ax.set_title(title_of(comparison, measure))
         ax.set_xlim(0.0, 0.5)
-        ax.set_ylim(*fitting_limits(part["value"]))
+        ax.set_ylim(*fitting_limits(measure, part))
     fig.supxlabel(
         f"frequency (cycles per HR pixel; dashed: LR Nyquist frequency, {nyquist:.3g})",
         fontsize=8.0,

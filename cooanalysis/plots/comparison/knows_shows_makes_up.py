@@ -51,7 +51,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     for label, look in zip(knows.get_yticklabels(), looks.values(), strict=True):
         label.set_color(look["color"])
     _write_realism(comparison, makes_up)
-    knows.set(title="knows: explained", xlabel="share of the detail (dashed: the most)")
+    knows.set(title="knows: explained", xlabel="share of the detail (dashed: most)")
     shows.set(title="shows: gain", xlabel="as known = 1")
     makes_up.set(title="makes up: invented", xlabel="share of the unknown (bar: at least)")
     knows.set_xlim(min(0.0, knows.get_xlim()[0]), None)

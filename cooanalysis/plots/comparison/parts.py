@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 KNOWS, SHOWS, MAKES_UP, LEAST = "explained", "gain", "invented", "invented_at_least"
 MISSING = "This run was made before it was measured what models know, show and make up."
 
+LOWEST_KNOWN = -0.1
+"""What is explained is not drawn below this: less than nothing says that nothing is known."""
 AS_KNOWN = 0.05
 """A gain within this of 1 shows what is known as it is."""
 
@@ -54,12 +56,16 @@ def draw_goal(ax: Axes, measure: str, *, across: bool = False) -> None:
         line(1.0, color=BLACK, lw=1.0, zorder=1)
 
 
-def fitting_limits(values: pd.Series) -> tuple[float, float]:
-    """Limits from 0, or below it, that a few wild values do not widen.
+def fitting_limits(measure: str, rows: pd.DataFrame) -> tuple[float, float]:
+    """Limits from 0, or below it, that a few wild values and intervals do not widen.
 
-    Where next to nothing is known, a gain is next to nothing over next to nothing.
+    Where next to nothing is known, a gain is next to nothing over next to nothing; where there is
+    next to no detail, so is what is explained.
     """
-    low, high = np.quantile(values.to_numpy(np.float64), (0.02, 0.98))
+    ends = rows[["value", "ci_low", "ci_high"]].to_numpy(np.float64)
+    low, high = np.nanquantile(ends, (0.02, 0.98))
     low, high = min(0.0, float(low)), max(float(high), 1e-3)
-    margin = 0.08 * (high - low)
+    if measure == KNOWS:
+        low, high = max(low, LOWEST_KNOWN), min(high, 1.0)
+    margin = 0.05 * (high - low)
     return low - margin, high + margin
