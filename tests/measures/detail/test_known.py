@@ -68,7 +68,7 @@ def test_folds_hold_whole_images_with_all_their_channels() -> None:
 
 def test_channels_in_different_folds_would_leak() -> None:
     """The control: equal channels taken for images know each other's ground truth."""
-    truth, output, lr = drawn(2, side=3)
+    truth, output, lr = drawn(3, side=3)
     many = [[image for image in images for _ in range(3)] for images in (truth, output, lr)]
     together = share_explained(many[0], estimates(*many, channels=3))
     apart = share_explained(many[0], estimates(*many, channels=1))
