@@ -54,9 +54,7 @@ class Apart:
         )
 
     def _details(self, images: Sequence[Image]) -> list[Floats]:
-        return [
-            detail_of(image, lr, self.scale) for image, lr in zip(images, self.lr, strict=True)
-        ]
+        return [detail_of(image, lr, self.scale) for image, lr in zip(images, self.lr, strict=True)]
 
 
 def totals_of(found: Mapping[str, TakenApart], baseline: str, *, seed: int = 0) -> pd.DataFrame:
