@@ -8,27 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
 from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, PEAK, PatchStore
 from experiments.detail import MEASURES, Apart, columns_of, detail_of, totals_of
+from tests.helpers.photographs import write_crops
 
 NEEDS_MODELS = pytest.mark.needs("torch", "safetensors")
 
 
 @pytest.fixture(scope="module")
-def folder(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six crops of 128 × 128 pixels."""
-    out = tmp_path_factory.mktemp("crops")
-    files = sorted(path for path in photographs.rglob("*") if path.suffix in (".png", ".jpg"))
-    for number in range(6):
-        with Image.open(files[number % len(files)]) as image:
-            left = 16 * (number // len(files))
-            image.convert("RGB").crop((left, left, left + 128, left + 128)).save(
-                out / f"{number}.png"
-            )
-    return out
+    return write_crops(tmp_path_factory.mktemp("crops"), 128, 6)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +58,7 @@ def test_totals_have_all_measures_and_differences(pairs: list[LoadedPair]) -> No
 
 
 @NEEDS_MODELS
+@pytest.mark.slow
 def test_the_battery_tells_artifacts_from_knowledge(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
