@@ -155,6 +155,7 @@ def test_votes_and_numbers_of_the_referees() -> None:
 def test_budgets_are_in_8_bit_values() -> None:
     found = budgets(fake_comparison())
     first = found.iloc[1].to_dict()
+    assert found["model"].tolist() == ["bicubic", "net", "net-decloss", "gan"]
     assert first == {
         "model": "net", "unknown to all": "130.1", "known to others only": "6.5",
         "wrong gain": "13.0", "made up": "19.5", "remainder": "3.3", "sum": "172.3",
@@ -215,6 +216,14 @@ def test_a_difference_that_was_not_tested() -> None:
     comparison = compared(PSNR)
     comparison.totals["p_adjusted"] = NOTHING
     assert differences(comparison)["adjusted p"].tolist() == ["–", "–"]
+
+
+def test_a_difference_without_an_interval() -> None:
+    comparison = compared(PSNR)
+    comparison.totals["difference_low"] = NOTHING
+    found = differences(comparison)
+    assert found["difference"].tolist() == ["-1.00", "-2.00"]
+    assert found["95 % interval"].tolist() == ["–", "–"]
 
 
 def test_a_baseline_alone_has_an_empty_table() -> None:
