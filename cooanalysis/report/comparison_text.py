@@ -99,8 +99,9 @@ def _anchor(summary: ComparisonSummary) -> str:
         )
     text = f"{anchor.name}, {_WHY[anchor.chosen]}{_facts(anchor)}."
     for notice in summary.warnings:
-        if notice.code == "anchor_explains_more":
-            text += f" It explains more than the outputs of {_list(notice.facts['models'])}."
+        weaker = notice.facts.get("models")
+        if notice.code == "anchor_explains_more" and isinstance(weaker, list) and weaker:
+            text += f" It explains more than the outputs of {_list(weaker)}."
     return text
 
 
