@@ -289,7 +289,7 @@ def _by_decile(deciles: pd.DataFrame) -> str:
                 one["value"].sort_index().to_numpy(np.float64) for one in (a, b)
             )
             parts.append(
-                f"{first:.2f} to {last:.2f} for {base}, {start:.2f} to {end:.2f} with DECLoss "
+                f"{first:.3f} to {last:.3f} for {base}, {start:.3f} to {end:.3f} with DECLoss "
                 f"(intervals apart in {apart} of {len(a)} deciles)"
             )
         what = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
