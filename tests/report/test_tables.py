@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from itertools import zip_longest
 from pathlib import Path
@@ -28,6 +29,7 @@ from cooanalysis.report.tables import (  # noqa: E402
 )
 from cooanalysis.results import Comparison  # noqa: E402
 from tests.helpers.fake_comparison import fake_comparison, older  # noqa: E402
+from tests.helpers.fake_result import edited  # noqa: E402
 
 KINDS = {"hr": "hr", "bicubic": "bicubic"}
 NOTHING = float("nan")
@@ -140,6 +142,17 @@ def test_what_says_nothing_is_a_dash() -> None:
     shown, best = headline(comparison)
     assert shown["LPIPS"].tolist() == ["–"] * 4 and best == {(0, "PSNR-Y [dB]")}
     assert set(differences(comparison)["measure"]) == {"PSNR-Y"}
+
+
+def test_without_an_anchor_what_needs_one_is_a_dash() -> None:
+    comparison = fake_comparison()
+    summary = edited(comparison.summary, lambda s: s.update(anchor=None))
+    assert set(summary.unreliable) == {"gain", "invented", "collapse_index"}
+    assert comparison.summary.unreliable == ()
+    shown, _ = headline(dataclasses.replace(comparison, summary=summary))
+    for title in shown.columns[1:]:
+        alone = title.startswith(("gain", "invented [", "collapse"))
+        assert (shown[title] == "–").all() == alone, title
 
 
 def test_votes_and_numbers_of_the_referees() -> None:
