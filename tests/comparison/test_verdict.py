@@ -122,7 +122,7 @@ def test_without_an_interval_there_is_none_in_the_words() -> None:
         (UNLIKE, "Its patches do not look like clean ones."),
         (UNSURE, "Whether its patches look like clean ones is undecided: critic cannot tell."),
         (
-            Realism("undecided", {"sparsity": "undecided", "features": "undecided", "critic": "undecided"}),
+            Realism("undecided", dict.fromkeys(("sparsity", "features", "critic"), "undecided")),
             "is undecided: sparsity, features and critic cannot tell.",
         ),
         (Realism("undecided", {"sparsity": "like"}), "is undecided: too few referees judged them."),
