@@ -139,7 +139,14 @@ def _against(
     fidelity = "; ".join(
         f"{words[side]} in {_listed(found)}" for side, found in sides.items() if found
     )
-    return f"{text}; {fidelity or 'no fidelity metric differs beyond chance'}."
+    if not fidelity:
+        fidelity = "no fidelity metric differs beyond chance"
+        if not reach.possible_alone:
+            fidelity += (
+                f", but over {reach.n_images} images and {reach.n_tests} tests a single difference "
+                "could not"
+            )
+    return f"{text}; {fidelity}."
 
 
 def _knows(known: Row) -> str:
