@@ -133,11 +133,11 @@ def _against(
     sides: dict[int, list[str]] = {1: [], -1: []}
     for measure in measures:
         if measure.name in FIDELITY and measure.name in rows:
-            if change := _change(rows[measure.name], measure.direction):
-                sides[change].append(measure.title)
+            if side := _change(rows[measure.name], measure.direction):
+                sides[side].append(measure.title)
     words = {1: "better", -1: "worse"}
     fidelity = "; ".join(
-        f"{words[side]} in {_listed(found)}" for side, found in sides.items() if found
+        f"{words[number]} in {_listed(found)}" for number, found in sides.items() if found
     )
     if not fidelity:
         fidelity = "no fidelity metric differs beyond chance"
