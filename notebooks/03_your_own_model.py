@@ -58,7 +58,7 @@ comparison
 # %% [markdown]
 # ## The verdict
 #
-# The intervals support every sentence.
+# The intervals support every sentence. With few images, the tests can show little, and the verdict says so.
 
 # %%
 for model in comparison.summary.models:
@@ -67,15 +67,19 @@ for model in comparison.summary.models:
 # %% [markdown]
 # ## The numbers
 #
-# The collapse index is 1 for a model that outputs the center and 0 for a model whose outputs are as far from the center
-# as the ground truth. Noise lowers it without adding any true detail, so never read it alone. The manifold ratio
-# (sparsity) says how much the outputs differ from clean images, and it increases with noise.
+# What is *explained* is the share of the true detail that can be predicted from the output: what the model knows.
+# Sharpening leaves it as it is, and noise lowers it. The *gain* says how strongly the known detail is shown, and
+# *invented* how much is made up, in units of what is unknown; noise is made up, too. The manifold ratio (sparsity) says
+# how much the outputs differ from clean images, and it increases with noise. Detail energy counts all detail, right or
+# wrong.
 
 # %%
-comparison.table()[["psnr_y", "collapse_index", "detail_energy", "manifold_sparsity"]].round(3)
+comparison.table()[
+    ["psnr_y", "explained", "gain", "invented", "detail_energy", "manifold_sparsity"]
+].round(3)
 
 # %%
-comparison.plot.collapse_manifold()
+comparison.plot.knows_shows_makes_up()
 
 # %% [markdown]
 # ## Which frequencies are missing

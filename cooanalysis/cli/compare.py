@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from cooanalysis.results import Comparison
 
 _HELP = (
-    "Compare super-resolution models: which one over-smooths, where, and by how much.\n\n"
-    "Measures fidelity, perception, how far each model has collapsed onto the center of the "
-    "potential high-resolution images, and how far its detail is from that of clean images; with "
-    "intervals and paired tests against a baseline. Writes a run directory with summary.json, "
+    "Compare super-resolution models: what each one knows, shows and makes up, and where.\n\n"
+    "Measures fidelity, perception, how much of the hidden detail each model explains, how "
+    "strongly it shows what is known, how much it makes up, and whether its patches look like "
+    "clean images; with intervals and paired tests against a baseline. What is made up is "
+    "recognized with an anchor, a PSNR-oriented model. Writes a run directory with summary.json, "
     "models.parquet, patches.parquet, tables, figures and report.html."
 )
 
@@ -38,6 +39,13 @@ _EPILOG = f"""
   {", ".join(WEIGHTS.builtin)}.
 
   Without NAME=, the file is the name.
+
+[bold]Anchor[/bold]
+
+  What a model makes up shows against a model that makes up nothing: a
+  PSNR-oriented network that knows about as much. By default the baseline,
+  another compared model or a shipped network, whichever first behaves like a
+  conditional mean; --anchor names another, and --anchor none does without.
 
 [bold]Examples[/bold]
 

@@ -29,8 +29,10 @@ COLUMNS = {
     "psnr_y": ("PSNR-Y [dB]", ".2f"),
     "st_lpips": ("ST-LPIPS", ".4f"),
     "detail_energy_retained": ("detail energy", ".3f"),
-    "collapse_index": ("collapse index", ".3f"),
-    "gain": ("ST-LPIPS gained per dB", ".3f"),
+    "explained": ("explained", ".3f"),
+    "gain": ("gain", ".2f"),
+    "invented": ("invented", ".3f"),
+    "gained_per_db": ("ST-LPIPS gained per dB", ".3f"),
 }
 
 
@@ -40,7 +42,6 @@ def main(
     ] = "0.005,0.02,0.08",
     temperatures: Annotated[str, typer.Option(help="Comma-separated.")] = "0.05,0.1,0.2",
     seed: Annotated[int, typer.Option(help="Seed of the fine-tuning.")] = 0,
-    reference: Annotated[str, typer.Option(help="Reference set of the COO measures.")] = "BSDS400",
     data_root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
@@ -52,14 +53,14 @@ def main(
     start = train_once([small / "start.yaml"], [], out / "small" / "start", data_root, False)
     common = [small / "start.yaml", small / "pair.yaml"]
     shared = [f"init={start}", f"seed={seed}"]
-    kept = Measures(target / "measures", reference, data_root)
+    kept = Measures(target / "measures", data_root)
     baseline = train_once(
         [*common, small / "l1.yaml"], shared, out / "small" / f"l1-seed{seed}", data_root, False
     )
     images, records = [], []
 
     def add(name: str, path: Path, weight: float, temperature: float) -> None:
-        table, record = kept.of(name, path)
+        table, record = kept.of(name, path, baseline)
         images.append(table.assign(variant=name, seed=seed))
         labels = {"variant": name, "seed": seed, "weight": weight, "temperature": temperature}
         records.append(labels | record)
@@ -77,7 +78,7 @@ def main(
     plain = models.iloc[0]
     lost = plain["psnr_y"] - models["psnr_y"]
     # Only if enough is lost for a ratio to be meaningful.
-    models["gain"] = ((plain["st_lpips"] - models["st_lpips"]) / lost).where(lost > 0.01)
+    models["gained_per_db"] = ((plain["st_lpips"] - models["st_lpips"]) / lost).where(lost > 0.01)
     tables.write(models, target / "tables", "models")
     shown = pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Measure trained models: images, collapse, and what the claim behind DECLoss predicts.
+"""Measure trained models: images, parts of their detail, and what the claim of DECLoss predicts.
 
 Everything is measured on images that no model was trained on. Tables are tidy: one row per model
 and image, or one row per model.
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from cooanalysis import AnalysisConfig
 from cooanalysis.comparison import (
     QueryGroups,
-    collapse_terms,
     find_query_groups,
     group_spread,
     residual_entropy,
@@ -25,14 +24,16 @@ from cooanalysis.comparison import (
 from cooanalysis.data import LoadedPair, iter_pairs, resolve
 from cooanalysis.data.degradation import upsample
 from cooanalysis.data.images import rgb_to_y
-from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
+from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.metrics import psnr
 from cooanalysis.metrics import resolve as resolve_metrics
 from cooanalysis.models import load_weights
 from cooanalysis.models.tiling import uint8_to_torch, upscale
+from experiments.battery import bicubic
+from experiments.detail import Apart, columns_of, totals_of
 
 PERCEPTUAL = "st-lpips"
-QUERIES = 6000
+QUERIES = 3000
 
 Image = NDArray[np.uint8]
 
@@ -76,31 +77,22 @@ def image_measures(outputs: list[Image], pairs: list[LoadedPair], scale: int) ->
     return pd.DataFrame(rows)
 
 
-def reference_groups(reference: str, data_root: Path | None, scale: int) -> QueryGroups:
-    """Groups for the collapse index: BSD100 queries, another set as reference."""
-    config = AnalysisConfig("bsd100", reference=reference, scale=scale, queries=QUERIES)
-    return find_query_groups(config, data_root=data_root)
-
-
 def own_groups(data_root: Path | None, scale: int) -> QueryGroups:
     """Groups for the claim: BSD100 alone, so that the models were not trained on the members."""
-    config = AnalysisConfig("bsd100", scale=scale, queries=QUERIES // 2, k=64)
+    config = AnalysisConfig("bsd100", scale=scale, queries=QUERIES, k=64)
     return find_query_groups(config, data_root=data_root)
 
 
-def coo_measures(groups: QueryGroups, outputs: list[Image]) -> dict[str, float]:
-    """Collapse index, overall and in the lowest and highest entropy quarter."""
-    terms = collapse_terms(groups, with_outputs(groups.store, outputs))
-    quarter = quantile_bin(groups.entropy, 4)
-    found = {}
-    for name, rows in {"": quarter >= 0, "_low": quarter == 0, "_high": quarter == 3}.items():
-        boot = ImageBootstrap(groups.image[rows])
-        ratio = boot.ratio(terms["model_center"][rows], terms["truth_center"][rows])
-        found[f"collapse_index{name}"] = 1.0 - ratio.value
-        if not name:
-            found["collapse_index_ci_low"] = 1.0 - ratio.ci_high
-            found["collapse_index_ci_high"] = 1.0 - ratio.ci_low
-    return found
+def coo_measures(
+    outputs: list[Image], anchor: list[Image], pairs: list[LoadedPair], scale: int
+) -> dict[str, float]:
+    """What the outputs explain, show and make up, with intervals over images.
+
+    The anchor are the outputs of the matched model trained with the pixel loss alone: a conditional
+    mean of the same knowledge.
+    """
+    apart = Apart([pair.hr for pair in pairs], [pair.lr for pair in pairs], anchor, scale)
+    return columns_of(totals_of({"model": apart.of(outputs)}, "model"))
 
 
 def claim_measures(
@@ -141,28 +133,27 @@ def feature_maps(module: torch.nn.Module, pairs: list[LoadedPair]) -> list[NDArr
 class Evaluation:
     """Test images and groups, prepared once for many models."""
 
-    def __init__(self, reference: str, data_root: Path | None, scale: int = 4) -> None:
+    def __init__(self, data_root: Path | None, scale: int = 4) -> None:
         self.scale = scale
         self.images = load_images(["set14", "bsd100"], scale, data_root)
-        self.groups = reference_groups(reference, data_root, scale)
         self.own = own_groups(data_root, scale)
 
-    def images_of(self, weights: Path | None) -> tuple[pd.DataFrame, dict[str, float]]:
-        """Measure one model (None: bicubic): a table of images and a record."""
+    def images_of(
+        self, weights: Path | None, anchor: Path
+    ) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Measure one model (None: bicubic) against an anchor: a table of images and a record."""
         module = None if weights is None else load_weights(weights)
         tables, outputs = [], {}
         for name, pairs in self.images.items():
             if module is None:
-                outputs[name] = [_bicubic(pair.lr, self.scale) for pair in pairs]
+                outputs[name] = [bicubic(pair.lr, self.scale) for pair in pairs]
             else:
                 outputs[name] = upscaled(module, pairs, self.scale)
             tables.append(image_measures(outputs[name], pairs, self.scale).assign(dataset=name))
-        record = coo_measures(self.groups, outputs["bsd100"])
+        pairs = self.images["bsd100"]
+        means = upscaled(load_weights(anchor), pairs, self.scale)
+        record = coo_measures(outputs["bsd100"], means, pairs, self.scale)
         if module is not None:
-            maps = feature_maps(module, self.images["bsd100"])
+            maps = feature_maps(module, pairs)
             record |= claim_measures(self.own, outputs["bsd100"], maps)
         return pd.concat(tables, ignore_index=True), record
-
-
-def _bicubic(lr: Image, scale: int) -> Image:
-    return np.rint(np.clip(upsample(lr, scale), 0, 255)).astype(np.uint8)

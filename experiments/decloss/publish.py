@@ -44,7 +44,7 @@ def main(
                     f"{measures} was measured on other weights than those in {home}; measure them "
                     "with experiments/decloss/run.py or ablation.py and publish again"
                 )
-            reference = record.pop("reference")
+            anchor = record.pop("anchor")
             variant, seed = _variant(name)
             images = pd.read_csv(measures / "images.csv").assign(variant=variant, seed=seed)
             row = {"variant": variant, "seed": seed} | record
@@ -58,7 +58,7 @@ def main(
                     key: trained[key]
                     for key in ("iterations", "parameters", "data", "seconds", "device", "seed",
                                 "versions")
-                } | {"weights_sha256": _digest(home), "reference": reference,
+                } | {"weights_sha256": _digest(home), "anchor_sha256": anchor,
                      "images": len(images)}  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     table = pd.concat(models, ignore_index=True).dropna(axis=1, how="all")

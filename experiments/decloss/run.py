@@ -22,6 +22,7 @@ from experiments.decloss.steps import BICUBIC, Measures, train_once
 HERE = Path(__file__).parent
 
 VARIANTS = ("l1", "l1-decloss", "ragan", "ragan-decloss")
+ANCHOR = "l1"
 MATCHED = {"l1-decloss": "l1", "ragan-decloss": "ragan"}
 
 
@@ -29,7 +30,6 @@ def main(
     tier: Annotated[str, typer.Option(help="small or full.")] = "small",
     seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0,1,2",
     variants: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(VARIANTS),
-    reference: Annotated[str, typer.Option(help="Reference set of the COO measures.")] = "BSDS400",
     data_root: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(envvar="COO_DATA_HOME", help="Folder that holds the data sets."),
@@ -53,10 +53,12 @@ def main(
             )  # fmt: skip
     if not measure:
         return
-    kept = Measures(target / "measures", reference, data_root)
+    kept = Measures(target / "measures", data_root)
     images, records = [], []
     for (variant, seed), path in weights.items():
-        table, record = kept.of(f"{variant}-seed{seed}", path)
+        # Models are taken apart with the matched L1 model as anchor.
+        anchor = weights.get((ANCHOR, seed)) or start
+        table, record = kept.of(f"{variant}-seed{seed}", path, anchor)
         images.append(table.assign(variant=variant, seed=seed))
         records.append({"variant": variant, "seed": seed} | record)
     models = tables.per_model(pd.concat(images, ignore_index=True), pd.DataFrame(records))

@@ -34,6 +34,11 @@ def train_once(
     return out / "weights.safetensors"
 
 
+def digest_of(weights: Path) -> str:
+    """SHA-256 of a weights file."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
 class Measures:
     """Measures of models, kept in one folder per model, and repeated if its weights changed.
 
@@ -41,21 +46,24 @@ class Measures:
     ----------
     folder
         The folder of the measures.
-    reference
-        Reference data set of the collapse index.
     data_root
         Folder of the data sets.
     """
 
-    def __init__(self, folder: Path, reference: str, data_root: Path | None) -> None:
-        self.folder, self.reference, self.data_root = folder, reference, data_root
+    def __init__(self, folder: Path, data_root: Path | None) -> None:
+        self.folder, self.data_root = folder, data_root
         self._evaluation: Evaluation | None = None
 
-    def of(self, name: str, weights: Path | None) -> tuple[pd.DataFrame, dict[str, float]]:
-        """Table of images and record of a model; of bicubic upsampling if ``weights`` is None."""
+    def of(
+        self, name: str, weights: Path | None, anchor: Path
+    ) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Table of images and record of a model; of bicubic upsampling if ``weights`` is None.
+
+        ``anchor`` are the weights of the matched model trained with the pixel loss alone.
+        """
         kept = self.folder / name
-        digest = BICUBIC if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()
-        wanted = {"weights": digest, "reference": self.reference}
+        digest = BICUBIC if weights is None else digest_of(weights)
+        wanted = {"weights": digest, "anchor": digest_of(anchor)}
         record_file = kept / "record.json"
         if record_file.is_file():
             record = json.loads(record_file.read_text(encoding="utf-8"))
@@ -65,8 +73,8 @@ class Measures:
         if self._evaluation is None:
             from experiments.decloss.evaluate import Evaluation
 
-            self._evaluation = Evaluation(self.reference, self.data_root)
-        table, record = self._evaluation.images_of(weights)
+            self._evaluation = Evaluation(self.data_root)
+        table, record = self._evaluation.images_of(weights, anchor)
         kept.mkdir(parents=True, exist_ok=True)
         table.to_csv(kept / "images.csv", index=False)
         # The record last: without it, the table next to it is ignored.

@@ -13,7 +13,9 @@ HEADLINE = {
     "ssim_y": ("SSIM-Y", 4),
     "st_lpips": ("ST-LPIPS", 4),
     "detail_energy_retained": ("detail energy", 3),
-    "collapse_index": ("collapse index", 3),
+    "explained": ("explained", 3),
+    "gain": ("gain", 3),
+    "invented": ("invented", 3),
     "spread_ratio": ("spread of outputs", 3),
     "entropy_given_features": ("entropy given features [nats/dim]", 3),
 }

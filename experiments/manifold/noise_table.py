@@ -25,6 +25,7 @@ from cooanalysis.report.tables import markdown
 from experiments.keeping import kept
 
 Image = NDArray[np.uint8]
+ANCHOR = "edsr-small-x4-l1"
 BASES = ("hr", "edsr-small-x4-l1", "edsr-small-x4-l1-decloss", "edsr-small-x4-ragan-decloss")
 
 
@@ -81,11 +82,15 @@ def _print(
     found = coo.compare(
         dataset, models, reference=reference, metrics=["psnr_y"], queries=queries, map_images=0,
         features=tuple(features.split(",")), data_root=data_root, crops=1, cache=False,
-        seed=seed,
+        anchor=ANCHOR, seed=seed,
     )  # fmt: skip
-    wanted = ["collapse_index", *(f"manifold_{name}" for name in features.split(","))]
-    table = found.table()[wanted].map(lambda value: f"{value:.2f}").reset_index()
+    wanted = ["explained", "invented", *(f"manifold_{name}" for name in features.split(","))]
+    table = found.table()[wanted].map(_number).reset_index()
     typer.echo(markdown(table.rename(columns={"model": "output + noise [8-bit values]"})))
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 if __name__ == "__main__":
