@@ -217,7 +217,8 @@ def _critic(groups: QueryGroups, store: PatchStore) -> Arrays:
     truth, output = (
         dataclasses.replace(each.only(large), width=width) for each in (groups.store, store)
     )
-    patches = truth.sample(AUC_QUERIES, np.random.default_rng((run.config.seed, 9)))
+    size = min(AUC_QUERIES, len(groups.queries))
+    patches = truth.sample(size, np.random.default_rng((run.config.seed, 9)))
     true = truth.hr_patches(patches)
     upsampled = true - truth.details(patches)
     side = truth.patch_size

@@ -33,7 +33,7 @@ from cooanalysis.measures.paired import (
     smallest_adjusted_p,
     swap_p,
 )
-from cooanalysis.metrics.decibels import decibels, mse_to_psnr
+from cooanalysis.metrics.decibels import mse_to_psnr
 from cooanalysis.metrics.metric import Metric
 
 Floats = NDArray[np.float64]
@@ -139,8 +139,8 @@ def _detail_measures() -> list[Measure]:
     return [
         Measure("explained", "explained", share, "higher", "image", known,
                 _from_sums(parts.explained), (-np.inf, 1.0)),
-        Measure("psnr_explained_db", "PSNR of the explained", "dB", "higher", "image",
-                (*known, "pixels"), _psnr_explained, digits=2),
+        ratio("psnr_explained_db", "PSNR of the explained", "dB", "higher", "image",
+              "psnr_explained_db", digits=2),
         Measure("gain", "gain", "as known = 1", "none", "image", shown, _from_sums(parts.gain),
                 digits=2),
         Measure("invented", "invented", unknown, "none", "image", parts.INVENTED,
@@ -158,10 +158,12 @@ def _from_sums(function: Callable[..., Floats]) -> Combine:
     return lambda sums: function(*np.moveaxis(sums, -1, 0))
 
 
-def _psnr_explained(sums: Floats) -> Floats:
-    *known, pixels = np.moveaxis(sums, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-decibels(parts.unknown_energy(*known) / pixels))
+def psnr_explained(images: pd.DataFrame) -> Floats:
+    """(n,) PSNR that the explained detail of each image has, dB; see :func:`per_image`."""
+    names = ("truth_energy", "alone_energy", "alone_truth")
+    error = parts.unknown_energy(*(images[name].to_numpy(np.float64) for name in names))
+    with np.errstate(divide="ignore"):
+        return mse_to_psnr(error / images["pixels"].to_numpy(np.float64))
 
 
 def per_image(wanted: Sequence[Measure], images: pd.DataFrame) -> pd.DataFrame:

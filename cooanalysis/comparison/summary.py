@@ -129,7 +129,8 @@ def summarize(
         models=tuple(
             _model_summary(
                 source, totals, wanted, referees[source.name], tests, config.baseline,
-                sums[source.name], None if source.kind == "hr" else least,
+                anchor.name if anchor else None, sums[source.name],
+                None if source.kind == "hr" else least,
             )
             for source in sources
         ),
@@ -177,12 +178,13 @@ def _top_share(patches: pd.DataFrame) -> float | None:
 
 def _model_summary(
     source: Source, totals: pd.DataFrame, wanted: Sequence[Measure], referee: Judged, tests: Reach,
-    baseline: str, sums: pd.Series, least: float | None,
+    baseline: str, anchor: str | None, sums: pd.Series, least: float | None,
 ) -> ModelSummary:  # fmt: skip
     rows = totals[totals["model"] == source.name].set_index("measure")
     alone, against = verdict(
-        source.name, totals, wanted, baseline=baseline, realism=referee.realism, reach=tests
-    )
+        source.name, totals, wanted, baseline=baseline, anchor=anchor, realism=referee.realism,
+        reach=tests,
+    )  # fmt: skip
     found = error_budget(*(float(sums[name]) for name in SUMS[:6]), best_unknown=least)
     return ModelSummary(
         name=source.name,

@@ -17,6 +17,9 @@ from cooanalysis.analysis.summary_record import (
 from cooanalysis.comparison.config import CompareSettings
 from cooanalysis.runtime.notices import Notice
 
+NEED_ANCHOR = ("gain", "invented", "collapse_index")
+"""Measures that cannot tell, without an anchor, what a model knows from what it makes up."""
+
 
 class ComparedDataset(Record, frozen=True, kw_only=True):
     """The images that models were compared on."""
@@ -256,3 +259,8 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     def kinds(self) -> dict[str, str]:
         """Kind of every model by its name."""
         return {model.name: model.kind for model in self.models}
+
+    @property
+    def unreliable(self) -> tuple[str, ...]:
+        """Names of measures whose numbers say nothing here: without an anchor, what needs one."""
+        return NEED_ANCHOR if self.anchor is None else ()

@@ -12,7 +12,7 @@ from cooanalysis.comparison.detail import STEM
 from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.comparison.images import ImageMeasures
 from cooanalysis.comparison.patches import CleanPatches
-from cooanalysis.comparison.statistics import Measure, by_frequency, per_image
+from cooanalysis.comparison.statistics import Measure, by_frequency, per_image, psnr_explained
 from cooanalysis.measures.bootstrap import ImageBootstrap
 from cooanalysis.measures.detail import SUMS
 from cooanalysis.metrics import Metric
@@ -38,6 +38,7 @@ def model_table(
         for row, source in enumerate(sources)
     ]
     table = pd.concat(frames, ignore_index=True)
+    table["psnr_explained_db"] = psnr_explained(table)
     return pd.concat([table, per_image(wanted, table)], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""A verdict on a model in two sentences, claiming no more than the intervals support.
+"""A verdict on a model in two parts, claiming no more than the intervals support.
 
 The first says what the model does: how much it knows, how it shows it, how much it makes up, and
 whether that looks like clean images. The second compares it with the baseline. Sharpening, noise,
@@ -25,15 +25,19 @@ GAIN_TOLERANCE = 0.05
 """A gain within this of 1 shows what is known as it is."""
 NOTHING = 0.05
 """Less than this share of the unknown counts as nothing made up."""
-FIDELITY = ("psnr", "ssim")
-"""Metrics of fidelity, which artifacts lower; only these are called better or worse."""
+LEAST_DETAIL = 0.01
+"""Less detail energy than this is that of rounding: the model shows no detail."""
+SAME = 0.01
+"""Models whose explained shares differ by less than this share of the detail know the same."""
+FIDELITY = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
+"""Metrics that artifacts lower; of all metrics only these are called better or worse."""
 
 
 def verdict(
     model: str, totals: pd.DataFrame, measures: Sequence[Measure], *, baseline: str,
-    realism: Realism, reach: Reach,
+    anchor: str | None, realism: Realism, reach: Reach,
 ) -> list[str]:  # fmt: skip
-    """Two sentences: one about the model itself, one that compares it with the baseline.
+    """Two texts: one about the model itself, one that compares it with the baseline.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def verdict(
         The measures, in their order.
     baseline
         Name of the baseline.
+    anchor
+        Name of the anchor, if there is one.
     realism
         What the referees say of the model.
     reach
@@ -52,28 +58,29 @@ def verdict(
     """
     found = totals[totals["model"] == model].to_dict("records")
     rows: Rows = {str(row["measure"]): row for row in found}  # type: ignore[misc]
-    return [_alone(rows, realism), _against(rows, measures, model, baseline, reach)]
+    return [_alone(rows, realism, anchor), _against(rows, measures, model, baseline, reach)]
 
 
-def _alone(rows: Rows, realism: Realism) -> str:
-    explained = rows["explained"]
-    if not np.isfinite(rows["invented"]["value"]):
-        return f"Knows {_percent(explained)} of the detail, so nothing is left to make up."
-    if rows["detail_energy"]["value"] == 0.0:
+def _alone(rows: Rows, realism: Realism, anchor: str | None) -> str:
+    explained, energy = rows["explained"], rows["detail_energy"]
+    if energy["value"] < LEAST_DETAIL:
         return (
-            f"Shows no detail at all; the LR image alone explains {_percent(explained)} of it, "
-            "linearly."
+            f"Shows no detail ({_share(energy)} of the ground truth's); the LR image alone "
+            f"explains {_share(explained)} of it. {_looks(realism)}"
         )
+    if not np.isfinite(rows["invented"]["value"]):
+        return f"Explains {_share(explained)} of the detail: nothing is left to make up."
     return (
-        f"Explains {_percent(explained)} of the detail, {_shown(rows['gain'])}, and "
-        f"{_made_up(rows, realism)}."
+        f"Explains {_share(explained)} of the detail, {_shown(rows['gain'])}, and makes up "
+        f"{_made_up(rows, anchor)}. {_looks(realism)}"
     )
 
 
 def _shown(gain: Row) -> str:
-    value = f"gain {_number(gain)}"
+    value = f"gain {gain['value']:.2f}"
     if not np.isfinite([gain["ci_low"], gain["ci_high"]]).all():
         return f"shows it with {value}"
+    value += f", {gain['ci_low']:.2f} to {gain['ci_high']:.2f}"
     if gain["ci_low"] > 1.0 + GAIN_TOLERANCE:
         return f"shows it sharpened ({value})"
     if gain["ci_high"] < 1.0 - GAIN_TOLERANCE:
@@ -83,31 +90,31 @@ def _shown(gain: Row) -> str:
     return f"shows it about as it is ({value})"
 
 
-def _made_up(rows: Rows, realism: Realism) -> str:
+def _made_up(rows: Rows, anchor: str | None) -> str:
     invented, least = rows["invented"], rows["invented_at_least"]
-    amount = _percent(invented)
-    if least["value"] < invented["value"] - NOTHING:
-        amount += f", or at least {_percent(least)} if it knows less than the anchor,"
     if invented["ci_high"] < NOTHING:
-        looks = {
-            "like": "its patches look like clean ones all the same",
-            "unlike": "so it over-smooths" if rows["detail_energy"]["ci_high"] < 1.0
-            else "and its patches do not look like clean ones",
-            "undecided": "whether its patches look like clean ones is undecided",
-        }[realism.decision]  # fmt: skip
-        return f"makes up next to nothing ({amount} of the unknown): {looks}"
-    looks = {
-        "like": "its patches look like clean ones",
-        "unlike": "its patches do not look like clean ones" + _contradiction(realism),
-        "undecided": "whether its patches look like clean ones is undecided",
-    }[realism.decision]
-    return f"makes up {amount} of the unknown: {looks}"
+        return f"next to nothing: {_share(invented)} of the unknown"
+    if anchor is None:
+        return f"at least {_share(invented)} of the unknown"
+    text = f"{_share(invented)} of the unknown"
+    if least["value"] < invented["value"] - NOTHING:
+        text += f" if it knows what {anchor} knows, and at least {_share(least)} if it does not"
+    return text
 
 
-def _contradiction(realism: Realism) -> str:
-    if not (fooled := realism.contradicted_by):
-        return ""
-    return f", though {' and '.join(fooled)} would let {'them' if len(fooled) > 1 else 'it'} pass"
+def _looks(realism: Realism) -> str:
+    """Whether its patches look like clean ones, and who disagrees or cannot tell."""
+    if realism.decision == "like":
+        return "Its patches look like clean ones."
+    if realism.decision == "unlike":
+        text = "Its patches do not look like clean ones"
+        if fooled := realism.contradicted_by:
+            text += f", though {_listed(fooled)} {_verb(fooled, 'takes', 'take')} them for clean"
+        return f"{text}."
+    text = "Whether its patches look like clean ones is undecided"
+    if unsure := realism.saying("undecided"):
+        return f"{text}: {_listed(unsure)} cannot tell."
+    return f"{text}: too few referees judged them."
 
 
 def _against(
@@ -115,42 +122,44 @@ def _against(
 ) -> str:
     if model == baseline:
         return "It is the baseline for the others."
-    if not reach.possible:
-        return f"{_too_few(reach)} {_differences(rows, baseline)}".rstrip()
     known = rows["explained"]
-    change = _change(known, "higher")
-    knows = {1: "more than", 0: "no more and no less than", -1: "less than"}[change]
-    if change == 0 and not _significant(known):
-        knows = "as far as can be told, as much as"
-    text = f"It explains {knows} {baseline}"
-    if np.isfinite(known["difference"]):
-        text += f" ({_signed(known)} of the detail)"
-    better: list[str] = []
-    worse: list[str] = []
+    difference = f"{_signed(known)} of the detail" if np.isfinite(known["difference"]) else ""
+    if not reach.possible:
+        change = f" Its explained share differs from {baseline}'s by {difference}."
+        return f"{_too_few(reach)}{change if difference else ''}"
+    text = f"It explains{_knows(known)} {baseline}"
+    if difference:
+        text += f" ({difference})"
+    sides: dict[int, list[str]] = {1: [], -1: []}
     for measure in measures:
-        if measure.name.startswith(FIDELITY) and measure.name in rows:
-            change = _change(rows[measure.name], measure.direction)
-            if change:
-                (better if change > 0 else worse).append(measure.title)
-    sides = (("better", better), ("worse", worse))
-    fidelity = "; ".join(f"{side} in {', '.join(found)}" for side, found in sides if found)
-    return f"{text}; {fidelity or 'no fidelity measure differs beyond chance'}."
+        if measure.name in FIDELITY and measure.name in rows:
+            if change := _change(rows[measure.name], measure.direction):
+                sides[change].append(measure.title)
+    words = {1: "better", -1: "worse"}
+    fidelity = "; ".join(
+        f"{words[side]} in {_listed(found)}" for side, found in sides.items() if found
+    )
+    return f"{text}; {fidelity or 'no fidelity metric differs beyond chance'}."
+
+
+def _knows(known: Row) -> str:
+    """How much it explains compared with the baseline; a small difference counts as none."""
+    low, high = known["difference_low"], known["difference_high"]
+    if -SAME <= low and high <= SAME:
+        return " as much as"
+    return {1: " more than", 0: ", as far as can be told, as much as", -1: " less than"}[
+        _change(known, "higher")
+    ]
 
 
 def _too_few(reach: Reach) -> str:
-    images = "image" if reach.n_images == 1 else "images"
-    needed = f"; {reach.images_needed} are needed" if reach.images_needed else ""
+    if reach.n_images == 1:
+        return "With one image no test can be made."
+    needed = f"; {reach.images_needed} images are needed" if reach.images_needed else ""
     return (
-        f"With {reach.n_images} {images} no test can be significant (the smallest adjusted p is "
-        f"{reach.smallest_adjusted_p:.2g}{needed})."
+        f"With {reach.n_images} images no test can be significant (the smallest possible adjusted "
+        f"p is {reach.smallest_adjusted_p:.2g}{needed})."
     )
-
-
-def _differences(rows: Rows, baseline: str) -> str:
-    known = rows["explained"]
-    if not np.isfinite(known["difference"]):
-        return ""
-    return f"Compared with {baseline} it explains {_signed(known)} of the detail."
 
 
 def _change(row: Row, direction: str) -> int:
@@ -165,23 +174,25 @@ def _significant(row: Row) -> bool:
     return bool(row["p_adjusted"] < LEVEL and excludes)
 
 
-def _number(row: Row) -> str:
-    if not np.isfinite(row["ci_low"]):
-        return f"{row['value']:.2f}"
-    return f"{row['value']:.2f}, {row['ci_low']:.2f} to {row['ci_high']:.2f}"
-
-
-def _percent(row: Row) -> str:
+def _share(row: Row) -> str:
     """A share with its interval, in percent."""
-    value = 100.0 * row["value"]
-    if not np.isfinite(row["ci_low"]):
-        return f"{value:.1f} %"
-    return f"{value:.1f} % ({100.0 * row['ci_low']:.1f} to {100.0 * row['ci_high']:.1f})"
+    text = f"{100.0 * row['value']:.1f}%"
+    if np.isfinite(row["ci_low"]):
+        text += f" ({100.0 * row['ci_low']:.1f} to {100.0 * row['ci_high']:.1f})"
+    return text
 
 
 def _signed(row: Row) -> str:
-    text = f"{100.0 * row['difference']:+.1f} %"
+    text = f"{100.0 * row['difference']:+.1f}%"
     if np.isfinite(row["difference_low"]):
         low, high = 100.0 * row["difference_low"], 100.0 * row["difference_high"]
         text += f", {low:+.1f} to {high:+.1f}"
     return text
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _verb(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,22 +109,23 @@ def radial_cross_power(
     """
     from scipy.fft import rfft2
 
+    # In single precision throughout: this is done for every image of every model.
     height, width = images[0].shape
-    window = _hann(height)[:, None] * _hann(width)
-    energy, spectra = np.sum(window**2), []
+    window = (_hann(height)[:, None] * _hann(width)).astype(np.float32)
+    spectra = []
     for image in images:
-        centered = (image - np.sum(image * window) / window.sum()) * window
-        spectra.append(rfft2(centered.astype(np.float32)))
-    ring, weight, _ = _layout(height, width, bins)
-    return np.stack(
-        [
-            np.bincount(
-                ring, (spectra[i] * spectra[j].conj()).real.ravel() * weight, minlength=bins
-            )
-            / energy
-            for i, j in pairs
-        ]
-    )
+        tapered = image * window
+        tapered -= np.float32(tapered.sum(dtype=np.float64) / window.sum()) * window
+        spectra.append(rfft2(tapered, overwrite_x=True))
+    order, root, edges = _by_ring(height, width, bins)
+    rows = np.stack([spectrum.ravel()[order] for spectrum in spectra])
+    rows *= root / np.float32(np.sqrt(np.sum(window**2, dtype=np.float64)))
+    first, second = (list(numbers) for numbers in zip(*pairs, strict=True))
+    products = [
+        (part @ part.conj().T).real[first, second]
+        for part in (rows[:, start:stop] for start, stop in pairwise(edges))
+    ]
+    return np.stack(products, axis=1).astype(np.float64)
 
 
 def _rings(luma: Floats, bins: int) -> Floats:
@@ -136,6 +138,17 @@ def _rings(luma: Floats, bins: int) -> Floats:
     power = np.abs(np.fft.rfft2(centered)) ** 2 / np.sum(window**2)
     ring, weight, count = _layout(height, width, bins)
     return np.bincount(ring, power.ravel() * weight, minlength=bins) / count
+
+
+@lru_cache(maxsize=4)
+def _by_ring(
+    height: int, width: int, bins: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
+    """Frequencies of ``rfft2`` sorted by ring, roots of their weights, where rings begin."""
+    ring, weight, _ = _layout(height, width, bins)
+    order = np.argsort(ring, kind="stable")
+    edges = np.searchsorted(ring[order], np.arange(bins + 1))
+    return order, np.sqrt(weight[order]).astype(np.float32), edges
 
 
 @lru_cache(maxsize=4)

@@ -40,10 +40,12 @@ COMPARISON_FIGURES: Registry[Plot[ComparisonRecord]] = Registry(
     {
         name: f"cooanalysis.plots.comparison.{name}:FIGURE"
         for name in (
+            "knows_shows_makes_up",
+            "error_budget",
             "perception_distortion",
             "bound",
-            "collapse_manifold",
             "against_entropy",
+            "by_frequency",
             "power_spectra",
             "crops",
             "maps",

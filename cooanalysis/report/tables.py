@@ -9,30 +9,46 @@ from pathlib import Path
 import pandas as pd
 
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.comparison.summary_record import MeasureInfo, ModelSummary
+from cooanalysis.report.numbers import Number
 
+FIDELITY = ("psnr", "ssim", "explained")
+"""How the names of measures begin that sharpening and artifacts lower."""
+DECISIONS = {"like": "yes", "unlike": "no", "undecided": "undecided"}
+REFEREES = {"features": "two-sample test (features)", "critic": "two-sample test (critic)"}
+"""Titles of the referees that are no feature spaces."""
+BUDGET = {
+    "unknown": "unknown to all", "known_to_others": "known to others only",
+    "wrong_gain": "wrong gain", "made_up": "made up", "remainder": "remainder",
+}  # fmt: skip
 PLUS_MINUS, DASH, INFINITY = "±", "–", "∞"
 
 
 def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int, str]]]:
     """The main table as text, and which cells hold the best value of their column.
 
-    Values with half of their 95 % interval. Ground truth and plain interpolation do not take part
-    in the choice of the best.
+    Values with half of their 95 % interval; a dash for what is not known or says nothing (see
+    :attr:`ComparisonSummary.unreliable`). Best is only said of measures in which one value is
+    better than another, and not of ground truth and plain interpolation. Perceived quality is best
+    only among models that may look like clean images: sharpening and artifacts raise it, too.
     """
-    kinds = comparison.summary.kinds
+    summary = comparison.summary
     names = comparison.names
     columns: dict[str, list[str]] = {"model": names}
     best: set[tuple[int, str]] = set()
-    for measure in comparison.summary.measures:
+    for measure in summary.measures:
         title = f"{measure.title} [{measure.unit}]" if measure.unit else measure.title
+        if measure.name in summary.unreliable:
+            columns[title] = [DASH] * len(names)
+            continue
         found = comparison.totals[comparison.totals["measure"] == measure.name]
         found = found.set_index("model").loc[names]
         columns[title] = [_cell(row, measure.digits) for _, row in found.iterrows()]
         values: list[float] = found["value"].astype(float).tolist()
         candidates = {
             place: _badness(value, measure.direction)
-            for place, (name, value) in enumerate(zip(names, values, strict=True))
-            if kinds[name] not in ("hr", "bicubic") and not math.isnan(value)
+            for place, (model, value) in enumerate(zip(summary.models, values, strict=True))
+            if not math.isnan(value) and _can_be_best(model, measure)
         }
         if len(candidates) > 1:
             least = min(candidates.values())
@@ -40,9 +56,19 @@ def headline(comparison: ComparisonRecord) -> tuple[pd.DataFrame, set[tuple[int,
     return pd.DataFrame(columns), best
 
 
+def _can_be_best(model: ModelSummary, measure: MeasureInfo) -> bool:
+    if measure.direction == "none" or model.kind in ("hr", "bicubic"):
+        return False
+    if measure.name.startswith(FIDELITY):
+        return True
+    # Older versions did not ask whether outputs look like clean images.
+    return model.realism is not None and model.realism.decision != "unlike"
+
+
 def differences(comparison: ComparisonRecord) -> pd.DataFrame:
     """Differences to the baseline with intervals and adjusted p-values, as text."""
     rows = []
+    unreliable = comparison.summary.unreliable
     for name in comparison.names:
         if name == comparison.summary.baseline:
             continue
@@ -50,7 +76,7 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
         by_measure = {str(row["measure"]): row for row in found.to_dict("records")}
         for measure in comparison.summary.measures:
             row, digits = by_measure[measure.name], measure.digits
-            if not math.isfinite(row["difference"]):
+            if measure.name in unreliable or not math.isfinite(row["difference"]):
                 continue
             rows.append(
                 {
@@ -66,6 +92,50 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
             )
     columns = ["model", "measure", "difference", "95 % interval", "adjusted p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def referees(comparison: ComparisonRecord) -> pd.DataFrame:
+    """What every referee says of every model, as text; no rows for runs of older versions."""
+    judged = [(model, model.realism) for model in comparison.summary.models if model.realism]
+    names = list(dict.fromkeys(name for _, realism in judged for name in realism.votes))
+    rows = []
+    for model, realism in judged:
+        row = {"model": model.name, "like clean images?": DECISIONS[realism.decision]}
+        for name in names:
+            grade = _grade(model, name)
+            vote = DECISIONS[realism.votes[name]] if name in realism.votes else DASH
+            row[REFEREES.get(name, f"ratio ({name})")] = f"{vote}: {grade}" if grade else vote
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _grade(model: ModelSummary, referee: str) -> str:
+    """The numbers behind a vote."""
+    assert model.realism is not None
+    if referee not in REFEREES:
+        ratio = model.measures.get(f"manifold_{referee}")
+        return "" if ratio is None or ratio.value is None else Number.of(ratio).text(2)
+    area = model.realism.critic_auc if referee == "critic" else model.two_sample_auc
+    text = "" if area is None or area.value is None else f"AUC {Number.of(area).text(2)}"
+    distance = model.realism.separation.get(referee)
+    if text and distance is not None and distance.value is not None:
+        text += f", d' {Number.of(distance).text(1)}"
+    return text
+
+
+def budgets(comparison: ComparisonRecord) -> pd.DataFrame:
+    """Where the squared error of every model comes from, in 8-bit values squared, as text."""
+    rows = []
+    for model in comparison.summary.models:
+        if model.budget is None:
+            continue
+        row = {"model": model.name}
+        parts = {title: getattr(model.budget, name) for name, title in BUDGET.items()}
+        row |= {title: f"{255.0**2 * value:.1f}" for title, value in parts.items()}
+        row["sum"] = f"{255.0**2 * sum(parts.values()):.1f}"
+        row["closed form"] = DASH if model.closed_form is None else f"{model.closed_form:.2f}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def write_tables(comparison: ComparisonRecord, folder: Path) -> None:

@@ -246,7 +246,7 @@ class _Session:
     def _validate(self) -> dict[str, float]:
         if not self.validation.pairs:
             return {}
-        return {"psnr_y": self.validation.psnr(self.trainer.best, self.fabric.device)}
+        return self.validation.measure(self.trainer.best, self.fabric.device)
 
     def save(self) -> None:
         """Write a checkpoint and the metrics so far."""

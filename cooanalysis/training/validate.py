@@ -1,4 +1,4 @@
-"""PSNR on validation images, and a few of the outputs as PNG files."""
+"""Measures of the outputs for validation images, and a few of the outputs as PNG files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cooanalysis.data import Dataset, LoadedPair, iter_pairs
+from cooanalysis.data.degradation import upsample
+from cooanalysis.data.images import rgb_to_y
 from cooanalysis.training import checkpoint
 
 Image = NDArray[np.uint8]
@@ -44,17 +46,42 @@ class Validation:
                 pairs.append((item.lr, item.hr))
         return cls(scale, tuple(names), tuple(pairs))
 
-    def psnr(self, generator: nn.Module, device: torch.device) -> float:
-        """Mean PSNR of luma in dB, without borders of ``scale`` pixels."""
+    def measure(self, generator: nn.Module, device: torch.device) -> dict[str, float]:
+        """Measures of the luma of the outputs, without borders of ``scale`` pixels.
+
+        Returns
+        -------
+        dict
+            ``psnr_y``, mean over images in dB, and of the detail (see
+            :func:`cooanalysis.measures.detail.take_apart`) ``detail_energy``, ``explained``,
+            ``gain`` and ``invented_at_least``: there is no anchor during training. Those that are
+            not finite, as for images without detail, are left out.
+        """
+        from cooanalysis.measures.detail import take_apart
         from cooanalysis.metrics import psnr
 
+        outputs = _outputs(generator, device, self.scale, self.pairs)
         values = [
             psnr(output, hr, border=self.scale)
-            for (_, hr), output in zip(
-                self.pairs, _outputs(generator, device, self.scale, self.pairs), strict=True
-            )
+            for output, (_, hr) in zip(outputs, self.pairs, strict=True)
         ]
-        return float(np.mean(values))
+        upsampled = [_upsampled_luma(lr, self.scale) for lr, _ in self.pairs]
+        truth, shown = (
+            [_luma(image) - base for image, base in zip(images, upsampled, strict=True)]
+            for images in ([hr for _, hr in self.pairs], outputs)
+        )
+        found = take_apart(truth, shown, [_luma(lr) for lr, _ in self.pairs], scale=self.scale)
+        measured = {
+            "psnr_y": float(np.mean(values)),
+            "detail_energy": found.detail_energy,
+            "explained": found.explained,
+            "gain": found.gain,
+            "invented_at_least": found.invented_at_least,
+        }
+        return {
+            name: value for name, value in measured.items()
+            if name == "psnr_y" or np.isfinite(value)
+        }  # fmt: skip
 
     def save(self, generator: nn.Module, device: torch.device, folder: Path, n: int) -> None:
         """Write the outputs for the first ``n`` images as PNG files.
@@ -82,6 +109,16 @@ def safe_name(name: str) -> str:
     if safe != name or not safe or _RESERVED.match(safe):
         safe = f"{safe}-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}"
     return f"_{safe}" if _RESERVED.match(safe) else safe
+
+
+def _luma(image: Image) -> NDArray[np.float32]:
+    """Luma with peak 1."""
+    return (rgb_to_y(image, rounded=False) / 255.0).astype(np.float32)
+
+
+def _upsampled_luma(lr: Image, scale: int) -> NDArray[np.float32]:
+    """Luma of the bicubic upsampling, with peak 1."""
+    return _luma(np.rint(np.clip(upsample(lr, scale), 0.0, 255.0)).astype(np.uint8))
 
 
 def _write_png(image: Image, file: BinaryIO) -> None:

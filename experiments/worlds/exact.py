@@ -10,7 +10,7 @@ stand side by side:
 
 - the *nominal* one: what was done to make the output;
 - the *exact* one: what the definition gives for infinitely many images. It differs from the nominal
-  one where the regression's windows reach beyond the model's context, or the anchor knows less;
+  one where the anchor knows less than a model that samples;
 - the tool's, from the images drawn.
 """
 

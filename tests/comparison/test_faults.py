@@ -14,10 +14,8 @@ import pandas as pd
 import pytest
 
 import cooanalysis as coo
-from cooanalysis.analysis.summary import LabeledScores
 from cooanalysis.comparison.cache import OutputCache
-from cooanalysis.comparison.statistics import auc, ratio, totals
-from cooanalysis.comparison.verdict import verdict
+from cooanalysis.comparison.statistics import ratio, totals
 from cooanalysis.data import LoadedPair, find_pairs, resolve
 from cooanalysis.errors import ConfigError, CooError, ModelError, RunDirectoryError
 from cooanalysis.models.folders import match_files
@@ -62,11 +60,6 @@ def test_one_query_image(tmp_path: Path) -> None:
         for one in chosen:
             shutil.copy(one.hr_path, tmp_path / folder / f"{one.name}{one.hr_path.suffix}")
     coo.compare(tmp_path / "q", ["bicubic"], reference=tmp_path / "r", **SMALL)
-
-
-def test_auc_of_nothing() -> None:
-    empty = LabeledScores(np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64))
-    assert np.isnan(auc({"a": empty}, 0)["a"].value)
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -177,9 +170,3 @@ def test_brackets_after_a_line_break_of_latex() -> None:
     """`\\\\` and `\\midrule` take what is in brackets for their argument."""
     text = latex(pd.DataFrame({"model": ["[ours]", "*best"], "x": ["1", "2"]}))
     assert "\\midrule\n[ours]" not in text and "\\\\\n*best" not in text
-
-
-def test_a_missing_interval_does_not_prove_equal_detail() -> None:
-    row = {"model": "a", "value": 0.3, "ci_low": np.nan, "ci_high": np.nan}
-    frame = pd.DataFrame([row | {"measure": name} for name in ("detail_energy", "collapse_index")])
-    assert "As much detail" not in verdict("a", frame, [], baseline="a", lead="x")[0]

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 pytest.importorskip("torch")  # a comparison imports it
 
-from cooanalysis.analysis.summary import LabeledScores  # noqa: E402
 from cooanalysis.comparison import statistics  # noqa: E402
 from cooanalysis.comparison.statistics import (  # noqa: E402
     Measure,
     Reach,
-    auc,
+    by_frequency,
     ceiling_db,
     measures,
+    per_image,
     ratio,
     reach,
     strata,
@@ -167,25 +167,46 @@ def test_what_few_images_can_show() -> None:
 
 def test_the_measures_of_a_comparison() -> None:
     found = {m.name: m for m in measures([METRICS["psnr_y"], METRICS["ssim_y"]], ["sparsity"])}
-    assert list(found) == [
-        "psnr_y", "ssim_y", "collapse_index", "detail_energy", "manifold_sparsity",
-        "center_distance", "truth_distance", "below_ceiling",
-    ]  # fmt: skip
-    assert [m.direction for m in found.values()] == [
-        "higher", "higher", "lower", "one", "one", "higher", "lower", "lower",
-    ]  # fmt: skip
+    assert {name: m.direction for name, m in found.items()} == {
+        "psnr_y": "higher", "ssim_y": "higher", "explained": "higher",
+        "psnr_explained_db": "higher", "gain": "none", "invented": "none",
+        "invented_at_least": "none", "collapse_index": "none", "detail_energy": "none",
+        "manifold_sparsity": "one",
+    }  # fmt: skip
     assert found["psnr_y"].label == "PSNR-Y [dB]" and found["ssim_y"].label == "SSIM-Y"
+    # Two images, together y = (3, 0), s = (3, 1), c = (2, 0) and c0 = (1, 0).
     rows = pd.DataFrame(
-        {"model_center": [1.0, 3.0], "truth_center": [10.0, 6.0], "model_error": [0.1, 0.1],
-         "mmse_floor": [0.05, 0.15]}
+        {"truth_energy": [4.0, 5.0], "output_energy": [4.0, 6.0], "output_truth": [9.0, 0.0],
+         "known_energy": [1.0, 3.0], "known_truth": [6.0, 0.0], "known_output": [1.0, 5.0],
+         "alone_energy": [1.0, 0.0], "alone_truth": [3.0, 0.0], "alone_output": [0.0, 3.0],
+         "pixels": [150.0, 250.0]}
     )  # fmt: skip
+    expected = {
+        "explained": 1 - 4 / 9, "psnr_explained_db": 20.0, "gain": 1.5, "invented": 1.0,
+        "invented_at_least": 0.25, "collapse_index": 0.0, "detail_energy": 10 / 9,
+    }  # fmt: skip
+    for name, value in expected.items():
+        own = found[name]
+        assert own.combine(own.values(rows).sum(axis=0)) == pytest.approx(value), name
+    alone = per_image(list(found.values()), rows)
+    assert list(alone) == list(expected)
+    assert alone["detail_energy"].tolist() == pytest.approx([1.0, 1.2])
 
-    def value(name: str) -> float:
-        return float(found[name].combine(found[name].values(rows).sum(axis=0)))
 
-    assert value("collapse_index") == pytest.approx(0.75)
-    assert value("center_distance") == pytest.approx(np.sqrt(2.0))
-    assert value("below_ceiling") == pytest.approx(0.0, abs=1e-9)
+def test_bands_are_totals_of_their_images() -> None:
+    rng = np.random.default_rng(0)
+    known, unknown = rng.gamma(4.0, 1.0, (2, 12, 3))
+    gains = np.array([0.8, 1.0, 1.4])
+    sums = {"truth_energy": known + unknown, "output_energy": gains**2 * known + 0.2 * unknown,
+            "known_energy": known, "known_truth": known, "known_output": gains * known}  # fmt: skip
+    sums = {name: np.vstack([values, np.full(3, np.nan)]) for name, values in sums.items()}
+    found = by_frequency(measures([], []), "m", sums, seed=0)
+    assert set(found["measure"]) == {"gain", "invented", "collapse_index", "detail_energy"}
+    table = found.pivot(index="frequency", columns="measure", values="value")
+    assert table.index.to_list() == pytest.approx([1 / 12, 3 / 12, 5 / 12])
+    assert table["gain"].to_list() == pytest.approx([0.8, 1.0, 1.4])
+    assert table["invented"].to_list() == pytest.approx([0.2] * 3)
+    assert (found["ci_low"] <= found["value"]).all() and (found["value"] <= found["ci_high"]).all()
 
 
 @given(
@@ -372,30 +393,11 @@ def test_more_strata_than_patches() -> None:
     assert len(found) == 4 and (found["n"] == 1).all()
 
 
-# --- two-sample test, ceiling -------------------------------------------------------------------
-
-
-def test_areas_of_known_scores() -> None:
-    labels = np.tile([0, 1], 100).astype(np.int8)
-    image = np.repeat(np.arange(20), 10)
-    chance = np.random.default_rng(0).random(200)
-    found = auc(
-        {
-            "separated": LabeledScores(labels + 0.1 * chance, labels, image),
-            "mistaken": LabeledScores(-labels.astype(float), labels, image),
-            "alike": LabeledScores(chance, labels, image),
-            "tied": LabeledScores(np.zeros(200), labels, image),
-        },
-        seed=0,
-    )
-    assert {name: area.value for name, area in found.items() if name != "alike"} == {
-        "separated": 1.0, "mistaken": 0.0, "tied": 0.5,
-    }  # fmt: skip
-    assert found["alike"].ci_low < 0.5 < found["alike"].ci_high
+# --- ceiling ------------------------------------------------------------------------------------
 
 
 def test_the_ceiling_is_that_of_the_mean_floor() -> None:
-    frame = patches().query("model == 'a'").assign(truth_center=1.0, lr_std=0.1)
+    frame = patches().query("model == 'a'").assign(center_error=1.0, lr_std=0.1)
     rng = np.random.default_rng(0)
     floor = rng.gamma(2.0, 1e-3, len(frame))
     floor[rng.random(len(frame)) < 0.3] = np.nan
@@ -409,8 +411,8 @@ def test_the_ceiling_is_that_of_the_mean_floor() -> None:
 
 def test_a_ceiling_that_the_center_reaches_is_unreliable() -> None:
     frame = patches().query("model == 'a'")
-    frame = frame.assign(truth_center=frame["part"], lr_std=0.1)
-    error = frame["truth_center"] * frame["lr_std"] ** 2
+    frame = frame.assign(center_error=np.sqrt(frame["part"]), lr_std=0.1)
+    error = frame["center_error"] ** 2 * frame["lr_std"] ** 2
     below = ceiling_db(frame.assign(mmse_floor=0.5 * error), seed=0)
     assert below.reliable and below.reason == "center_clearly_below"
     above = ceiling_db(frame.assign(mmse_floor=1.5 * error), seed=0)

@@ -6,16 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from cooanalysis.measures.detail.parts import SUMS, products
+from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.plots.comparison.looks import shown_name
+from cooanalysis.plots.comparison.maps import lacking
 from cooanalysis.plots.style import BLACK, BLUE, GRAY, VERMILLION
 from cooanalysis.results import Comparison
 from tests.helpers import drawn
-from tests.helpers.fake_comparison import KINDS, LEAD, fake_comparison
+from tests.helpers.fake_comparison import BANDS, KINDS, LEAD, PARTS, fake_comparison, older
+from tests.helpers.fake_result import edited
 
 LOOKS = {
     "bicubic": (GRAY, "D", ":"),
@@ -110,25 +116,88 @@ def test_a_ground_truth_far_away_does_not_squeeze_the_models(comparison: Compari
 
 
 def test_without_a_learned_metric_the_manifold_ratio_stands_up() -> None:
-    measures = ("psnr_y", "collapse_index", LEAD)
+    measures = ("psnr_y", "explained", LEAD)
     ax = fake_comparison(measures=measures).plot.perception_distortion().axes[0]
     assert ax.get_ylabel() == "manifold ratio (sparsity)     better: nearer to 1"
 
 
-def test_collapse_against_manifold(comparison: Comparison) -> None:
-    figure = comparison.plot.collapse_manifold()
-    (ax,) = figure.axes
-    check_points(comparison, figure, "collapse_index", LEAD)
-    assert (drawn.verticals(ax), drawn.horizontals(ax)) == ([0.0], [1.0])
-    (star,) = drawn.lines(ax, marker="*")
-    assert (star.get_xdata(), star.get_ydata()) == ([0.0], [1.0])
-    assert "ground truth: the goal" in drawn.texts(ax)
-    assert ax.get_xlabel().startswith("collapse index")
-    assert ax.get_ylabel() == "manifold ratio (sparsity)     (1: as clean images)"
+# -- knows, shows, makes up ------------------------------------------------------------------------
+
+
+def check_rows(comparison: Comparison, ax: Axes, measure: str) -> None:
+    """A point with its interval for each model, one below the other."""
+    for place, (found, (name, (color, marker, _))) in enumerate(
+        zip(drawn.bars(ax), LOOKS.items(), strict=True)
+    ):
+        row = total(comparison, name, measure)
+        assert (found.x[0], found.y[0]) == (row["value"], place)
+        np.testing.assert_allclose(found.ends["x"], [[row["ci_low"], row["ci_high"]]])
+        assert (found.color, found.marker) == (color.lower(), marker)
+
+
+def test_what_models_know_show_and_make_up(comparison: Comparison) -> None:
+    knows, shows, makes_up = comparison.plot.knows_shows_makes_up().axes
+    for ax, measure in ((knows, "explained"), (shows, "gain"), (makes_up, "invented")):
+        check_rows(comparison, ax, measure)
+        assert measure in drawn.title(ax)
+    assert [label.get_text() for label in knows.get_yticklabels()] == [*LOOKS]
+    assert knows.get_ylim()[0] > knows.get_ylim()[1]  # the first model on top
+    best = max(total(comparison, name, "explained")["value"] for name in LOOKS)
+    assert drawn.verticals(knows) == [best]
+    assert drawn.verticals(shows) == drawn.verticals(makes_up) == [1.0]
+    lengths = [bar.get_width() for bar in makes_up.patches]
+    least = [total(comparison, name, "invented_at_least")["value"] for name in LOOKS]
+    assert lengths == least
+    assert drawn.texts(makes_up)[1:] == ["no", "yes", "undecided", "no"]
+
+
+def test_without_an_anchor_only_what_needs_none_is_drawn(comparison: Comparison) -> None:
+    alone = replace(comparison, summary=edited(comparison.summary, lambda s: s.update(anchor=None)))
+    knows, shows, makes_up = alone.plot.knows_shows_makes_up().axes
+    assert len(drawn.bars(knows)) == 4 and len(makes_up.patches) == 4
+    assert drawn.bars(shows) == drawn.bars(makes_up) == []
+    for name in ("against_entropy", "by_frequency"):
+        titles = [drawn.title(ax) for ax in getattr(alone.plot, name)().axes]
+        assert "gain" not in titles and "invented" not in titles and "explained" in titles
+
+
+def test_the_error_budget_adds_up(comparison: Comparison) -> None:
+    figure = comparison.plot.error_budget()
+    whole, avoidable = figure.axes
+    models = [m for m in comparison.summary.models if m.kind != "hr"]
+    for ax, parts in (
+        (whole, ("unknown", "known_to_others", "wrong_gain", "made_up")),
+        (avoidable, ("known_to_others", "wrong_gain", "made_up")),
+    ):
+        bars = list(ax.patches)
+        assert len(bars) == len(parts) * len(models)
+        for place, model in enumerate(models):
+            own = bars[place * len(parts) : (place + 1) * len(parts)]
+            end = 0.0
+            for bar, part in zip(own, parts, strict=True):
+                assert bar.get_x() == pytest.approx(end)
+                assert bar.get_width() == pytest.approx(255.0**2 * getattr(model.budget, part))
+                end += bar.get_width()
+            tick = ax.lines[place].get_xdata()[0]
+            assert tick == pytest.approx(end + 255.0**2 * model.budget.remainder)
+    assert drawn.legend(figure)[-1] == "measured"
+
+
+def test_runs_of_older_versions_say_what_they_lack(comparison: Comparison) -> None:
+    old = older(comparison)
+    lacking = {"knows_shows_makes_up", "error_budget", "against_entropy", "by_frequency", "maps"}
+    reasons = unavailable(old)
+    assert set(reasons) == lacking | {"bound"}
+    for name, reason in reasons.items():
+        figure = getattr(old.plot, name)()
+        assert [text.get_text() for text in figure.texts] == [reason]
+        assert reason.count(".") == 1 and reason.startswith("This run was made before")
+    for name in set(COMPARISON_FIGURES.builtin) - set(reasons):
+        assert getattr(old.plot, name)().axes
 
 
 def test_names_of_points_do_not_cover_each_other(comparison: Comparison) -> None:
-    figure = comparison.plot.collapse_manifold()
+    figure = comparison.plot.perception_distortion()
     figure.draw_without_rendering()
     names = [t for t in figure.axes[0].texts if t.get_text() in KINDS]
     boxes = [name.get_window_extent() for name in names]
@@ -139,12 +208,10 @@ def test_names_of_points_do_not_cover_each_other(comparison: Comparison) -> None
 
 def test_measures_against_entropy(comparison: Comparison) -> None:
     figure = comparison.plot.against_entropy()
-    measures = ("collapse_index", "detail_energy", LEAD)
-    titles = ["collapse index", "detail energy", "manifold ratio (sparsity)"]
-    assert [drawn.title(ax) for ax in figure.axes] == titles
-    assert [drawn.horizontals(ax) for ax in figure.axes] == [[0.0], [1.0], [1.0]]
+    assert [drawn.title(ax) for ax in figure.axes] == list(PARTS)
+    assert [drawn.horizontals(ax) for ax in figure.axes] == [[], [1.0], [1.0]]
     table = comparison.strata
-    for ax, measure in zip(figure.axes, measures, strict=True):
+    for ax, measure in zip(figure.axes, PARTS, strict=True):
         assert list(ax.get_xticks()) == [1, 2, 3, 4]
         for number, (found, name) in enumerate(zip(drawn.bars(ax), LOOKS, strict=True)):
             rows = table[(table["model"] == name) & (table["measure"] == measure)]
@@ -155,6 +222,37 @@ def test_measures_against_entropy(comparison: Comparison) -> None:
             color, marker, line = LOOKS[name]
             assert (found.color, found.marker, found.line) == (color.lower(), marker, line)
     assert drawn.legend(figure) == ["ground truth", *LOOKS]
+
+
+def test_measures_by_frequency(comparison: Comparison) -> None:
+    figure = comparison.plot.by_frequency()
+    assert [drawn.title(ax) for ax in figure.axes] == list(PARTS)
+    table = comparison.bands
+    assert table is not None
+    for ax, measure in zip(figure.axes, PARTS, strict=True):
+        assert drawn.verticals(ax) == [0.125]
+        assert drawn.horizontals(ax) == ([] if measure == "explained" else [1.0])
+        curves = [line for line in ax.lines if len(np.ravel(line.get_xdata())) == BANDS]
+        for curve, name in zip(curves, LOOKS, strict=True):
+            rows = table[(table["model"] == name) & (table["measure"] == measure)]
+            rows = rows.sort_values("frequency")
+            np.testing.assert_allclose(curve.get_xydata(), rows[["frequency", "value"]])
+            assert drawn.look(curve) == LOOKS[name][0].lower()
+    assert drawn.legend(figure) == ["ground truth", *LOOKS]
+
+
+def test_images_too_small_for_bands(comparison: Comparison) -> None:
+    assert comparison.bands is not None
+    small = replace(comparison, bands=comparison.bands.assign(value=np.nan))
+    assert "too small" in small.plot.by_frequency().texts[0].get_text()
+
+
+def test_wild_values_do_not_widen_the_axes(comparison: Comparison) -> None:
+    strata = comparison.strata.copy()
+    row = strata.index[(strata["model"] == "net") & (strata["measure"] == "gain")][0]
+    strata.loc[row, "value"] = 1e6
+    many = pd.concat([strata] + 20 * [comparison.strata])
+    assert replace(comparison, strata=many).plot.against_entropy().axes[1].get_ylim()[1] < 3.0
 
 
 def test_power_spectra(comparison: Comparison) -> None:
@@ -209,15 +307,21 @@ def test_at_most_six_crops_are_shown() -> None:
     assert [text for text in drawn.texts(ax) if "crop" in text][-1] == "crop_5.png"
 
 
-def test_maps_of_what_is_lost(comparison: Comparison) -> None:
+def test_maps_of_what_is_missing(comparison: Comparison) -> None:
     figure = comparison.plot.maps()
     *panels, bar = figure.axes
-    table = comparison.maps.assign(
-        whole=lambda t: t["truth_center"] * (255.0 * t["lr_std"]) ** 2,
-        lost=lambda t: (t["truth_center"] - t["model_center"]) * (255.0 * t["lr_std"]) ** 2,
-    )
+    table = comparison.maps.copy()
+    for _, rows in table.groupby(["image", "model"]):
+        gain = rows["known_output"].sum() / rows["known_energy"].sum()
+        unknown = rows["truth_energy"] - 2 * rows["known_truth"] + rows["known_energy"]
+        made_up = (rows["output_energy"] - 2 * gain * rows["known_output"]
+                   + gain**2 * rows["known_energy"])  # fmt: skip
+        damped = max(0.0, 1.0 - gain**2) * rows["known_energy"]
+        table.loc[rows.index, "missing"] = unknown - made_up + damped
+    pixels = (4 * 5) ** 2
+    table["shown"] = 255.0**2 * table["missing"] / pixels
     shown = table[table["model"] != "hr"]
-    limit = np.quantile(np.abs(shown["lost"]), 0.99)
+    limit = np.quantile(np.abs(shown["shown"]), 0.99)
     assert [drawn.title(ax) for ax in panels[:5]] == ["ground truth", *LOOKS]
     for row, (name, image) in enumerate(comparison.images.items()):
         first, *rest = panels[5 * row : 5 * row + 5]
@@ -226,15 +330,33 @@ def test_maps_of_what_is_lost(comparison: Comparison) -> None:
         assert first.get_ylabel() == name
         for ax, model in zip(rest, LOOKS, strict=True):
             rows = table[(table["image"] == name) & (table["model"] == model)]
-            grid = rows.pivot(index="y", columns="x", values="lost").to_numpy()
+            grid = rows.pivot(index="y", columns="x", values="shown").to_numpy()
             np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), grid)
             assert ax.images[0].get_clim() == pytest.approx((-limit, limit))
             assert tuple(ax.images[0].get_extent()) == (6.0, 150.0, 110.0, 6.0)
-            share = rows["lost"].sum() / rows["whole"].sum()
-            assert ax.get_xlabel() == f"{share:.0%}"
-    lowest = max(shown["lost"].min(), -limit)
+            share = rows["missing"].sum() / rows["truth_energy"].sum()
+            assert ax.get_xlabel() == f"{share:.0%}".replace("-", "\N{MINUS SIGN}")
+    lowest = max(shown["shown"].min(), -limit)
     assert bar.get_ylim() == pytest.approx((min(lowest, -0.08 * limit), limit))
-    assert bar.get_ylabel() == "lost (below 0: added), 8-bit values squared"
+    assert bar.get_ylabel() == "missing (below 0: too much), 8-bit values squared"
+
+
+def test_sharpening_fills_no_gap_and_damping_makes_one() -> None:
+    rng = np.random.default_rng(0)
+    known, rest = rng.normal(size=(2, 50, 16))
+    truth = known + rest - known * (rest * known).sum() / (known**2).sum()
+
+    def total_of(output: Any) -> float:
+        sums = [part.sum(axis=1) for part in products(truth, output, known, known)]
+        frame = pd.DataFrame(dict(zip(SUMS, sums, strict=True)))
+        return float(lacking(frame).sum() / frame["truth_energy"].sum())
+
+    unknown = total_of(known)
+    assert 0.3 < unknown < 0.7
+    assert total_of(1.5 * known) == pytest.approx(unknown)
+    assert total_of(np.zeros_like(known)) == pytest.approx(1.0)
+    assert total_of(truth) == pytest.approx(0.0, abs=1e-9)
+    assert unknown < total_of(0.5 * known) < 1.0
 
 
 def test_of_too_many_models_bicubic_and_the_ground_truth_are_left_out() -> None:
@@ -263,7 +385,9 @@ def test_sizes_of_figures_in_inches(comparison: Comparison) -> None:
     sizes = {
         "perception_distortion": (5.2, 3.7),
         "bound": (5.2, 3.7),
-        "collapse_manifold": (5.2, 3.7),
+        "knows_shows_makes_up": (7.0, 0.95 + 4 * 0.27),
+        "error_budget": (7.0, 1.05 + 4 * 0.27),
+        "by_frequency": (7.0, 2.9),
         "against_entropy": (7.0, 2.9),
         "power_spectra": (7.0, 3.2),
         # One pixel of the crops is one pixel of the file: five tiles of 192 with gaps of 6.

@@ -27,7 +27,7 @@ from cooanalysis.report.analysis import render_report
 from cooanalysis.report.comparison import render_report as render_comparison
 from cooanalysis.results import Result
 from cooanalysis.runtime.registry import Registry
-from tests.helpers.fake_comparison import fake_comparison
+from tests.helpers.fake_comparison import fake_comparison, older
 from tests.helpers.fake_result import fake_result
 
 
@@ -127,7 +127,7 @@ ANNOUNCED = Plot(contrast, "Contrast")
 
 def test_all_figures_of_a_comparison_without_data_say_why() -> None:
     comparison = fake_comparison(n_crops=0, n_maps=0, n_strata=0, measures=("psnr_y",))
-    comparison = replace(comparison, spectra=comparison.spectra.iloc[:0])
+    comparison = replace(older(comparison), spectra=comparison.spectra.iloc[:0])
     reasons = unavailable(comparison)
     assert list(reasons) == list(COMPARISON_FIGURES)
     for name, figure in Plots(comparison).all().items():

@@ -21,7 +21,8 @@ from scipy.ndimage import gaussian_filter
 import cooanalysis as coo
 from cooanalysis.data import sample_pairs, upsample
 from cooanalysis.plots import COMPARISON_FIGURES, save_figures, unavailable
-from cooanalysis.report.comparison import captions, card, render_report
+from cooanalysis.report.comparison import card, render_report
+from cooanalysis.report.comparison_text import captions, grounds
 from cooanalysis.runtime.notices import Notice
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -64,6 +65,7 @@ def without(comparison: coo.Comparison) -> coo.Comparison:
         comparison,
         strata=comparison.strata.iloc[:0],
         spectra=comparison.spectra.iloc[:0],
+        bands=None if comparison.bands is None else comparison.bands.iloc[:0],
         maps=comparison.maps.iloc[:0],
         crops=(),
         images={},
@@ -81,48 +83,39 @@ def test_every_figure_is_drawn_the_same_twice(comparison: coo.Comparison, tmp_pa
 
 def test_a_figure_without_data_says_so(comparison: coo.Comparison, tmp_path: Path) -> None:
     bare = without(comparison)
-    assert set(unavailable(bare)) == {"against_entropy", "power_spectra", "crops", "maps"}
+    lacking = {"against_entropy", "by_frequency", "power_spectra", "crops", "maps"}
+    assert set(unavailable(bare)) == lacking
     for name, reason in unavailable(bare).items():
         figure = COMPARISON_FIGURES[name](bare, None)
         assert reason in "".join(text.get_text() for text in figure.texts)
     names = {path.stem for path in save_figures(bare, tmp_path)}
-    assert names == {"perception_distortion", "bound", "collapse_manifold"}
+    assert names == set(COMPARISON_FIGURES.builtin) - lacking
 
 
 def test_points_lie_where_the_numbers_say(comparison: coo.Comparison) -> None:
-    axes = comparison.plot.collapse_manifold().axes[0]
-    found = {(round(float(x), 6), round(float(y), 6)) for line in axes.lines
-             for x, y in line.get_xydata()[:1]}  # fmt: skip
+    knows = comparison.plot.knows_shows_makes_up().axes[0]
+    found = [float(c.lines[0].get_xdata()[0]) for c in knows.containers]
     table = comparison.table()
-    for name in ("net", "net-decloss", "bicubic"):
-        row = table.loc[name]
-        assert (round(row["collapse_index"], 6), round(row["manifold_sparsity"], 6)) in found
+    shown = [name for name in comparison.names if name != "hr"]
+    assert found == pytest.approx(table.loc[shown, "explained"].to_list())
 
 
-def test_names_of_points_lie_beside_the_words_of_the_axes(comparison: coo.Comparison) -> None:
-    figure = comparison.plot.collapse_manifold()
-    figure.draw_without_rendering()
-    texts = [text for text in figure.axes[0].texts if text.get_text()]
-    words = [t for t in texts if t.get_text().endswith("→")]
-    assert len(words) == 2
-    for word in words:
-        for text in texts:
-            overlaps = word.get_window_extent().overlaps(text.get_window_extent())
-            assert text is word or not overlaps, text.get_text()
+def test_crops_are_said_to_be_chosen_by_the_baseline(comparison: coo.Comparison) -> None:
+    assert "at which net lacks" in captions(comparison)["crops"]
 
 
-def test_an_unreliable_ceiling_is_called_so(comparison: coo.Comparison) -> None:
-    ceiling = replace(comparison.summary.psnr_ceiling_db, reliable=False)
-    doubtful = dataclasses.replace(
-        comparison, summary=replace(comparison.summary, psnr_ceiling_db=ceiling)
-    )
-    assert "unreliable" in captions(doubtful)["maps"]
-    assert "together" not in captions(comparison)["crops"]
+def test_the_page_says_what_the_numbers_rest_on(comparison: coo.Comparison, page: str) -> None:
+    assert dict(grounds(comparison.summary))["Domain shift"].startswith("sparsity ")
+    for name, _ in grounds(comparison.summary):
+        assert f'<th scope="row">{name}</th>' in page
+    for column in ("like clean images?", "ratio (sparsity)", "two-sample test (features)"):
+        assert f'<th scope="col">{column}</th>' in page
+    assert "Where the error comes from</summary>" in page
 
 
 def test_figures_are_listed_for_completion(comparison: coo.Comparison) -> None:
     assert set(COMPARISON_FIGURES) <= set(dir(comparison.plot))
-    with pytest.raises(AttributeError, match="there are perception_distortion"):
+    with pytest.raises(AttributeError, match="there are knows_shows_makes_up"):
         _ = comparison.plot.nothing
 
 
@@ -199,11 +192,11 @@ def test_a_page_without_images_says_so(comparison: coo.Comparison) -> None:
 
 
 def test_captions_say_arrows_only_where_there_are_any(comparison: coo.Comparison) -> None:
-    assert "An arrow leads" in captions(comparison)["collapse_manifold"]
+    assert "An arrow leads" in captions(comparison)["perception_distortion"]
     others = tuple(m for m in comparison.summary.models if m.name != "net-decloss")
     summary = replace(comparison.summary, models=others)
     single = dataclasses.replace(comparison, summary=summary)
-    assert "An arrow leads" not in captions(single)["collapse_manifold"]
+    assert "An arrow leads" not in captions(single)["perception_distortion"]
 
 
 def test_the_card_is_escaped_and_whole(comparison: coo.Comparison) -> None:
@@ -214,7 +207,10 @@ def test_the_card_is_escaped_and_whole(comparison: coo.Comparison) -> None:
 
 def test_the_table_sorts_by_numbers_and_not_by_texts(comparison: coo.Comparison, page: str) -> None:
     values = re.findall(r'data-value="([^"]*)"', page)
-    expected = comparison.table().to_numpy(np.float64).ravel()
+    table = comparison.table()
+    unreliable = list(comparison.summary.unreliable)  # shown as dashes, so not sorted by
+    table[unreliable] = np.nan
+    expected = table.to_numpy(np.float64).ravel()
     assert np.array_equal([float(value) for value in values], expected, equal_nan=True)
     assert isinstance(comparison.table(), pd.DataFrame)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +18,16 @@ pytest.importorskip("torch")  # a comparison imports it
 
 from cooanalysis.comparison.summary_record import MeasureInfo  # noqa: E402
 from cooanalysis.report.tables import (  # noqa: E402
+    budgets,
     differences,
     headline,
     latex,
     markdown,
+    referees,
     write_tables,
 )
 from cooanalysis.results import Comparison  # noqa: E402
+from tests.helpers.fake_comparison import fake_comparison, older  # noqa: E402
 
 KINDS = {"hr": "hr", "bicubic": "bicubic"}
 NOTHING = float("nan")
@@ -32,14 +36,17 @@ NOTHING = float("nan")
 PSNR = (("psnr_y", "PSNR-Y", "dB", "higher", 2), (30.0, 29.0, 28.0, np.inf))
 LPIPS = (("lpips", "LPIPS", "", "lower", 4), (0.3, 0.2, 0.4, 0.0))
 ENERGY = (("energy", "detail energy", "ground truth = 1", "one", 3), (0.7, 1.6, 0.01, 1.0))
+INVENTED = (("invented", "invented", "share of the unknown", "none", 3), (0.1, 0.9, 0.0, NOTHING))
 MODELS = ("L1", "GAN", "bicubic", "hr")
 
 
 def compared(
-    *measures: tuple[tuple[Any, ...], tuple[float, ...]], names: tuple[str, ...] = MODELS
-) -> Comparison:
+    *measures: tuple[tuple[Any, ...], tuple[float, ...]], names: tuple[str, ...] = MODELS,
+    decisions: tuple[str | None, ...] = (), unreliable: tuple[str, ...] = (),
+) -> Comparison:  # fmt: skip
     """A comparison of which nothing is there but what its tables need; the first is the baseline.
 
+    All models look like clean images but for ``decisions``, None for runs of older versions.
     Intervals reach from 0.05 below to 0.15 above a value; p is 0.0004, 0.04, 1, 1, …
     """
     keys = ("name", "title", "unit", "direction", "digits")
@@ -56,7 +63,8 @@ def compared(
             row["p_adjusted"] = [0.0004, 0.04, 1.0][min(place, 3) - 1] if place else NOTHING
             rows.append(row)
     summary: Any = SimpleNamespace(
-        models=[SimpleNamespace(name=name) for name in names],
+        models=[_model(*pair) for pair in zip_longest(names, decisions, fillvalue="like")],
+        unreliable=unreliable,
         kinds={name: KINDS.get(name, "checkpoint") for name in names},
         measures=[MeasureInfo(**dict(zip(keys, measure, strict=True))) for measure, _ in measures],
         baseline=names[0],
@@ -64,6 +72,11 @@ def compared(
     strata = pd.DataFrame({"model": list(names), "stratum": 1, "value": 0.5})
     empty = pd.DataFrame()
     return Comparison(summary, pd.DataFrame(rows), empty, empty, strata, empty, empty, (), {})
+
+
+def _model(name: str, decision: str | None) -> SimpleNamespace:
+    realism = None if decision is None else SimpleNamespace(decision=decision)
+    return SimpleNamespace(name=name, kind=KINDS.get(name, "checkpoint"), realism=realism)
 
 
 # --- the main table -----------------------------------------------------------------------------
@@ -89,6 +102,65 @@ def test_the_best_is_best_in_its_own_direction() -> None:
     }  # fmt: skip
     high = (ENERGY[0], (0.3, 1.6, 0.9, 1.0))
     assert headline(compared(high))[1] == {(1, energy)}
+
+
+@pytest.mark.parametrize(
+    ("decisions", "best"),
+    [
+        (("like", "like"), {(0, "PSNR-Y [dB]"), (1, "LPIPS")}),
+        (("like", "undecided"), {(0, "PSNR-Y [dB]"), (1, "LPIPS")}),
+        # The GAN has the better LPIPS, and it is said of none: one candidate is not best of one.
+        (("like", "unlike"), {(0, "PSNR-Y [dB]")}),
+        (("unlike", "unlike"), {(0, "PSNR-Y [dB]")}),
+        ((None, None, None, None), {(0, "PSNR-Y [dB]")}),
+    ],
+)
+def test_perceived_quality_is_best_only_among_what_may_be_clean(
+    decisions: tuple[str | None, ...], best: set[tuple[int, str]]
+) -> None:
+    assert headline(compared(PSNR, LPIPS, decisions=decisions))[1] == best
+
+
+def test_the_third_is_best_where_the_first_is_unlike_clean_images() -> None:
+    names = ("L1", "GAN", "other", "hr")
+    decided = ("like", "unlike", "undecided")
+    assert headline(compared(LPIPS, names=names, decisions=decided))[1] == {(0, "LPIPS")}
+
+
+def test_what_is_neither_good_nor_bad_is_never_best() -> None:
+    shown, best = headline(compared(INVENTED))
+    assert best == set()
+    assert shown["invented [share of the unknown]"].tolist()[1:] == [
+        "0.900 ± 0.100", "0.000 ± 0.100", "–",
+    ]  # fmt: skip
+
+
+def test_what_says_nothing_is_a_dash() -> None:
+    comparison = compared(PSNR, LPIPS, unreliable=("lpips",))
+    shown, best = headline(comparison)
+    assert shown["LPIPS"].tolist() == ["–"] * 4 and best == {(0, "PSNR-Y [dB]")}
+    assert set(differences(comparison)["measure"]) == {"PSNR-Y"}
+
+
+def test_votes_and_numbers_of_the_referees() -> None:
+    found = referees(fake_comparison())
+    assert list(found) == ["model", "like clean images?", "ratio (sparsity)",
+                           "two-sample test (features)", "two-sample test (critic)"]  # fmt: skip
+    assert found["like clean images?"].tolist() == ["no", "yes", "undecided", "no", "yes"]
+    assert found["two-sample test (critic)"][0] == "no: AUC 0.90 (0.85–0.95), d' 1.5 (1.2–1.8)"
+    assert found["ratio (sparsity)"][0] == "yes"  # nothing was measured there
+    assert referees(older(fake_comparison())).empty
+
+
+def test_budgets_are_in_8_bit_values() -> None:
+    found = budgets(fake_comparison())
+    first = found.iloc[1].to_dict()
+    assert first == {
+        "model": "net", "unknown to all": "130.1", "known to others only": "6.5",
+        "wrong gain": "13.0", "made up": "19.5", "remainder": "3.3", "sum": "172.3",
+        "closed form": "0.98",
+    }  # fmt: skip
+    assert budgets(older(fake_comparison())).empty
 
 
 def test_one_candidate_is_not_the_best_of_one() -> None:

@@ -14,19 +14,28 @@ import pytest
 from PIL import Image
 
 from cooanalysis.analysis.summary_record import Interval
-from cooanalysis.comparison.verdict import CLEAN_TOLERANCE
 from cooanalysis.measures.bootstrap import ImageBootstrap
+from cooanalysis.measures.realism import HIGHEST_AUC, RATIO_TOLERANCE
+from cooanalysis.plots import COMPARISON_FIGURES
 from cooanalysis.report import verdict
 from cooanalysis.report.analysis import paired_gaps
 from cooanalysis.report.captions import alt_text, ceiling_caption
 from cooanalysis.report.card import tiles
-from cooanalysis.report.comparison import asked, captions, render_report, statistics
+from cooanalysis.report.comparison import render_report
+from cooanalysis.report.comparison_text import (
+    LONGEST_CAPTION,
+    asked,
+    captions,
+    folded,
+    grounds,
+    statistics,
+)
 from cooanalysis.report.numbers import Number, size
 from cooanalysis.report.pages import data_url
 from cooanalysis.report.reasons import reliability_reason
 from cooanalysis.report.tables import latex
 from cooanalysis.results import Comparison, Result
-from tests.helpers.fake_comparison import KINDS, fake_comparison
+from tests.helpers.fake_comparison import KINDS, fake_comparison, older
 from tests.helpers.fake_result import edited, fake_result
 
 
@@ -98,11 +107,10 @@ def test_a_gap_that_may_be_nothing_is_not_a_gap(result: Result) -> None:
 
 def test_what_was_compared(comparison: Comparison) -> None:
     text = asked(comparison.summary)
-    assert text.startswith(f"5 models ({', '.join(KINDS)}) upscaled 12 images of Fake images. At ")
-    assert "1,000 patches" in text.replace("\N{NARROW NO-BREAK SPACE}", ",").replace(
-        "\N{NO-BREAK SPACE}", ","
-    )
-    assert "(found in Fake images)" in text
+    assert text.startswith(f"5 models ({', '.join(KINDS)}) upscaled 12 images of Fake images. The ")
+    assert "1,000 patches" in text and "what it makes up" in text
+    assert text.endswith("was judged by patches of Fake images.")
+    assert asked(older(comparison).summary).endswith("what models know, show and make up.")
 
 
 @pytest.mark.parametrize(("drawn", "said"), [("images", "images"), ("patches", "single patches")])
@@ -113,31 +121,97 @@ def test_what_was_resampled(comparison: Comparison, drawn: str, said: str) -> No
 
 def test_captions_hold_the_numbers_of_the_run(comparison: Comparison) -> None:
     texts = captions(comparison)
-    assert set(texts) == {"perception_distortion", "bound", "collapse_manifold", "against_entropy",
-                          "power_spectra", "crops", "maps"}  # fmt: skip
+    assert set(texts) == set(COMPARISON_FIGURES.builtin)
     assert "the LR Nyquist frequency, 0.125 cycles per HR pixel" in texts["power_spectra"]
-    assert Number(31.0, 30.0, 32.0).text(2, " dB") in texts["maps"]
-    assert "unreliable" not in texts["maps"]
-    assert (
-        f"manifold ratio (sparsity); within {CLEAN_TOLERANCE:g} of 1 counts as clean"
-        in (texts["collapse_manifold"])
-    )
-    assert texts["collapse_manifold"].startswith("Across: the collapse index, 0 where")
+    assert "An arrow leads from a model to the same" in texts["perception_distortion"]
     # The baseline is bicubic, so its over-smoothing decides.
-    assert "patches at which bicubic loses most of" in texts["crops"]
-    for name in ("perception_distortion", "collapse_manifold"):
-        assert "An arrow leads from a model to the same model trained with DECLoss." in texts[name]
+    assert "patches at which bicubic lacks most detail" in texts["crops"]
+    assert "best predictor known here, bicubic." in texts["bound"]
+    more = folded(comparison)
+    assert set(more) < set(texts)
+    assert f"within {RATIO_TOLERANCE:g} of 1" in more["knows_shows_makes_up"]
+    assert f"at most {HIGHEST_AUC:g}" in more["knows_shows_makes_up"]
 
 
-def test_an_unreliable_ceiling_is_called_so(comparison: Comparison) -> None:
-    summary = edited(comparison.summary, lambda s: s["psnr_ceiling_db"].update(reliable=False))
-    assert "which is unreliable" in captions(replace(comparison, summary=summary))["maps"]
+def test_captions_are_short(comparison: Comparison) -> None:
+    bound = comparison.bound
+    assert bound is not None
+    passed = replace(comparison, bound=bound.assign(excess_db=-0.1))
+    assert "A negative excess" in captions(passed)["bound"]
+    for text in captions(passed).values():
+        assert len(text.split()) <= LONGEST_CAPTION, text
+
+
+def test_no_caption_credits_sharpness_or_noise(comparison: Comparison) -> None:
+    """Where one of them is named, it is to say that it proves nothing."""
+    texts = [*captions(comparison).values(), *folded(comparison).values(),
+             asked(comparison.summary)]  # fmt: skip
+    sentences = [s for text in texts for s in re.split(r"(?<=[.;]) ", text)]
+    named = [s for s in sentences if re.search("sharpen|noise|block|compression", s, re.I)]
+    assert len(named) >= 4
+    for sentence in named:
+        assert not re.search(r"\b(better|good|best|improve|succeed)", sentence), sentence
+    assert not re.search("over-smooth|the center", " ".join(texts))
 
 
 def test_with_the_ground_truth_as_baseline_the_others_decide(comparison: Comparison) -> None:
     summary = edited(comparison.summary, lambda s: s.update(baseline="hr"))
     text = captions(replace(comparison, summary=summary))["crops"]
-    assert "net, net-decloss and gan together lose most of" in text
+    assert "net, net-decloss and gan together lack most" in text
+
+
+# -- what the numbers rest on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [("given", "as asked for"), ("baseline", "the baseline, which behaves like"),
+     ("model", "the one that explains least"), ("shipped", "which comes with the package")],
+)  # fmt: skip
+def test_the_anchor_and_why_it_is(comparison: Comparison, chosen: str, said: str) -> None:
+    summary = edited(comparison.summary, lambda s: s["anchor"].update(chosen=chosen))
+    text = grounds(summary)[0][1]
+    assert text.startswith("net, ") and said in text
+    assert "explain 20.0 % of the detail" in text and "closed form 0.98" in text
+
+
+def test_an_anchor_that_explains_more_is_said_to(comparison: Comparison) -> None:
+    facts = {"anchor": "net", "models": ["gan", "net-decloss"], "explained": 0.2}
+    notice = {"code": "anchor_explains_more", "facts": facts}
+    summary = edited(comparison.summary, lambda s: s.update(warnings=[notice]))
+    assert grounds(summary)[0][1].endswith("more than the outputs of gan and net-decloss.")
+    assert "explains more" not in grounds(comparison.summary)[0][1]
+
+
+def test_without_an_anchor_it_is_said_what_is_left_out(comparison: Comparison) -> None:
+    summary = edited(comparison.summary, lambda s: s.update(anchor=None))
+    assert grounds(summary)[0][1].startswith("None, so what a model makes up may be taken for")
+
+
+def test_domain_shift_and_weight_of_few_patches(comparison: Comparison) -> None:
+    rows = dict(grounds(comparison.summary))
+    assert rows["Domain shift"].startswith("sparsity 1.36 (1.20–1.50). ")
+    assert rows["Few patches weigh most"].startswith("30 % of the ground truth's")
+    assert grounds(older(comparison).summary) == []
+
+
+def test_how_far_tests_reach(comparison: Comparison) -> None:
+    def few(summary: dict[str, Any]) -> None:
+        summary["dataset"]["n_images"] = 5
+        summary.update(smallest_adjusted_p=0.42, images_needed=11)
+
+    assert dict(grounds(comparison.summary))["Reach of the tests"] == (
+        "With 12 images an adjusted p can be as small as 0.011."
+    )
+    text = dict(grounds(edited(comparison.summary, few)))["Reach of the tests"]
+    assert text.startswith("With 5 images no adjusted p can be below 0.42; 11 images are needed")
+    assert "says nothing here" in text
+
+
+def test_an_unreliable_ceiling_is_called_so(comparison: Comparison) -> None:
+    summary = edited(comparison.summary, lambda s: s["psnr_ceiling_db"].update(reliable=False))
+    assert "which is unreliable" in render_report(replace(comparison, summary=summary), {})
+    assert "which is unreliable" not in render_report(comparison, {})
 
 
 def test_the_page_starts_with_a_model_and_the_same_with_decloss(comparison: Comparison) -> None:
@@ -152,7 +226,7 @@ def test_the_page_starts_with_a_model_and_the_same_with_decloss(comparison: Comp
 
 def test_the_page_lists_what_was_computed(comparison: Comparison) -> None:
     page = render_report(comparison, {})
-    for part in ("31.00", "30.00", "32.00", "Fake images ×4: which model over-smooths"):
+    for part in ("31.00", "30.00", "32.00", "Fake images ×4: what models know, show and make up"):
         assert part in page
     assert page.count("made up made up") + page.count("made up") >= len(KINDS)
 

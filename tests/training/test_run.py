@@ -19,6 +19,8 @@ from PIL import Image  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 
 from cooanalysis import models  # noqa: E402
+from cooanalysis.data import downsample, upsample  # noqa: E402
+from cooanalysis.data.images import rgb_to_y  # noqa: E402
 from cooanalysis.errors import (  # noqa: E402
     ConfigError,
     DatasetNotFoundError,
@@ -101,7 +103,10 @@ def test_what_a_run_leaves(images: Path, finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     assert summary["iterations"] == 24 and summary["seed"] == 0 and summary["device"] == "cpu"
     assert summary["data"] == ["train"] and "lightning-fabric" in summary["versions"]
-    assert set(summary["metrics"]) == {"L1Loss", "DECLoss", "RaGAN", "discriminator", "psnr_y"}
+    assert set(summary["metrics"]) == {
+        "L1Loss", "DECLoss", "RaGAN", "discriminator", "psnr_y", "detail_energy", "explained",
+        "gain", "invented_at_least",
+    }  # fmt: skip
     info = models.read_info(finished / "weights.safetensors")
     assert (info.name, info.scale) == ("edsr", 2) and info.metadata["iterations"] == "24"
     assert [int(row["iteration"]) for row in rows(finished)] == [
@@ -123,14 +128,30 @@ def test_the_logged_psnr_is_that_of_the_weights_that_are_left(finished: Path, im
     values = []
     for i in range(2):
         hr = np.asarray(Image.open(images / "valid" / f"{i}.png"))
-        from cooanalysis.data import downsample
-
         output = upscale(network, downsample(hr, 2), scale=2)
         assert np.array_equal(
             np.asarray(Image.open(finished / "images" / f"valid-{i}.png")), output
         )
         values.append(psnr(output, hr, border=2))
     assert float(rows(finished)[-1]["psnr_y"]) == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def test_the_logged_detail_is_that_of_the_images(finished: Path, images: Path) -> None:
+    ratios = []
+    for i in range(2):
+        hr = np.asarray(Image.open(images / "valid" / f"{i}.png"))
+        output = np.asarray(Image.open(finished / "images" / f"valid-{i}.png"))
+        lr = downsample(hr, 2)
+        base = rgb_to_y(np.rint(np.clip(upsample(lr, 2), 0, 255)).astype(np.uint8), rounded=False)
+        inside = np.s_[2:-2, 2:-2]
+        ratios.append(
+            [
+                float(np.sum((rgb_to_y(image, rounded=False) - base)[inside] ** 2))
+                for image in (output, hr)
+            ]
+        )
+    shown, true = np.sum(ratios, axis=0)
+    assert float(rows(finished)[-1]["detail_energy"]) == pytest.approx(shown / true, rel=1e-4)
 
 
 def test_tensorboard_and_csv_say_the_same(finished: Path) -> None:

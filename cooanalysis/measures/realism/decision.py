@@ -16,8 +16,8 @@ smoothing toward what all clean patches share."""
 
 HIGHEST_AUC = 0.6
 """Area under the curve up to which a two-sample test takes outputs for clean images. Measured (see
-``experiments/realism``): independent patches of the ground truth stay below it, and so much as one
-8-bit value of noise on the ground truth does not."""
+``experiments/realism``): independent patches of the ground truth stay below it, and the ground
+truth with two 8-bit values of noise, or with JPEG artifacts, does not."""
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,15 @@ def taken_apart(
     output: Output,
     anchor: Output | None = None,
     *,
-    margin: int | None = None,
-    lr_window: int = 7,
+    margin: int = 0,
+    lr_window: int = 5,
 ) -> Exact:
     """Take the detail of an output apart exactly, for a regression on windows.
 
-    A window of an output reaches into the neighboring blocks, which were made from other LR pixels:
-    for narrow contexts the regression then knows a little more than the output's own context, and
-    the gain of its conditional mean is a little below its nominal value.
+    The defaults are those of :func:`cooanalysis.measures.detail.take_apart`: the block itself of
+    output and anchor, and 5×5 LR pixels. A margin reaches into the neighboring blocks, which were
+    made from other LR pixels: the regression then knows a little more than the output's own
+    context, and the gain of its conditional mean is a little below its nominal value.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def taken_apart(
     anchor
         Conditional mean of comparable knowledge; without it, c is the mean given s and x.
     margin
-        HR pixels of output and anchor seen on each side of the block; one block by default.
+        HR pixels of output and anchor that are seen on each side of the block.
     lr_window
         Side of the window of the LR image, pixels; odd.
 
@@ -92,7 +93,6 @@ def taken_apart(
     Exact
         The values.
     """
-    margin = world.scale if margin is None else margin
     block, seen = square(0, world.scale), square(-margin, world.scale + margin)
     truth, shown = world.truth_detail, world.detail_of(output)
     alone = [(shown, seen), (world.lr, window(lr_window))]

@@ -1,32 +1,34 @@
-"""Collapse index, detail energy and manifold ratio by entropy of the group."""
+"""What models know, show and make up, by entropy of the group."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from cooanalysis.comparison.record import ComparisonRecord
 from cooanalysis.plots.comparison.looks import legend_above, looks_of, title_of, truth_line
+from cooanalysis.plots.comparison.parts import (
+    MISSING,
+    draw_goal,
+    fitting_limits,
+    parts_shown,
+    rows_by_part,
+)
 from cooanalysis.plots.numbers import bar_lengths
 from cooanalysis.plots.plot import Plot
-from cooanalysis.plots.style import BLACK, WIDTH, new_figure
-
-if TYPE_CHECKING:
-    import pandas as pd
+from cooanalysis.plots.style import WIDTH, new_figure
 
 BESIDE = 0.06
 """Strata between the points of models, so that no bar hides another."""
 
 
 def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
-    """Draw collapse index, detail energy and manifold ratio by entropy of the group."""
-    panels, looks = panels_of(comparison), looks_of(comparison)
+    """Draw explained, gain and invented by entropy of the group."""
+    panels, looks = rows_by_part(comparison, comparison.strata), looks_of(comparison)
     fig = new_figure(fig, WIDTH, 2.9)
     axes = fig.subplots(1, len(panels), squeeze=False)[0]
     for ax, (measure, part) in zip(axes, panels.items(), strict=True):
-        ax.axhline(0.0 if measure == "collapse_index" else 1.0, color=BLACK, lw=1.2)
+        draw_goal(ax, measure)
         for number, (name, look) in enumerate(looks.items()):
             rows = part[part["model"] == name].sort_values("stratum")
             x = rows["stratum"].to_numpy(np.float64) + BESIDE * (number - (len(looks) - 1) / 2)
@@ -35,7 +37,7 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
         ax.set_title(title_of(comparison, measure))
         ax.set_xticks(sorted(part["stratum"].unique()))
         ax.grid(False, axis="x")
-        ax.margins(y=0.08)
+        ax.set_ylim(*fitting_limits(measure, part))
     fig.supxlabel("entropy of the group in equal parts (1: least ambiguous)", fontsize=8.0)
     legend_above(fig, looks, truth_line())
     return fig
@@ -43,18 +45,11 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
 
 def missing(comparison: ComparisonRecord) -> str | None:
     """Why there is nothing to show, or None."""
-    return None if panels_of(comparison) else "The measures by entropy are not available."
-
-
-def panels_of(comparison: ComparisonRecord) -> dict[str, pd.DataFrame]:
-    """Rows with a finite value, by measure."""
-    table = comparison.strata
-    wanted = ("collapse_index", "detail_energy", comparison.summary.lead)
-    if not len(table):
-        return {}
-    table = table[np.isfinite(table["value"].to_numpy(np.float64))]
-    parts = {name: table[table["measure"] == name] for name in wanted}
-    return {name: part for name, part in parts.items() if len(part)}
+    if not parts_shown(comparison):
+        return MISSING
+    if not rows_by_part(comparison, comparison.strata):
+        return "The measures by entropy are not available."
+    return None
 
 
 FIGURE = Plot(draw, "Where it happens: by entropy", missing)

@@ -1,4 +1,4 @@
-"""Where models lose the ground truth's distance from the center, over whole images."""
+"""Where detail of the ground truth is missing in the outputs, over whole images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cooanalysis.comparison.crops import oversmoothing
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.measures.detail import SUMS, gain
 from cooanalysis.plots.comparison.looks import shown_name
+from cooanalysis.plots.comparison.parts import MISSING
 from cooanalysis.plots.images import Extent, averaged_down, map_grid
 from cooanalysis.plots.plot import Plot
 from cooanalysis.plots.style import GRAY, WIDTH, color_bar, image_axes, minus, new_figure, shortened
@@ -18,14 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS_MAPPED = 5
+LABEL = "missing (below 0: too much), 8-bit values squared"
 
 Floats = NDArray[np.float64]
 
 
 def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
-    """Draw where models lose the ground truth's distance from the center."""
+    """Draw where detail of the ground truth is missing in the outputs."""
     names, models = mapped(comparison)
-    grids = {(i, m): loss_grid(comparison, i, m) for i in names for m in models}
+    grids = {(i, m): missing_grid(comparison, i, m) for i in names for m in models}
     limit, lowest = color_limits([grid for grid, _, _ in grids.values()], 0.99)
     sizes = [comparison.images[name].shape for name in names]
     # No row is higher than it is wide, or tall images would fill pages.
@@ -53,14 +57,14 @@ def draw(comparison: ComparisonRecord, fig: Figure | None = None) -> Figure:
     if drawn is not None:
         bar = fig.colorbar(drawn, ax=list(axes.ravel()), pad=0.015, aspect=35, extend="max")
         bar.ax.set_ylim(lowest, limit)
-        color_bar(bar, "lost (below 0: added), 8-bit values squared")
+        color_bar(bar, LABEL)
     return fig
 
 
 def missing(comparison: ComparisonRecord) -> str | None:
     """Why there is nothing to show, or None."""
     if mapped(comparison)[0]:
-        return None
+        return None if set(SUMS) <= set(comparison.maps) else MISSING
     return "No image was measured densely (map_images is 0)."
 
 
@@ -87,26 +91,50 @@ def mapped(comparison: ComparisonRecord) -> tuple[list[str], list[str]]:
     )
 
 
-def loss_grid(comparison: ComparisonRecord, image: str, model: str) -> tuple[Floats, Extent, float]:
-    """How much a model loses: a matrix over an image, its place in HR pixels, and the share.
+def missing_grid(
+    comparison: ComparisonRecord, image: str, model: str
+) -> tuple[Floats, Extent, float]:
+    """What is missing of the detail: a matrix over an image, its place in HR pixels, and a share.
 
     Returns
     -------
     grid
-        Squared distance of the ground truth from the center minus that of the output, per pixel,
-        in 8-bit values squared.
+        See :func:`lacking`, per pixel, in 8-bit values squared.
     extent
         See :func:`cooanalysis.plots.images.map_grid`.
     share
-        The sum over the image, of the sum of the ground truth's.
+        The sum over the image, of the energy of the ground truth's detail.
     """
     rows = rows_of(comparison, image, model)
-    contrast = (255.0 * rows["lr_std"].to_numpy(np.float64)) ** 2
-    whole = rows["truth_center"].to_numpy(np.float64) * contrast
-    lost = whole - rows["model_center"].to_numpy(np.float64) * contrast
-    total = float(np.nansum(whole))
-    grid, extent = patch_grid(comparison, rows.assign(lost=lost), image, "lost")
-    return grid, extent, float(np.nansum(lost)) / total if total > 0 else 0.0
+    lost = lacking(rows)
+    whole = float(np.nansum(rows["truth_energy"].to_numpy(np.float64)))
+    patch = comparison.summary.scale * comparison.summary.config.analysis.patch_width
+    values = patch**2 * comparison.images[image].shape[2]
+    grid, extent = patch_grid(comparison, rows.assign(lost=255.0**2 * lost / values), image, "lost")
+    return grid, extent, float(np.nansum(lost)) / whole if whole > 0 else 0.0
+
+
+def lacking(rows: pd.DataFrame) -> Floats:
+    """Detail energy that the output lacks, for each patch.
+
+    What is neither known nor made up, see :func:`cooanalysis.comparison.crops.oversmoothing`, and
+    what is known but damped: ``(1 − g²)‖c‖²`` where the gain ``g`` of all rows is below 1. A gain
+    above 1 makes up for nothing.
+
+    Parameters
+    ----------
+    rows
+        Sums of the detail of q patches of one model; see :data:`cooanalysis.measures.detail.SUMS`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (q,) in the unit of the sums.
+    """
+    known = rows["known_energy"].to_numpy(np.float64)
+    shown = np.nan_to_num(gain(np.nansum(known), np.nansum(rows["known_output"])))
+    damped = (1.0 - np.clip(shown, 0.0, 1.0) ** 2) * known
+    return oversmoothing(rows[list(SUMS)].to_numpy(np.float64)) + damped
 
 
 def entropy_grid(comparison: ComparisonRecord, image: str) -> tuple[Floats, Extent]:

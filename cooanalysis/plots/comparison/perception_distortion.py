@@ -88,4 +88,4 @@ def _mark_truth(comparison: ComparisonRecord, ax: Axes, measure: str) -> None:
                 textcoords="offset points", ha="right", va="bottom", fontsize=7.0)  # fmt: skip
 
 
-FIGURE = Plot(draw, "What sharpness costs in fidelity", missing)
+FIGURE = Plot(draw, "Fidelity and perceived quality", missing)

@@ -47,3 +47,8 @@ def test_certain_scores_are_finite_and_missing_ones_left_out():
 
 def test_nothing_to_estimate_from():
     assert np.isnan(separation(np.full(4000, np.nan), LABELS, BOOTSTRAP).value)
+
+
+def test_a_classifier_that_scores_all_alike_distinguishes_nothing():
+    found = separation(np.full(4000, 0.5), LABELS, BOOTSTRAP)
+    assert (found.value, found.ci_low, found.ci_high) == (0.0, 0.0, 0.0)

@@ -29,7 +29,7 @@ def world() -> GaussianField:
 @pytest.mark.parametrize("gain", [0.7, 1.0, 1.5])
 def test_a_conditional_mean_invents_nothing(world: GaussianField, gain: float) -> None:
     """A regression that sees no more than the model: the block alone, no wider LR window."""
-    exact = taken_apart(world, Output(7, gain), Output(7), margin=0, lr_window=5)
+    exact = taken_apart(world, Output(7, gain), Output(7))
     assert exact.gain == pytest.approx(gain, abs=1e-6)
     assert exact.invented == pytest.approx(0.0, abs=1e-6)
     assert exact.explained == pytest.approx(world.explained(7), abs=1e-6)
@@ -39,7 +39,7 @@ def test_a_conditional_mean_invents_nothing(world: GaussianField, gain: float) -
 
 
 def test_a_posterior_sample_invents_all_that_is_unknown(world: GaussianField) -> None:
-    exact = taken_apart(world, Output(7, 1.0, 1.0), Output(7), margin=0, lr_window=5)
+    exact = taken_apart(world, Output(7, 1.0, 1.0), Output(7))
     assert exact.gain == pytest.approx(1.0, abs=1e-6)
     assert exact.invented == pytest.approx(1.0, abs=1e-6)
     assert exact.collapse_index == pytest.approx(0.0, abs=1e-6)
@@ -49,18 +49,19 @@ def test_a_posterior_sample_invents_all_that_is_unknown(world: GaussianField) ->
 
 def test_without_an_anchor_less_seems_invented(world: GaussianField) -> None:
     sample = Output(7, 1.0, 1.0)
-    alone = taken_apart(world, sample, margin=0, lr_window=1)
-    anchored = taken_apart(world, sample, Output(7), margin=0, lr_window=1)
+    alone = taken_apart(world, sample, lr_window=1)
+    anchored = taken_apart(world, sample, Output(7), lr_window=1)
     assert alone.gain > anchored.gain
     assert alone.invented < anchored.invented
 
 
 def test_wide_windows_know_more_than_a_narrow_model(world: GaussianField) -> None:
     """Neighboring blocks were made from other LR pixels, so their outputs add knowledge."""
-    narrow = taken_apart(world, Output(5), Output(5), lr_window=5)
+    narrow = taken_apart(world, Output(5), Output(5), margin=4)
     assert narrow.known > world.explained(5) + 0.01
     assert narrow.gain < 1.0
-    assert taken_apart(world, Output(13), Output(13)).gain == pytest.approx(1.0, abs=0.02)
+    wide = taken_apart(world, Output(13), Output(13), margin=4, lr_window=7)
+    assert wide.gain == pytest.approx(1.0, abs=0.02)
 
 
 def test_values_agree_with_a_regression_on_many_images(world: GaussianField) -> None:
@@ -76,7 +77,7 @@ def test_values_agree_with_a_regression_on_many_images(world: GaussianField) -> 
     seen = np.column_stack([*columns, x])
     known = seen @ np.linalg.lstsq(seen, y, rcond=None)[0]
     gain = np.sum(s * known) / np.sum(known**2)
-    exact = taken_apart(world, output, anchor, margin=0, lr_window=1)
+    exact = taken_apart(world, output, anchor, lr_window=1)
     assert gain == pytest.approx(exact.gain, abs=0.02)
     invented = np.sum((s - gain * known) ** 2) / np.sum((y - known) ** 2)
     assert invented == pytest.approx(exact.invented, abs=0.01)
