@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cooanalysis.comparison.statistics import Measure, measures, totals
+from cooanalysis.comparison.statistics import Measure, measures, psnr_explained, totals
 from cooanalysis.data.degradation import upsample
 from cooanalysis.data.images import rgb_to_y
 from cooanalysis.data.patches import PEAK
@@ -71,6 +71,7 @@ def totals_of(found: Mapping[str, TakenApart], baseline: str, *, seed: int = 0) 
         ],
         ignore_index=True,
     )
+    images = images.assign(psnr_explained_db=psnr_explained(images))
     return totals(MEASURES, images, images, baseline=baseline, seed=seed)
 
 

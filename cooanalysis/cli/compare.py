@@ -42,10 +42,11 @@ _EPILOG = f"""
 
 [bold]Anchor[/bold]
 
-  What a model makes up shows against a model that makes up nothing: a
-  PSNR-oriented network that knows about as much. By default the baseline,
-  another compared model or a shipped network, whichever first behaves like a
-  conditional mean; --anchor names another, and --anchor none does without.
+  What a model makes up is recognized by comparing it with a model that
+  makes up nothing: a PSNR-oriented network that knows about as much. By
+  default this is the baseline, else another compared model, else a shipped
+  network, whichever first behaves like a conditional mean. --anchor names
+  another one, and --anchor none does without.
 
 [bold]Examples[/bold]
 
