@@ -23,10 +23,11 @@ Floats = NDArray[np.float64]
 
 
 def oversmoothing(sums: Floats) -> Floats:
-    """Detail that a model neither knows nor makes up, for each patch.
+    """Detail energy that a model's output lacks, for each patch.
 
-    ``‖y − c‖² − ‖s − g·c‖²``, the energy of the unknown minus that of what is made up (with the
-    gain ``g`` of all patches): large where the ground truth has detail that the output lacks.
+    ``‖y − c‖² − ‖s − g·c‖²``, the energy of the unknown minus that of what is made up, and what is
+    known but damped: ``(1 − g²)‖c‖²`` where the gain ``g`` of all patches is below 1. A gain above
+    1 makes up for nothing.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def oversmoothing(sums: Floats) -> Floats:
         - 2.0 * shown * column["known_output"]
         + shown**2 * column["known_energy"]
     )
-    return np.asarray(unknown - made_up)
+    damped = (1.0 - np.clip(shown, 0.0, 1.0) ** 2) * column["known_energy"]
+    return np.asarray(unknown - made_up + damped)
 
 
 def find_places(groups: QueryGroups, score: Floats, n: int) -> list[int]:

@@ -72,7 +72,7 @@ def _alone(rows: Rows, realism: Realism, anchor: str | None) -> str:
         return f"Explains {_share(explained)} of the detail: nothing is left to make up."
     return (
         f"Explains {_share(explained)} of the detail, {_shown(rows['gain'])}, and makes up "
-        f"{_made_up(rows, anchor)}. {_looks(realism)}"
+        f"{_made_up(rows, realism, anchor)}. {_looks(realism)}"
     )
 
 
@@ -90,10 +90,12 @@ def _shown(gain: Row) -> str:
     return f"shows it about as it is ({value})"
 
 
-def _made_up(rows: Rows, anchor: str | None) -> str:
+def _made_up(rows: Rows, realism: Realism, anchor: str | None) -> str:
     invented, least = rows["invented"], rows["invented_at_least"]
     if invented["ci_high"] < NOTHING:
-        return f"next to nothing: {_share(invented)} of the unknown"
+        smooth = realism.decision == "unlike" and rows["detail_energy"]["ci_high"] < 1.0
+        over = ", so it over-smooths" if smooth else ""
+        return f"next to nothing: {_share(invented)} of the unknown{over}"
     if anchor is None:
         return f"at least {_share(invented)} of the unknown"
     text = f"{_share(invented)} of the unknown"

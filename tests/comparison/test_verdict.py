@@ -70,8 +70,8 @@ def words(
 def test_a_conditional_mean() -> None:
     assert words(L1) == [
         "Explains 19.5% (19.0 to 20.0) of the detail, shows it as it is (gain 1.00, 0.99 to "
-        "1.00), and makes up next to nothing: 0.1% (-0.4 to 0.6) of the unknown. Its patches do "
-        "not look like clean ones.",
+        "1.00), and makes up next to nothing: 0.1% (-0.4 to 0.6) of the unknown, so it "
+        "over-smooths. Its patches do not look like clean ones.",
         "It is the baseline for the others.",
     ]
 
@@ -113,6 +113,14 @@ def test_without_an_interval_there_is_none_in_the_words() -> None:
     found = words(L1 | {"invented": 0.3}, width=np.nan)[0]
     assert found.startswith("Explains 19.5% of the detail, shows it with gain 1.00, and makes up ")
     assert "nan" not in found and "next to nothing" not in found
+
+
+def test_who_over_smooths() -> None:
+    """Little detail, none made up, and patches that do not look like clean ones."""
+    assert "over-smooths" in words(L1)[0]
+    assert "over-smooths" not in words(L1, realism=UNSURE)[0]
+    assert "over-smooths" not in words(L1 | {"detail_energy": 1.2})[0]
+    assert "over-smooths" not in words(L1 | {"invented": 0.2})[0]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cooanalysis.comparison.crops import oversmoothing
 from cooanalysis.comparison.record import ComparisonRecord
-from cooanalysis.measures.detail import SUMS, gain
+from cooanalysis.measures.detail import SUMS
 from cooanalysis.plots.comparison.looks import shown_name
 from cooanalysis.plots.comparison.parts import MISSING
 from cooanalysis.plots.images import Extent, averaged_down, map_grid
@@ -99,42 +99,19 @@ def missing_grid(
     Returns
     -------
     grid
-        See :func:`lacking`, per pixel, in 8-bit values squared.
+        See :func:`cooanalysis.comparison.crops.oversmoothing`, per pixel, in 8-bit values squared.
     extent
         See :func:`cooanalysis.plots.images.map_grid`.
     share
         The sum over the image, of the energy of the ground truth's detail.
     """
     rows = rows_of(comparison, image, model)
-    lost = lacking(rows)
+    lost = oversmoothing(rows[list(SUMS)].to_numpy(np.float64))
     whole = float(np.nansum(rows["truth_energy"].to_numpy(np.float64)))
     patch = comparison.summary.scale * comparison.summary.config.analysis.patch_width
     values = patch**2 * comparison.images[image].shape[2]
     grid, extent = patch_grid(comparison, rows.assign(lost=255.0**2 * lost / values), image, "lost")
     return grid, extent, float(np.nansum(lost)) / whole if whole > 0 else 0.0
-
-
-def lacking(rows: pd.DataFrame) -> Floats:
-    """Detail energy that the output lacks, for each patch.
-
-    What is neither known nor made up, see :func:`cooanalysis.comparison.crops.oversmoothing`, and
-    what is known but damped: ``(1 − g²)‖c‖²`` where the gain ``g`` of all rows is below 1. A gain
-    above 1 makes up for nothing.
-
-    Parameters
-    ----------
-    rows
-        Sums of the detail of q patches of one model; see :data:`cooanalysis.measures.detail.SUMS`.
-
-    Returns
-    -------
-    numpy.ndarray
-        (q,) in the unit of the sums.
-    """
-    known = rows["known_energy"].to_numpy(np.float64)
-    shown = np.nan_to_num(gain(np.nansum(known), np.nansum(rows["known_output"])))
-    damped = (1.0 - np.clip(shown, 0.0, 1.0) ** 2) * known
-    return oversmoothing(rows[list(SUMS)].to_numpy(np.float64)) + damped
 
 
 def entropy_grid(comparison: ComparisonRecord, image: str) -> tuple[Floats, Extent]:
