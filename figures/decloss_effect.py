@@ -1,4 +1,4 @@
-"""What DECLoss changes: perception and distortion, collapse, spread, entropy, training."""
+"""What DECLoss changes: perception and distortion, gain, invention, spread, entropy, training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ CLAIM = {
     "entropy_given_features": "ground-truth entropy given the\nfeatures  [nats per dimension]",
 }
 """Measures of the claim behind the loss, and their axis labels."""
-COLLAPSE = "collapse_index"
+PARTS = {
+    "gain": ("gain", "gain  [as known = 1]", 1.0),
+    "invented": ("invented detail", "invented  [share of the unknown]", 0.0),
+}
+"""Measures by decile: what they are called, axis labels, and the value of a conditional mean."""
 
 
 def data(inputs: Inputs) -> Data:
@@ -36,9 +40,8 @@ def data(inputs: Inputs) -> Data:
     log = measured.training()
     curves = training_cost(log)
     comparison = shipped.comparison(inputs)
-    lead = comparison.summary.lead
     strata = comparison.strata
-    deciles = strata[strata["measure"].isin([COLLAPSE, lead]) & strata["model"].isin(SHIPPED)]
+    deciles = strata[strata["measure"].isin(PARTS) & strata["model"].isin(SHIPPED)]
     small = table[table["experiment"] == "small"]
     ablation = table[table["experiment"] == "ablation"]
     plane = ["variant", "seed", "weight", "temperature", "psnr_y", "st_lpips"]
@@ -47,12 +50,10 @@ def data(inputs: Inputs) -> Data:
         {"measure": measure, "variant": variant, "base": base}
         | measured.paired(table, variant, base, measure).as_dict()
         for base, variant in MATCHED.items()
-        for measure in ("psnr_y", "st_lpips", COLLAPSE, *CLAIM)
+        for measure in ("psnr_y", "st_lpips", *CLAIM)
     ]
     origin = [run for name, run in measured.provenance().items() if name.startswith("small/")]
     facts = {
-        "lead": lead,
-        "lead_title": next(m.title for m in comparison.summary.measures if m.name == lead),
         "dataset": comparison.summary.dataset.title,
         "n_images": comparison.summary.dataset.n_images,
         "seeds": int(claim["seed"].nunique()),
@@ -110,21 +111,20 @@ def draw(data: Data) -> Figure:
         fig = new_figure(None, paper.DOUBLE, 4.9)
         axes = fig.subplots(2, 3)
         _plane(axes[0, 0], data.frames["plane"])
-        deciles, lead = data.frames["deciles"], data.facts["lead"]
-        _deciles(axes[0, 1], deciles[deciles["measure"] == COLLAPSE], 0.0)
-        _deciles(axes[0, 2], deciles[deciles["measure"] == lead], 1.0)
+        deciles = data.frames["deciles"]
+        for ax, (measure, (_, label, mean)) in zip(axes[0, 1:], PARTS.items(), strict=True):
+            _deciles(ax, deciles[deciles["measure"] == measure], mean)
+            ax.set_ylabel(label)
         for ax, (measure, label) in zip(axes[1], CLAIM.items(), strict=False):
             _claim(ax, data.frames["claim"], measure)
             ax.set_ylabel(label)
         _training(axes[1, 2], data.frames["training"], data.frames["decloss"])
-        axes[0, 1].set_ylabel("collapse index  [ground truth = 0]")
-        axes[0, 2].set_ylabel(f"{data.facts['lead_title']}\n[clean = 1]")
-        titles = ("perception and distortion", "collapse by entropy", "distance to clean images",
+        titles = ("perception and distortion", "how the known is shown", "what is made up",
                   "spread of outputs", "entropy given features", "training")  # fmt: skip
         for ax, name, title in zip(axes.flat, "abcdef", titles, strict=True):
             paper.letter(ax, name, title)
         handles = [paper.handle(name, **paper.MODELS[name]) for name in SHIPPED]
-        handles.append(paper.handle("ground truth, clean images", color=BLACK, lw=1.0))
+        handles.append(paper.handle("conditional mean (b, c)", color=BLACK, lw=1.0))
         fig.legend(handles=handles, loc="outside upper center", ncols=5)
         return laid_out(fig)
 
@@ -164,8 +164,8 @@ def _plane(ax: Axes, table: pd.DataFrame) -> None:
     ax.set(xlabel="PSNR-Y [dB]     better →", ylabel="ST-LPIPS     ← better")
 
 
-def _deciles(ax: Axes, rows: pd.DataFrame, goal: float) -> None:
-    ax.axhline(goal, color=BLACK, lw=1.0, zorder=1)
+def _deciles(ax: Axes, rows: pd.DataFrame, mean: float) -> None:
+    ax.axhline(mean, color=BLACK, lw=1.0, zorder=1)
     for number, name in enumerate(SHIPPED):
         one = rows[rows["model"] == name].sort_values("stratum")
         ax.errorbar(one["stratum"] + 0.12 * (number - 1.5), one["value"], yerr=paper.errorbars(one),
@@ -240,7 +240,10 @@ def caption(data: Data) -> str:
             f"temperature. {_pair(data, 'st_lpips', 'ST-LPIPS', 4)}; "
             f"{_pair(data, 'psnr_y', 'PSNR-Y', 2, ' dB')}.",
             f"(b, c) The shipped models on {facts['dataset']} ({count(facts['n_images'])} images), "
-            f"by decile of entropy. {_by_decile(deciles, facts['lead'], facts['lead_title'])}",
+            "by decile of entropy: how strongly they show what is known (above 1: sharpened), and "
+            "what they make up, as a share of what is unknown. Neither says that an output is "
+            "good, because sharpening raises the gain, and noise counts as made up. "
+            f"{_by_decile(deciles)}",
             "(d) Spread of the outputs for patches that look alike at low resolution, as energy "
             "relative to that of the ground-truth details. "
             f"{_pair(data, 'spread_ratio', 'The spread', 3)}.",
@@ -273,21 +276,21 @@ def _signed(row: Any, digits: int) -> str:
     return minus(text)
 
 
-def _by_decile(deciles: pd.DataFrame, lead: str, title: str) -> str:
+def _by_decile(deciles: pd.DataFrame) -> str:
     """Ends of the curves, and in how many deciles the intervals of matched models are apart."""
     sentences = []
-    for measure, name in ((COLLAPSE, "collapse index"), (lead, title)):
+    for measure, (name, _, _) in PARTS.items():
         rows = deciles[deciles["measure"] == measure]
         parts = []
         for base, variant in MATCHED.items():
             a, b = (rows[rows["model"] == one].set_index("stratum") for one in (base, variant))
-            lower = int((b["ci_high"] < a["ci_low"]).sum())
+            apart = int(((b["ci_high"] < a["ci_low"]) | (b["ci_low"] > a["ci_high"])).sum())
             (first, *_, last), (start, *_, end) = (
                 one["value"].sort_index().to_numpy(np.float64) for one in (a, b)
             )
             parts.append(
-                f"{first:.2f} to {last:.2f} for {base}, {start:.2f} to {end:.2f} with DECLoss "
-                f"(intervals apart, and lower, in {lower} of {len(a)} deciles)"
+                f"{first:.3f} to {last:.3f} for {base}, {start:.3f} to {end:.3f} with DECLoss "
+                f"(intervals apart in {apart} of {len(a)} deciles)"
             )
         what = f"{name[0].upper()}{name[1:]} from the least to the most ambiguous patches"
         sentences.append(f"{what}: {'; '.join(parts)}.")

@@ -1,4 +1,4 @@
-"""What over-smoothing looks like: crops where plain L1 loses most detail, chosen by a rule."""
+"""What over-smoothing looks like: crops where plain L1 lacks most detail, chosen by a rule."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TITLE = "The most over-smoothed places"
 COLUMNS = ("hr", "bicubic", *SHIPPED)
 PLACES = 5
 RULE = (
-    "the query patch where the squared distance of the ground truth from the center of its group "
-    "exceeds that of l1's output most, in 8-bit values squared; one per image, highest first"
+    "the query patch where l1 lacks most detail that it neither knows nor makes up (energy of the "
+    "unknown detail minus that of what is made up); one per image, highest first"
 )
 """How :func:`cooanalysis.comparison.crops.find_places` chooses, for baseline l1."""
 

@@ -1,4 +1,4 @@
-"""Where models over-smooth: whole images, their entropy, and the detail that is lost."""
+"""Where models over-smooth: whole images, their entropy, and the detail that is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
 from cooanalysis.plots.comparison.looks import DECLOSS
-from cooanalysis.plots.comparison.maps import color_limits, entropy_grid, loss_grid, mapped
+from cooanalysis.plots.comparison.maps import (
+    color_limits,
+    entropy_grid,
+    lacking,
+    mapped,
+    missing_grid,
+)
 from cooanalysis.plots.images import averaged_down
 from cooanalysis.plots.style import color_bar, image_axes, laid_out, minus, new_figure, printable
 from figures import paper, shipped
@@ -28,7 +34,7 @@ QUARTERS = 4
 
 
 def data(inputs: Inputs) -> Data:
-    """Maps of the comparison of the shipped models, and the share of detail that each loses."""
+    """Maps of the comparison of the shipped models, and the share of detail that each lacks."""
     comparison = shipped.comparison(inputs)
     names, models = mapped(comparison)
     if not names:
@@ -43,8 +49,8 @@ def data(inputs: Inputs) -> Data:
         ends = dict(zip(("left", "right", "bottom", "top"), extent, strict=True))
         places.append({"place": number, "image": name, "height": height, "width": width, **ends})
         for model in models:
-            grid, _, share = loss_grid(comparison, name, model)
-            arrays[f"{number}_given_up_{model}"] = grid.astype(np.float32)
+            grid, _, share = missing_grid(comparison, name, model)
+            arrays[f"{number}_missing_{model}"] = grid.astype(np.float32)
             shares.append({"image": name, "model": model, "share": share})
     overall, quarters, by_image = _lost(comparison, models, inputs.seed)
     frames = {"places": pd.DataFrame(places), "images": pd.DataFrame(shares),
@@ -61,10 +67,10 @@ def data(inputs: Inputs) -> Data:
 def _lost(
     comparison: Comparison, models: list[str], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Share of the ground truth's squared distance from the center that models lose.
+    """Share of the energy of the ground truth's detail that outputs lack.
 
-    For query patches, in absolute units as in the maps; over all patches, by entropy quarter, and,
-    for a model with DECLoss, minus that of the same model without it.
+    For query patches; over all patches, by entropy quarter, and, for a model with DECLoss, minus
+    that of the same model without it.
     """
     overall, quarters = [], []
     by_image = True
@@ -74,9 +80,8 @@ def _lost(
         image = np.unique(rows["image"], return_inverse=True)[1]
         bootstrap = ImageBootstrap(image, seed=seed)
         by_image = bootstrap.by_image
-        unit = rows["lr_std"].to_numpy(np.float64) ** 2
-        whole = rows["truth_center"].to_numpy(np.float64) * unit
-        lost[model] = whole - rows["model_center"].to_numpy(np.float64) * unit
+        whole = rows["truth_energy"].to_numpy(np.float64)
+        lost[model] = lacking(rows)
         found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
         base = model.removesuffix(DECLOSS)
         if base != model and base in lost:
@@ -99,10 +104,10 @@ def _lost(
 
 
 def draw(data: Data) -> Figure:
-    """Draw one row per image: the image, its entropy, and what each model loses."""
+    """Draw one row per image: the image, its entropy, and what each model lacks."""
     places, models = data.frames["places"], list(data.facts["models"])
     given = {
-        (place, model): data.arrays[f"{place}_given_up_{model}"]
+        (place, model): data.arrays[f"{place}_missing_{model}"]
         for place in places["place"]
         for model in models
     }
@@ -140,7 +145,7 @@ def draw(data: Data) -> Figure:
         color_bar(first, "nats per dimension")
         second = fig.colorbar(drawn[1], ax=list(axes[-1, 2:]), location="bottom", aspect=35,
                               extend="max", pad=0.03, fraction=0.2)  # fmt: skip
-        color_bar(second, "detail energy lost (below 0: added), 8-bit values squared")
+        color_bar(second, "detail missing (below 0: too much), 8-bit values squared")
         second.ax.set_xlim(lowest, limit)
         return laid_out(fig)
 
@@ -157,15 +162,15 @@ def caption(data: Data) -> str:
     n = len(data.frames["places"])
     return (
         f"The {n} images (of {data.facts['n_images']}) whose detail the center of the groups "
-        "misses most: the ground truth, the entropy of the groups, and the detail that each model "
-        "loses: the squared distance of the ground truth from the center minus that of the output. "
-        "Orange: the ground truth is far from the center and the model stays near it; violet: the "
-        "model is farther from it than the ground truth; below each map, the share of the image's "
-        f"total. Over patches of all images the shares are {shares} "
+        "misses most: the ground truth, the entropy of the groups, and the detail that each output "
+        "lacks, because it is unknown and not made up, or known and damped (orange; violet: more "
+        "is made up than is unknown). Sharpening makes up for nothing, but noise would. Below each "
+        "map, the sum as a share of the image's detail energy. Over patches of all images the "
+        f"shares are {shares} "
         f"({data.facts['intervals']}){_changes(rows)}. "
         "The quarter of the patches with the highest entropy holds "
-        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of the loss: entropy, which is "
-        "relative to the contrast of a patch, explains only a part of where detail is lost."
+        f"{100.0 * parts.min():.0f} to {100.0 * parts.max():.0f} % of what is missing: entropy, "
+        "which is relative to the contrast of a patch, explains only a part of where that is."
     )
 
 
@@ -184,7 +189,7 @@ def _changes(rows: Sequence[Mapping[Any, Any]]) -> str:
         base = str(row["model"]).removesuffix(DECLOSS)
         how = "less" if change.below(0.0) else "more" if change.above(0.0) else UNCHANGED
         points = change.text(0, " points", 100.0)
-        words.append(f"with DECLoss {base} loses {how} ({points})"
+        words.append(f"with DECLoss {base} lacks {how} ({points})"
                      if how != UNCHANGED
                      else f"with DECLoss {base} shows {how} ({points})")  # fmt: skip
     return "; " + listed(words) if words else ""

@@ -349,6 +349,11 @@ class Reach:
         """Whether any test can be significant."""
         return self.smallest_adjusted_p < LEVEL
 
+    @property
+    def possible_alone(self) -> bool:
+        """Whether a test can be significant while all others show nothing."""
+        return self.smallest_adjusted_p * self.n_tests < LEVEL
+
 
 def reach(table: pd.DataFrame, n_images: int) -> Reach:
     """What the tests in a table of :func:`totals` over ``n_images`` images can show at best."""

@@ -133,13 +133,20 @@ def _against(
     sides: dict[int, list[str]] = {1: [], -1: []}
     for measure in measures:
         if measure.name in FIDELITY and measure.name in rows:
-            if change := _change(rows[measure.name], measure.direction):
-                sides[change].append(measure.title)
+            if side := _change(rows[measure.name], measure.direction):
+                sides[side].append(measure.title)
     words = {1: "better", -1: "worse"}
     fidelity = "; ".join(
-        f"{words[side]} in {_listed(found)}" for side, found in sides.items() if found
+        f"{words[number]} in {_listed(found)}" for number, found in sides.items() if found
     )
-    return f"{text}; {fidelity or 'no fidelity metric differs beyond chance'}."
+    if not fidelity:
+        fidelity = "no fidelity metric differs beyond chance"
+        if not reach.possible_alone:
+            fidelity += (
+                f", but over {reach.n_images} images and {reach.n_tests} tests a single difference "
+                "could not"
+            )
+    return f"{text}; {fidelity}."
 
 
 def _knows(known: Row) -> str:

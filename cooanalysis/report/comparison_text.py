@@ -27,7 +27,8 @@ _WHY: Mapping[str, str] = {
 
 def title(summary: ComparisonSummary) -> str:
     """Heading of the page."""
-    return f"{summary.dataset.title} ×{summary.scale}: what models know, show and make up"
+    what = "what models know, show and make up" if taken_apart(summary) else "models compared"
+    return f"{summary.dataset.title} ×{summary.scale}: {what}"
 
 
 def taken_apart(summary: ComparisonSummary) -> bool:
@@ -81,7 +82,7 @@ def grounds(summary: ComparisonSummary) -> list[tuple[str, str]]:
         )  # fmt: skip
     if summary.top_share is not None:
         rows.append(
-            ("Few patches weigh most", f"{100.0 * summary.top_share:.0f} % of the ground truth's "
+            ("Weight of few patches", f"{100.0 * summary.top_share:.0f} % of the ground truth's "
              "detail energy lies in 1 % of the patches.")
         )  # fmt: skip
     if (smallest := summary.smallest_adjusted_p) is not None:
@@ -98,8 +99,9 @@ def _anchor(summary: ComparisonSummary) -> str:
         )
     text = f"{anchor.name}, {_WHY[anchor.chosen]}{_facts(anchor)}."
     for notice in summary.warnings:
-        if notice.code == "anchor_explains_more":
-            text += f" It explains more than the outputs of {_list(notice.facts['models'])}."
+        weaker = notice.facts.get("models")
+        if notice.code == "anchor_explains_more" and isinstance(weaker, list) and weaker:
+            text += f" It explains more than the outputs of {_list(weaker)}."
     return text
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -83,10 +84,7 @@ def differences(comparison: ComparisonRecord) -> pd.DataFrame:
                     "model": name,
                     "measure": measure.title,
                     "difference": f"{row['difference']:+.{digits}f}",
-                    "95 % interval": (
-                        f"{row['difference_low']:+.{digits}f} to "
-                        f"{row['difference_high']:+.{digits}f}"
-                    ),
+                    "95 % interval": _ends(row, digits),
                     "adjusted p": _p(row["p_adjusted"]),
                 }
             )
@@ -127,7 +125,7 @@ def budgets(comparison: ComparisonRecord) -> pd.DataFrame:
     """Where the squared error of every model comes from, in 8-bit values squared, as text."""
     rows = []
     for model in comparison.summary.models:
-        if model.budget is None:
+        if model.budget is None or model.kind == "hr":
             continue
         row = {"model": model.name}
         parts = {title: getattr(model.budget, name) for name, title in BUDGET.items()}
@@ -196,6 +194,13 @@ def _badness(value: float, direction: str) -> float:
     if direction == "one":
         return abs(value - 1.0)
     return value if direction == "lower" else -value
+
+
+def _ends(row: Mapping[Any, Any], digits: int) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    if not math.isfinite(low) or not math.isfinite(high):
+        return DASH
+    return f"{low:+.{digits}f} to {high:+.{digits}f}"
 
 
 def _p(value: float) -> str:

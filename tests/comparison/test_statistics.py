@@ -160,6 +160,8 @@ def test_what_few_images_can_show() -> None:
     assert found == Reach(5, 1, 2 / 2**5, 6) and not found.possible
     assert few["p_adjusted"].min() == found.smallest_adjusted_p
     enough = totals([INVENTED], NO_ROWS, energies(6), baseline="a", seed=0)
+    assert reach(enough, 6).possible_alone, "there is only one test"
+    assert not Reach(8, 9, 0.022, 7).possible_alone
     assert reach(enough, 6).possible and enough["p_adjusted"].min() < 0.05
     nothing = reach(few[few["model"] == "a"], 5)
     assert nothing.n_tests == 0

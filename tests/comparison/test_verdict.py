@@ -122,7 +122,7 @@ def test_without_an_interval_there_is_none_in_the_words() -> None:
         (UNLIKE, "Its patches do not look like clean ones."),
         (UNSURE, "Whether its patches look like clean ones is undecided: critic cannot tell."),
         (
-            Realism("undecided", {"sparsity": "undecided", "features": "undecided", "critic": "undecided"}),
+            Realism("undecided", dict.fromkeys(("sparsity", "features", "critic"), "undecided")),
             "is undecided: sparsity, features and critic cannot tell.",
         ),
         (Realism("undecided", {"sparsity": "like"}), "is undecided: too few referees judged them."),
@@ -268,3 +268,13 @@ def test_too_few_images_to_test() -> None:
     for reach in (few, endless, one):
         text = words(better, L1, reach=reach)[1]
         assert "beyond chance" not in text and "better" not in text
+
+
+def test_images_that_suffice_only_if_everything_differs() -> None:
+    found = words(L1, L1, reach=Reach(8, 9, 0.022, 7))[1]
+    assert found.endswith(
+        "no fidelity metric differs beyond chance, but over 8 images and 9 tests a single "
+        "difference could not."
+    )
+    better = words(L1 | {"psnr_y": 26.1}, L1, reach=Reach(8, 9, 0.022, 7))[1]
+    assert better.endswith("; better in PSNR-Y.")

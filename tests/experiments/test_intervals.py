@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.intervals import coverage
+from experiments.intervals import coverage, false_alarms
 
 
 @pytest.mark.parametrize("kind", coverage.KINDS)
@@ -34,3 +34,11 @@ def test_tables_of_a_few_repetitions(tmp_path: Path, capsys: pytest.CaptureFixtu
     text = (tmp_path / "coverage.md").read_text(encoding="utf-8")
     assert text == capsys.readouterr().out
     assert "| normal | mean | 5 |" in text
+
+
+def test_false_alarms_of_verdicts(tmp_path: Path) -> None:
+    false_alarms.main(["--comparisons", "2", "--n", "8", "20", "--out", str(tmp_path)])
+    text = (tmp_path / "verdicts.md").read_text(encoding="utf-8")
+    assert "| lognormal 1 | 20 | 2 |" in text and "All 8 comparisons: " in text
+    found = false_alarms.row("normal", 20, 5, seed=0)
+    assert found["a fifth more known is noticed"] == 1.0

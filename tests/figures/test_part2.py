@@ -97,7 +97,10 @@ def test_crops_are_where_the_rule_says(inputs: Inputs, tmp_path: Path) -> None:
     # One place an image, best first, by the baseline's own distances.
     patches = inputs.comparison.patches
     l1 = patches[patches["model"] == "l1"]
-    score = (l1["truth_center"] - l1["model_center"]) * l1["lr_std"] ** 2
+    gain = l1["known_output"].sum() / l1["known_energy"].sum()
+    unknown = l1["truth_energy"] - 2 * l1["known_truth"] + l1["known_energy"]
+    made_up = l1["output_energy"] - 2 * gain * l1["known_output"] + gain**2 * l1["known_energy"]
+    score = unknown - made_up
     expected = score.groupby(l1["image"]).max().sort_values(ascending=False).index
     shown = list(table.drop_duplicates("place")["image"])
     assert shown == list(expected[: len(shown)])

@@ -140,6 +140,7 @@ def test_the_ablation_is_the_published_one(inputs: Inputs, tmp_path: Path) -> No
     assert sorted(frame["psnr_y"]) == sorted(published["psnr_y"])
     # The strongest loss is the farthest from the ground truth in PSNR, and L1 alone the nearest.
     assert (0, "PSNR-Y [dB]") in bold
+    assert {title for _, title in bold} == {"PSNR-Y [dB]", "SSIM-Y"}
     assert text.loc[0, "temperature"] == "–"
 
 
@@ -166,6 +167,16 @@ def fidelity_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     chosen = [METRICS["psnr_y"], METRICS["ssim_y"]]
     monkeypatch.setattr(benchmark_table, "resolve_metrics", lambda names: chosen)
     yield
+
+
+def test_no_learned_metric_makes_a_model_the_best() -> None:
+    metrics = [METRICS["psnr_y"], METRICS["st-lpips"]]
+    rows = [("set", 3, model, metric, value, value, value)
+            for model, values in (("a", (30.0, 0.2)), ("b", (29.0, 0.1)))
+            for metric, value in zip(("psnr_y", "st-lpips"), values, strict=True)]  # fmt: skip
+    columns = ["dataset", "n_images", "model", "metric", "value", "ci_low", "ci_high"]
+    _, bold = benchmark_table.as_text(pd.DataFrame(rows, columns=columns), metrics)
+    assert bold == {(0, "PSNR-Y [dB]")}
 
 
 @NEEDS_MODELS
@@ -219,6 +230,7 @@ def test_the_effect_of_decloss_is_drawn_from_trainings_and_deciles(
     deciles = found.frames["deciles"]
     assert set(deciles["model"]) == set(SHIPPED)
     assert deciles["stratum"].nunique() == 10
+    assert set(deciles["measure"]) == set(decloss_effect.PARTS)
     caption = decloss_effect.caption(found)
     assert "nan" not in caption.lower()
     change = measured.paired(measured.models(), "l1-decloss", "l1", "st_lpips").value

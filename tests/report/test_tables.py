@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from itertools import zip_longest
 from pathlib import Path
@@ -28,6 +29,7 @@ from cooanalysis.report.tables import (  # noqa: E402
 )
 from cooanalysis.results import Comparison  # noqa: E402
 from tests.helpers.fake_comparison import fake_comparison, older  # noqa: E402
+from tests.helpers.fake_result import edited  # noqa: E402
 
 KINDS = {"hr": "hr", "bicubic": "bicubic"}
 NOTHING = float("nan")
@@ -142,6 +144,17 @@ def test_what_says_nothing_is_a_dash() -> None:
     assert set(differences(comparison)["measure"]) == {"PSNR-Y"}
 
 
+def test_without_an_anchor_what_needs_one_is_a_dash() -> None:
+    comparison = fake_comparison()
+    summary = edited(comparison.summary, lambda s: s.update(anchor=None))
+    assert set(summary.unreliable) == {"gain", "invented", "collapse_index"}
+    assert comparison.summary.unreliable == ()
+    shown, _ = headline(dataclasses.replace(comparison, summary=summary))
+    for title in shown.columns[1:]:
+        alone = title.startswith(("gain", "invented [", "collapse"))
+        assert (shown[title] == "–").all() == alone, title
+
+
 def test_votes_and_numbers_of_the_referees() -> None:
     found = referees(fake_comparison())
     assert list(found) == ["model", "like clean images?", "ratio (sparsity)",
@@ -155,6 +168,7 @@ def test_votes_and_numbers_of_the_referees() -> None:
 def test_budgets_are_in_8_bit_values() -> None:
     found = budgets(fake_comparison())
     first = found.iloc[1].to_dict()
+    assert found["model"].tolist() == ["bicubic", "net", "net-decloss", "gan"]
     assert first == {
         "model": "net", "unknown to all": "130.1", "known to others only": "6.5",
         "wrong gain": "13.0", "made up": "19.5", "remainder": "3.3", "sum": "172.3",
@@ -215,6 +229,14 @@ def test_a_difference_that_was_not_tested() -> None:
     comparison = compared(PSNR)
     comparison.totals["p_adjusted"] = NOTHING
     assert differences(comparison)["adjusted p"].tolist() == ["–", "–"]
+
+
+def test_a_difference_without_an_interval() -> None:
+    comparison = compared(PSNR)
+    comparison.totals["difference_low"] = NOTHING
+    found = differences(comparison)
+    assert found["difference"].tolist() == ["-1.00", "-2.00"]
+    assert found["95 % interval"].tolist() == ["–", "–"]
 
 
 def test_a_baseline_alone_has_an_empty_table() -> None:

@@ -29,6 +29,7 @@ from cooanalysis.report.comparison_text import (
     folded,
     grounds,
     statistics,
+    title,
 )
 from cooanalysis.report.numbers import Number, size
 from cooanalysis.report.pages import data_url
@@ -110,6 +111,7 @@ def test_what_was_compared(comparison: Comparison) -> None:
     assert text.startswith(f"5 models ({', '.join(KINDS)}) upscaled 12 images of Fake images. The ")
     assert "1,000 patches" in text and "what it makes up" in text
     assert text.endswith("was judged by patches of Fake images.")
+    assert "know" not in title(older(comparison).summary)
     assert asked(older(comparison).summary).endswith("what models know, show and make up.")
 
 
@@ -191,7 +193,7 @@ def test_without_an_anchor_it_is_said_what_is_left_out(comparison: Comparison) -
 def test_domain_shift_and_weight_of_few_patches(comparison: Comparison) -> None:
     rows = dict(grounds(comparison.summary))
     assert rows["Domain shift"].startswith("sparsity 1.36 (1.20–1.50). ")
-    assert rows["Few patches weigh most"].startswith("30 % of the ground truth's")
+    assert rows["Weight of few patches"].startswith("30 % of the ground truth's")
     assert grounds(older(comparison).summary) == []
 
 

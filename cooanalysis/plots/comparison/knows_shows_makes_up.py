@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -86,15 +86,20 @@ def _draw_least(comparison: ComparisonRecord, ax: Axes) -> None:
 def _write_realism(comparison: ComparisonRecord, ax: Axes) -> None:
     """Right of the panels, in the row of each model, what the referees say."""
     found = {model.name: model.realism for model in comparison.summary.models}
-    look = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "va": "center",
-            "fontsize": 7.5, "annotation_clip": False}  # fmt: skip
+    beside: dict[str, Any] = {
+        "xycoords": ax.get_yaxis_transform(),
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 7.5,
+        "annotation_clip": False,
+    }
     ax.annotate("like clean\nimages?", (1.0, 1.0), (6, 4), xycoords="axes fraction",
                 textcoords="offset points", va="bottom", fontsize=7.5, color=GRAY)  # fmt: skip
     for place, name in enumerate(looks_of(comparison)):
         realism = found[name]
         text = "–" if realism is None else VERDICTS[realism.decision]
         weight = "bold" if text == "yes" else "normal"
-        ax.annotate(text, (1.0, place), (6, 0), fontweight=weight, **look)
+        ax.annotate(text, (1.0, place), (6, 0), fontweight=weight, **beside)
 
 
 FIGURE = Plot(draw, "What models know, show and make up", missing)

@@ -126,7 +126,7 @@ def test_without_shrinkage_it_is_least_squares() -> None:
     found = moments(height=30)
     weights = Ridge(found, VIEWS, SCALE).weights(STRENGTHS[0])
     # The centered LR window is singular: only the errors can be compared.
-    direct = np.linalg.lstsq(found.features, found.cross, rcond=1e-8)[0]
+    direct = np.asarray(np.linalg.lstsq(found.features, found.cross, rcond=1e-8)[0], np.float64)
     assert found.error(weights) == pytest.approx(found.error(direct), rel=1e-5)
 
 
