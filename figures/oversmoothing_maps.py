@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cooanalysis.comparison.crops import oversmoothing
 from cooanalysis.measures.bootstrap import ImageBootstrap, quantile_bin
+from cooanalysis.measures.detail import SUMS
 from cooanalysis.plots.comparison.looks import DECLOSS
 from cooanalysis.plots.comparison.maps import (
     color_limits,
     entropy_grid,
-    lacking,
     mapped,
     missing_grid,
 )
@@ -81,7 +82,7 @@ def _lost(
         bootstrap = ImageBootstrap(image, seed=seed)
         by_image = bootstrap.by_image
         whole = rows["truth_energy"].to_numpy(np.float64)
-        lost[model] = lacking(rows)
+        lost[model] = oversmoothing(rows[list(SUMS)].to_numpy(np.float64))
         found = {"model": model} | bootstrap.ratio(lost[model], whole).as_dict()
         base = model.removesuffix(DECLOSS)
         if base != model and base in lost:

@@ -85,9 +85,12 @@ def _shown(gain: Row) -> str:
         return f"shows it sharpened ({value})"
     if gain["ci_high"] < 1.0 - GAIN_TOLERANCE:
         return f"shows it damped ({value})"
-    if gain["ci_low"] >= 1.0 - GAIN_TOLERANCE and gain["ci_high"] <= 1.0 + GAIN_TOLERANCE:
+    farthest = max(gain["ci_high"] - 1.0, 1.0 - gain["ci_low"])
+    if farthest <= GAIN_TOLERANCE:
         return f"shows it as it is ({value})"
-    return f"shows it about as it is ({value})"
+    if farthest <= 2.0 * GAIN_TOLERANCE:
+        return f"shows it about as it is ({value})"
+    return f"shows it at an uncertain strength ({value})"
 
 
 def _made_up(rows: Rows, realism: Realism, anchor: str | None) -> str:
@@ -129,7 +132,7 @@ def _against(
     if not reach.possible:
         change = f" Its explained share differs from {baseline}'s by {difference}."
         return f"{_too_few(reach)}{change if difference else ''}"
-    text = f"It explains{_knows(known)} {baseline}"
+    text = f"{_knows(known)} {baseline}"
     if difference:
         text += f" ({difference})"
     sides: dict[int, list[str]] = {1: [], -1: []}
@@ -155,10 +158,12 @@ def _knows(known: Row) -> str:
     """How much it explains compared with the baseline; a small difference counts as none."""
     low, high = known["difference_low"], known["difference_high"]
     if -SAME <= low and high <= SAME:
-        return " as much as"
-    return {1: " more than", 0: ", as far as can be told, as much as", -1: " less than"}[
-        _change(known, "higher")
-    ]
+        return "It explains as much as"
+    return {
+        1: "It explains more than",
+        0: "As far as can be told, it explains as much as",
+        -1: "It explains less than",
+    }[_change(known, "higher")]
 
 
 def _too_few(reach: Reach) -> str:

@@ -84,7 +84,7 @@ def test_a_conditional_mean() -> None:
         (0.7, 0.01, "shows it damped (gain 0.70, 0.69 to 0.71)"),
         # Neither as it is nor sharpened for sure.
         (1.06, 0.02, "shows it about as it is (gain 1.06, 1.04 to 1.08)"),
-        (0.9, 0.2, "shows it about as it is (gain 0.90, 0.70 to 1.10)"),
+        (0.9, 0.2, "shows it at an uncertain strength (gain 0.90, 0.70 to 1.10)"),
         (0.9, np.nan, "shows it with gain 0.90"),
     ],
 )
@@ -210,7 +210,7 @@ def test_as_much_known() -> None:
     assert little.startswith("It explains as much as base (+0.2%, +0.1 to +0.3 of the detail)")
     # An interval that reaches beyond says less.
     unsure = words(L1 | {"explained": 0.25}, L1, chance=("explained",))[1]
-    assert unsure.startswith("It explains, as far as can be told, as much as base (+5.5%, ")
+    assert unsure.startswith("As far as can be told, it explains as much as base (+5.5%, ")
 
 
 def test_chance_is_not_a_difference() -> None:
@@ -224,7 +224,7 @@ def test_chance_is_not_a_difference() -> None:
     small_p = verdict("model", frame, MEASURES, baseline="base", anchor=None, realism=UNLIKE,
                       reach=REACH)[1]  # fmt: skip
     for text in (words(model, L1, p=0.05)[1], small_p, words(model, L1, chance=everything)[1]):
-        assert text.startswith("It explains, as far as can be told, as much as base")
+        assert text.startswith("As far as can be told, it explains as much as base")
         assert text.endswith("no fidelity metric differs beyond chance.")
 
 
@@ -236,7 +236,7 @@ def test_a_difference_that_is_not_finite() -> None:
     found = verdict("model", frame, MEASURES, baseline="base", anchor=None, realism=UNLIKE,
                     reach=REACH)[1]  # fmt: skip
     assert found == (
-        "It explains, as far as can be told, as much as base; no fidelity metric differs beyond "
+        "As far as can be told, it explains as much as base; no fidelity metric differs beyond "
         "chance."
     )
 

@@ -13,10 +13,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from cooanalysis.measures.detail.parts import SUMS, products
+from cooanalysis.comparison.crops import oversmoothing
+from cooanalysis.measures.detail.parts import products
 from cooanalysis.plots import COMPARISON_FIGURES, unavailable
 from cooanalysis.plots.comparison.looks import shown_name
-from cooanalysis.plots.comparison.maps import lacking
 from cooanalysis.plots.style import BLACK, BLUE, GRAY, VERMILLION
 from cooanalysis.results import Comparison
 from tests.helpers import drawn
@@ -348,8 +348,7 @@ def test_sharpening_fills_no_gap_and_damping_makes_one() -> None:
 
     def total_of(output: Any) -> float:
         sums = [part.sum(axis=1) for part in products(truth, output, known, known)]
-        frame = pd.DataFrame(dict(zip(SUMS, sums, strict=True)))
-        return float(lacking(frame).sum() / frame["truth_energy"].sum())
+        return float(oversmoothing(np.stack(sums, axis=1)).sum() / sums[0].sum())
 
     unknown = total_of(known)
     assert 0.3 < unknown < 0.7
