@@ -134,13 +134,6 @@ def centers() -> Iterator[Check]:
     yield Check("center of step edges is a ramp", 0.0, slope, 1e-12)
     variance = float(coo.center_rms_distance(steps) ** 2)
     yield Check("center distance, step edges", (d * d - 1) / (6 * d * d), variance, 1e-9)
-    truths, middle = rng.normal(size=(500, 8)), np.zeros((500, 8))
-    yield Check(
-        "collapse index of the center", 1.0, coo.collapse_index(middle, middle, truths), 1e-9
-    )
-    yield Check(
-        "collapse index of the ground truth", 0.0, coo.collapse_index(truths, middle, truths), 1e-9
-    )
 
 
 def manifolds() -> Iterator[Check]:

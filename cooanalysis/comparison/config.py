@@ -27,7 +27,8 @@ class ComparedOptions(AnalysisOptions):
         AnalysisOptions,
         "features",
         ("sparsity", "subbands"),
-        help="Feature spaces of the distance to clean images: {choices}. The first one decides.",
+        help="Feature spaces of the distance to clean images: {choices}. Outputs are called "
+        "like clean images only if all agree.",
     )
 
 

@@ -42,6 +42,9 @@ Level = Literal["image", "patch"]
 
 PERMUTATIONS = FLIPS
 
+ROUNDING = 1e-6
+"""An unknown share of the detail below this is that of rounding."""
+
 ROWS = ""
 """As the name of a column: 1 for every row, so that its sum counts rows."""
 
@@ -161,7 +164,10 @@ def _from_sums(function: Callable[..., Floats]) -> Combine:
 def psnr_explained(images: pd.DataFrame) -> Floats:
     """(n,) PSNR that the explained detail of each image has, dB; see :func:`per_image`."""
     names = ("truth_energy", "alone_energy", "alone_truth")
-    error = parts.unknown_energy(*(images[name].to_numpy(np.float64) for name in names))
+    truth, *rest = (images[name].to_numpy(np.float64) for name in names)
+    error = parts.unknown_energy(truth, *rest)
+    # Of the ground truth itself, rounding is left.
+    error = np.where(error > ROUNDING * truth, error, 0.0)
     with np.errstate(divide="ignore"):
         return mse_to_psnr(error / images["pixels"].to_numpy(np.float64))
 

@@ -3,7 +3,8 @@
 A model trained with a pixel loss outputs the *center* (mean) of all
 high-resolution (HR) patches that share its low-resolution input. These functions
 measure the center of such a potential-HR group, how far it lies from its members,
-how much detail it keeps, and how close a model comes to it.
+and how much detail it keeps. What a model does is measured in
+:mod:`cooanalysis.measures.detail`.
 
 The ideas are those of Xu et al., "Uncovering the Over-Smoothing Challenge in Image
 Super-Resolution" (TPAMI 2024, arXiv 2201.01034); where a formula is our own reading,
@@ -148,32 +149,6 @@ def energy_by_chance(rms_distance: ArrayLike, k: int) -> NDArray[np.float64]:
     return np.asarray(rms_distance, np.float64) ** 2 / (k - 1)
 
 
-def collapse_index(outputs: ArrayLike, centers: ArrayLike, truths: ArrayLike) -> float:
-    """How far a model's outputs have collapsed onto the centers.
-
-    ``1 - sum |s - c|^2 / sum |y - c|^2`` over the query patches, our own measure
-    (the paper has none): 1 when the model outputs the center, 0 when it deviates from
-    it as much as the ground truth does, negative when it deviates more.
-
-    Parameters
-    ----------
-    outputs, centers, truths
-        (n, dim) model outputs ``s``, group centers ``c`` and ground-truth HR patches ``y``
-        (or their details), in the same unit.
-
-    Examples
-    --------
-    >>> collapse_index([[1.0]], [[1.0]], [[3.0]])
-    1.0
-    """
-    s, c = _same_shape(outputs, centers, names=("outputs", "centers"))
-    y, _ = _same_shape(truths, centers, names=("truths", "centers"))
-    spread = float(np.sum((y - c) ** 2, dtype=np.float64))
-    if spread == 0.0:
-        return float("nan")
-    return 1.0 - float(np.sum((s - c) ** 2, dtype=np.float64)) / spread
-
-
 def _members(members: ArrayLike) -> Floats:
     array = np.asarray(members)
     if not np.issubdtype(array.dtype, np.floating):
@@ -183,13 +158,10 @@ def _members(members: ArrayLike) -> Floats:
     return array
 
 
-def _same_shape(
-    a: ArrayLike, b: ArrayLike, names: tuple[str, str] = ("estimate", "truth")
-) -> tuple[Floats, Floats]:
-    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+def _same_shape(estimate: ArrayLike, truth: ArrayLike) -> tuple[Floats, Floats]:
+    first, second = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
     if first.shape != second.shape:
         raise ConfigError(
-            f"{names[0]} and {names[1]} must have the same shape, "
-            f"got {first.shape} and {second.shape}"
+            f"estimate and truth must have the same shape, got {first.shape} and {second.shape}"
         )
     return first, second

@@ -19,6 +19,7 @@ from cooanalysis.comparison.statistics import (  # noqa: E402
     ceiling_db,
     measures,
     per_image,
+    psnr_explained,
     ratio,
     reach,
     strata,
@@ -184,7 +185,7 @@ def test_the_measures_of_a_comparison() -> None:
          "pixels": [150.0, 250.0]}
     )  # fmt: skip
     expected = {
-        "explained": 1 - 4 / 9, "psnr_explained_db": 20.0, "gain": 1.5, "invented": 1.0,
+        "explained": 1 - 4 / 9, "gain": 1.5, "invented": 1.0,
         "invented_at_least": 0.25, "collapse_index": 0.0, "detail_energy": 10 / 9,
     }  # fmt: skip
     for name, value in expected.items():
@@ -193,6 +194,18 @@ def test_the_measures_of_a_comparison() -> None:
     alone = per_image(list(found.values()), rows)
     assert list(alone) == list(expected)
     assert alone["detail_energy"].tolist() == pytest.approx([1.0, 1.2])
+
+
+def test_the_psnr_of_the_explained_is_a_mean_over_images() -> None:
+    rows = pd.DataFrame(
+        {"truth_energy": [5.0, 2.0, 3.0], "alone_energy": [4.0, 1.0, 3.0],
+         "alone_truth": [4.0, 1.0, 3.0], "pixels": [100.0, 100.0, 50.0]}
+    )  # fmt: skip
+    rows["psnr_explained_db"] = psnr_explained(rows)
+    # Of the last, nothing is left to explain, as of the ground truth.
+    assert rows["psnr_explained_db"].tolist() == pytest.approx([20.0, 20.0, np.inf])
+    (measure,) = (m for m in measures([], []) if m.name == "psnr_explained_db")
+    assert measure.combine(measure.values(rows[:2]).sum(axis=0)) == pytest.approx(20.0)
 
 
 def test_bands_are_totals_of_their_images() -> None:

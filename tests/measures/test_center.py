@@ -15,7 +15,6 @@ from cooanalysis.measures.center import (
     center,
     center_min_distance,
     center_rms_distance,
-    collapse_index,
     detail_energy_retained,
     energy_by_chance,
 )
@@ -148,33 +147,6 @@ def test_no_detail_at_all_is_not_a_number() -> None:
     assert math.isnan(detail_energy_retained(np.ones(3), np.zeros(3)))
 
 
-@pytest.mark.parametrize(("step", "index"), [(0.0, 1.0), (0.5, 0.75), (1.0, 0.0), (2.0, -3.0)])
-def test_collapse_index_between_center_and_truth(
-    rng: np.random.Generator, step: float, index: float
-) -> None:
-    """A model that goes ``step`` of the way from the center to the ground truth: 1 - step²."""
-    truths, centers = rng.normal(size=(2, 50, 16))
-    outputs = centers + step * (truths - centers)
-    assert collapse_index(outputs, centers, truths) == pytest.approx(index, abs=1e-12)
-
-
-def test_collapse_index_of_a_perfect_sampler_is_zero_not_one(rng: np.random.Generator) -> None:
-    """As varied as the ground truth but not equal to it: the goal of a GAN has not collapsed."""
-    centers, truths, outputs = np.zeros((20000, 4)), *rng.normal(size=(2, 20000, 4))
-    assert collapse_index(outputs, centers, truths) == pytest.approx(0.0, abs=0.03)
-
-
-@given(st.floats(-5, 5), st.floats(0.1, 5))
-def test_collapse_index_has_no_unit(shift: float, scale: float) -> None:
-    patches = np.random.default_rng(1).normal(size=(3, 6, 4))
-    moved = collapse_index(*(scale * patches + shift))
-    assert moved == pytest.approx(collapse_index(*patches), abs=1e-9)
-
-
-def test_collapse_index_where_truth_is_the_center() -> None:
-    assert math.isnan(collapse_index([[1.0]], [[3.0]], [[3.0]]))
-
-
 def test_sums_of_single_precision_do_not_drift() -> None:
     truth = np.full((1000, 1000), 0.1, np.float32)
     assert detail_energy_retained(truth, truth.astype(np.float64)) == pytest.approx(1.0, abs=1e-9)
@@ -195,10 +167,6 @@ def test_shapes_that_do_not_match() -> None:
     a, b = np.zeros((3, 4)), np.zeros((2, 4))
     with pytest.raises(ConfigError, match=r"estimate and truth .* got \(3, 4\) and \(2, 4\)"):
         detail_energy_retained(a, b)
-    with pytest.raises(ConfigError, match=r"outputs and centers .* got \(3, 4\) and \(2, 4\)"):
-        collapse_index(a, b, b)
-    with pytest.raises(ConfigError, match=r"truths and centers .* got \(3, 4\) and \(2, 4\)"):
-        collapse_index(b, b, a)
 
 
 def test_the_energy_that_a_center_has_by_chance() -> None:
