@@ -168,8 +168,8 @@ def examples_caption() -> str:
     """Explain the example groups."""
     return (
         "Each row is one query. All members look (nearly) the same when downsampled to the LR "
-        "patch, yet differ. Their average, the center, is what a model trained with a pixel loss "
-        "outputs. Top: most ambiguous; bottom: least. Members are brought to the query's "
+        "patch, yet differ. Their average, the center, is smoother than any of them. "
+        "Top: most ambiguous; bottom: least. Members are brought to the query's "
         "brightness and contrast; within a row all images share one gray scale."
     )
 
