@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from cooanalysis.comparison.statistics import measures, reach, totals  # noqa: E402
+from cooanalysis.comparison.statistics import (  # noqa: E402
+    measures,
+    psnr_explained,
+    reach,
+    totals,
+)
 from cooanalysis.comparison.verdict import verdict  # noqa: E402
 from cooanalysis.data import LoadedPair, iter_pairs, resolve  # noqa: E402
 from cooanalysis.data.degradation import upsample  # noqa: E402
@@ -75,10 +80,11 @@ class Photographs:
     def rows(self, model: str, outputs: list[Image], found: TakenApart) -> pd.DataFrame:
         """One row per image, as in the table of a comparison."""
         error = [psnr(a, b, border=SCALE) for a, b in zip(outputs, self.hr, strict=True)]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {"model": model, "image": [f"{n:03}" for n in range(len(self.hr))],
              **found.sums, "pixels": found.pixels, "psnr_y": error}
         )  # fmt: skip
+        return table.assign(psnr_explained_db=psnr_explained)
 
 
 def _pairs(home: Path) -> Iterator[LoadedPair]:
