@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cooanalysis.comparison.statistics import Measure, measures, reach, totals
+from cooanalysis.comparison.statistics import Measure, measures, psnr_explained, reach, totals
 from cooanalysis.comparison.verdict import verdict
 from cooanalysis.measures.paired import LEVEL
 from cooanalysis.measures.realism import Realism
@@ -82,7 +82,9 @@ def tables(
         patches.append(
             pd.DataFrame(common | {"manifold_sparsity": distance, "clean_sparsity": clean})
         )
-    return pd.concat(images, ignore_index=True), pd.concat(patches, ignore_index=True)
+    table = pd.concat(images, ignore_index=True)
+    table["psnr_explained_db"] = psnr_explained(table)
+    return table, pd.concat(patches, ignore_index=True)
 
 
 def claims(images: pd.DataFrame, patches: pd.DataFrame, n: int, seed: int) -> tuple[bool, bool]:
