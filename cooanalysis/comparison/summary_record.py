@@ -187,25 +187,25 @@ class ComparisonSummary(Record, frozen=True, kw_only=True):
     anchor: Annotated[
         AnchorSummary | None,
         Meta(description="The model whose outputs tell what can be known; null without one."),
-    ] = None
+    ]
     top_share: Annotated[
         float | None,
         Meta(description="Share of the ground truth's detail energy in the top 1 % of patches."),
-    ] = None
+    ]
     domain_shift: Annotated[
         dict[str, Interval],
         Meta(
             description="By feature space: distance of the queries' clean patches over that of "
             "held-out reference patches; 1 = the same domain."
         ),
-    ] = {}
+    ]
     smallest_adjusted_p: Annotated[
         float | None,
         Meta(description="Smallest adjusted p-value that a test over these images can reach."),
-    ] = None
+    ]
     images_needed: Annotated[
         Count | None, Meta(description="Fewest images with which it can fall below 0.05.")
-    ] = None
+    ]
     lead: Annotated[
         str, Meta(description="Manifold ratio that judges whether detail is like that of clean "
                               "images.")

@@ -14,6 +14,12 @@ from cooanalysis.analysis.upgrade import (
     settings,
 )
 
+_NOT_MEASURED: Plain = {
+    "cached_outputs": 0, "skipped": [], "peak_rss_bytes": None, "anchor": None, "top_share": None,
+    "domain_shift": {}, "smallest_adjusted_p": None, "images_needed": None,
+}  # fmt: skip
+"""What version 1 did not write."""
+
 _OVER_IMAGES = (
     "95 % bootstrap intervals over images; differences: paired sign-flip permutation test over "
     "images, p-values adjusted for all models and measures (Benjamini-Yekutieli)"
@@ -33,7 +39,7 @@ def upgrade(old: Plain) -> Plain:
     """
     if old["schema_version"] > 1:
         return old
-    new = {"cached_outputs": 0, "skipped": [], "peak_rss_bytes": None} | old
+    new = _NOT_MEASURED | old
     if "statistics" in new:
         new["resampled"] = "images" if new.pop("statistics") == _OVER_IMAGES else "patches"
     return replaced(new, _CHANGES) | {"schema_version": 2}

@@ -22,7 +22,8 @@ from cooanalysis.measures.perception_distortion import (
     wasserstein,
 )
 from cooanalysis.measures.worlds.gaussian_field import GaussianField
-from cooanalysis.measures.worlds.images import Output, square
+from cooanalysis.measures.worlds.grid import square
+from cooanalysis.measures.worlds.images import Output
 
 Floats = NDArray[np.float64]
 SEEDS = st.integers(0, 2**32 - 1)

@@ -24,6 +24,8 @@ _CONTRAST_FLOOR = 4.0 / 255.0
 _DETAIL_UNIT = 2.0 / 255.0
 _BATCH, _WIDTH, _RATE, _DECAY = 64, 24, 4e-3, 1e-3
 _SCORED_AT_ONCE = 512
+_STEPS = (20, 150)
+_PASSES = 10
 
 
 def missing() -> str | None:
@@ -78,7 +80,7 @@ def critic_test(
     second_group: ArrayLike,
     *,
     n_folds: int = 2,
-    steps: int = 150,
+    steps: int | None = None,
     seed: int = 0,
 ) -> TwoSampleTest:
     """Can a small convolutional network distinguish outputs from the ground truth?
@@ -104,7 +106,8 @@ def critic_test(
     n_folds
         Number of folds, lowered to the number of images where there are fewer.
     steps
-        Training steps of 64 patches in each fold.
+        Training steps of 64 patches in each fold; by default ten passes over the patches, but from
+        20 to 150 steps.
     seed
         Seed of weights, batches and flips; on the same machine, the same result.
 
@@ -131,7 +134,9 @@ def critic_test(
     groups = np.concatenate([np.asarray(first_group), np.asarray(second_group)])
 
     def scorer(train: NDArray[np.intp], test: NDArray[np.intp]) -> NDArray[np.float64]:
-        network = _trained(x, y, train, steps, seed)
+        passes = _PASSES * len(train) // _BATCH
+        chosen = int(np.clip(passes, *_STEPS)) if steps is None else steps
+        network = _trained(x, y, train, chosen, seed)
         with torch.inference_mode():
             parts = [
                 network(x[rows])[:, 0] for rows in torch.from_numpy(test).split(_SCORED_AT_ONCE)
