@@ -87,3 +87,14 @@ def browser_path() -> str:
     found = chromium()
     assert found is not None
     return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_training_of_the_critic(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Comparisons train a critic for every model, which few tests look at."""
+    if any(word in request.module.__name__ for word in ("realism", "battery")):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cooanalysis.measures.realism.critic._STEPS", (3, 3))
+        yield
