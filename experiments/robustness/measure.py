@@ -92,7 +92,9 @@ def interrupt(options: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for command in kills.COMMANDS:
         with tempfile.TemporaryDirectory() as folder:
-            outcome = kills.interrupt(command, options.interrupts, Path(folder), options.seed)
+            outcome = kills.interrupt(
+                command, options.interrupts, Path(folder), options.seed, cold=command == "analyze"
+            )
         found[command] = outcome.__dict__
     return found
 
