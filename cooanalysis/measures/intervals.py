@@ -31,6 +31,8 @@ MOST_EXTREME = 0.005
 """No level below this is read from the resamples: 5 of 1,000 lie beyond it."""
 MANY = 10_000
 """With more clusters than this, Student's t needs no bootstrap."""
+ROUNDING = 1e-12
+"""A standard error below this share of the value is that of rounding: all clusters agree."""
 _STEP = 1e-5
 _BLANK = (float("nan"), float("nan"))
 
@@ -121,7 +123,7 @@ def interval(
         error = float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
         if not (np.isfinite(value) and np.isfinite(error)):
             return _BLANK
-        if error == 0.0:
+        if error <= ROUNDING * abs(value):
             return value, value
         least = student(n)
         below = above = least

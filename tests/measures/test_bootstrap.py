@@ -107,6 +107,15 @@ def test_auc_of_equal_scores_is_a_half() -> None:
     assert ImageBootstrap(np.zeros(4, int)).auc(np.ones(4), [0, 1, 0, 1]).value == 0.5
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_samples_that_are_the_same_have_an_exact_half(seed: int) -> None:
+    """As the ground truth compared with itself: rounding alone distinguishes the images."""
+    rng = np.random.default_rng(seed)
+    scores, image = rng.random(700), np.repeat(np.arange(7), 100)
+    found = ImageBootstrap(np.tile(image, 2)).auc(np.tile(scores, 2), np.repeat([0, 1], 700))
+    assert found.as_dict() == pytest.approx({"value": 0.5, "ci_low": 0.5, "ci_high": 0.5})
+
+
 def test_missing_values_leave_their_patch_out() -> None:
     a, b = clustered(0), clustered(1)
     labels = (b > 3).astype(int)
