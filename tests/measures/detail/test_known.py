@@ -123,3 +123,21 @@ def test_what_adds_to_the_anchor_counts() -> None:
     found = KnownDetail.fit(truth, [output, anchor], lr, subsets=[(0, 1)], scale=SCALE)
     known = np.array([found.images(number)[0] for number in range(10)])
     assert np.corrcoef(known.ravel(), np.ravel(output))[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("contrasts", [(1, 1, 1, 1, 30), (1, 8), (1, 5, 25)])
+def test_one_image_of_strong_detail_hides_no_knowledge(contrasts: tuple[int, ...]) -> None:
+    """A model that knows more than the anchor everywhere does not make that up."""
+    known, more, rest = (drawn(len(contrasts), 24, seed)[0] for seed in range(3))
+    lr = drawn(len(contrasts), 24)[2]
+
+    def scaled(*parts: list[Image]) -> list[Image]:
+        return [
+            np.float32(c) * sum(images, np.float32(0))
+            for c, *images in zip(contrasts, *parts, strict=True)
+        ]
+
+    truth, output, anchor = scaled(known, more, rest), scaled(known, more), scaled(known)
+    fitted = KnownDetail.fit(truth, [output, anchor], lr, subsets=[(0, 1)], scale=SCALE)
+    left = [np.sum((s - fitted.images(i)[0]) ** 2) for i, s in enumerate(output)]
+    assert np.sum(left) < 0.02 * np.sum(np.square(output))
