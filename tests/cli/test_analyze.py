@@ -167,22 +167,26 @@ def test_output_that_cannot_be_used(photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_resumes(photos: Path, tmp_path: Path) -> None:
-    arguments = [command(), "--dataset", str(photos), *SMALL, "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
-    partial = tmp_path / "run.partial"
-    deadline = time.monotonic() + 300
-    while not list(partial.glob("search-*.npz")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    if process.poll() is not None:
-        pytest.skip("the run was over before it could be interrupted")
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=300)
+    for attempt in range(5):
+        run = tmp_path / f"run-{attempt}"
+        arguments = [command(), "--dataset", str(photos), *SMALL, "--out", str(run)]
+        process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+        partial = run.with_suffix(".partial")
+        deadline = time.monotonic() + 300
+        while not list(partial.glob("search-*.npz")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=300)
+        if process.returncode:
+            break
+        # On a busy machine, all work may be done before the signal gets there.
+        assert (run / "report.html").exists()
     assert process.returncode == 130, error
     assert error == "coo-analyze: interrupted; run the same command again to resume\n"
-    assert not (tmp_path / "run").exists()
+    assert not run.exists()
     assert commands.run("analyze", *arguments[1:]).returncode == 0
-    assert (tmp_path / "run" / "report.html").exists()
+    assert (run / "report.html").exists()
     assert not partial.exists()
 
 
