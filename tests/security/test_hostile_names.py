@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reports(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     out = tmp_path_factory.mktemp("runs")
     small: dict[str, Any] = {
-        "queries": 240, "k": 32, "stride": 1, "manifold_reference": 300, "map_images": 3,
+        "queries": 240, "k": 32, "stride": 1, "manifold_reference": 300, "map_images": 1,
         "features": ("subbands",), "subspace_dim": 8,
     }  # fmt: skip
     coo.analyze(folder, out=out / "analysis", estimators=("gaussian",), ceiling_queries=30, **small)
