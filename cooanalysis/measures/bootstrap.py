@@ -115,7 +115,7 @@ class ImageBootstrap:
         return Estimate(value, low, high)
 
     def percentiles(self, value: float, resamples: NDArray[np.float64]) -> Estimate:
-        """A number that is no function of sums, with the interval from its resamples.
+        """A number that is not a function of sums, with the interval from its resamples.
 
         The percentiles are expanded for few images (Hesterberg 2015, see
         :func:`intervals.expanded_level`). NaN bounds if most resamples are not finite.
