@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cooanalysis.comparison.groups import QueryGroups
 from cooanalysis.data.patches import DETAIL_UNITS_PER_LEVEL, PEAK, Patches, PatchStore
 from cooanalysis.measures.detail import SUMS, KnownDetail
-from cooanalysis.measures.detail.parts import products, sums_of
+from cooanalysis.measures.detail.parts import FACTORS, products, sums_of
 from cooanalysis.metrics.spectrum import radial_cross_power
 from cooanalysis.runtime.run_directory import Arrays
 
@@ -23,8 +23,6 @@ STEM = "detail_sums"
 """Key of the sums of the query patches; those of image ``i`` of the maps are ``map_i_`` and it."""
 
 _UNIT = 1.0 / (PEAK * DETAIL_UNITS_PER_LEVEL)
-_PAIRS = ((0, 0), (1, 1), (1, 0), (2, 2), (2, 0), (2, 1), (3, 3), (3, 0), (3, 1))
-"""Which of ground truth, output, known and alone each of :data:`SUMS` multiplies."""
 _BATCH = 4096
 
 Floats = NDArray[np.float64]
@@ -104,7 +102,7 @@ def take_model_apart(
             image_sums[number] += sums_of(products(*cut))
             pixels[number] += cut[0].size
             if large:
-                band_sums[number] += radial_cross_power(images, _PAIRS, BANDS).T
+                band_sums[number] += radial_cross_power(images, FACTORS, BANDS).T
     sums = {STEM: _patch_sums(versions, groups.queries.patches)}
     for number, dense in enumerate(maps):
         sums[f"map_{number}_{STEM}"] = _patch_sums(versions, dense.queries.patches)

@@ -40,6 +40,8 @@ SUMS = (
     "alone_energy", "alone_truth", "alone_output",
 )  # fmt: skip
 """The sums, in the order of :func:`products`."""
+FACTORS = ((0, 0), (1, 1), (1, 0), (2, 2), (2, 0), (2, 1), (3, 3), (3, 0), (3, 1))
+"""Which of ground truth, output, known and alone each of :data:`SUMS` multiplies."""
 
 INVENTED = ("truth_energy", "output_energy", "known_energy", "known_truth", "known_output")
 """The sums that :func:`invented` takes."""
@@ -52,11 +54,8 @@ NEGLIGIBLE = 1e-3
 
 def products(truth: Image, output: Image, known: Image, alone: Image) -> list[Image]:
     """Squares and products whose sums are :data:`SUMS`, pixel by pixel."""
-    return [
-        truth * truth, output * output, output * truth,
-        known * known, known * truth, known * output,
-        alone * alone, alone * truth, alone * output,
-    ]  # fmt: skip
+    images = (truth, output, known, alone)
+    return [images[i] * images[j] for i, j in FACTORS]
 
 
 def detail_energy(truth_energy: Value, output_energy: Value) -> Floats:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cooanalysis.comparison.record import ComparisonRecord
+from cooanalysis.comparison.verdict import GAIN_TOLERANCE
 from cooanalysis.plots.comparison.looks import looks_of
 from cooanalysis.plots.style import BLACK, PALE
 
@@ -19,8 +20,6 @@ MISSING = "This run was made before it was measured what models know, show and m
 
 LOWEST_KNOWN = -0.1
 """What is explained is not drawn below this: less than nothing says that nothing is known."""
-AS_KNOWN = 0.05
-"""A gain within this of 1 shows what is known as it is."""
 
 
 def parts_shown(comparison: ComparisonRecord) -> list[str]:
@@ -51,7 +50,7 @@ def draw_goal(ax: Axes, measure: str, *, across: bool = False) -> None:
     """
     line, band = (ax.axvline, ax.axvspan) if across else (ax.axhline, ax.axhspan)
     if measure == SHOWS:
-        band(1.0 - AS_KNOWN, 1.0 + AS_KNOWN, color=PALE, lw=0.0, zorder=0)
+        band(1.0 - GAIN_TOLERANCE, 1.0 + GAIN_TOLERANCE, color=PALE, lw=0.0, zorder=0)
     if measure != KNOWS:
         line(1.0, color=BLACK, lw=1.0, zorder=1)
 
